@@ -1,0 +1,1 @@
+//! Benchmarks of the Larder family, with peers beside us.

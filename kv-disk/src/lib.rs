@@ -1,0 +1,1 @@
+//! The embedded disk backend of Larder, on sled or redb.

@@ -1,0 +1,1 @@
+//! Encryption for any Larder store: Fernet and AEAD, bound to the key, with rotation.

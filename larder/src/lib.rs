@@ -1,0 +1,1 @@
+//! One key-value API over many databases, picked by URL.

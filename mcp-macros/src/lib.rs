@@ -1,0 +1,1 @@
+//! The #[tool], #[resource] and #[prompt] attributes of mcp-server.
