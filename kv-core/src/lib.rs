@@ -1,1 +1,21 @@
-//! One async key-value contract: the Store trait, wrappers, typed collections and the laws every backend obeys.
+//! One async key-value contract: the [`Store`] trait, wrappers, typed collections and the laws every backend obeys.
+
+mod capabilities;
+mod clock;
+mod entry;
+mod erased;
+mod error;
+mod key;
+mod scan;
+mod signals;
+mod store;
+
+pub use capabilities::{Capabilities, Consistency, Judge, Listing, RoundTrips};
+pub use clock::Clock;
+pub use entry::{Entry, Meta, NewEntry, Version};
+pub use erased::AnyStore;
+pub use error::{Error, ErrorKind, Outcome, Result};
+pub use key::Key;
+pub use scan::{Collections, Cursor, Item, Page, Scan};
+pub use signals::{Change, Changes, Signal, Signals};
+pub use store::{PutMode, Store};
