@@ -1,6 +1,7 @@
 //! Time, as backends read it; tests move it by hand.
 
 use std::fmt;
+#[cfg(feature = "testing")]
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

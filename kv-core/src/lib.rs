@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod clock;
+mod encoding;
 mod entry;
 mod erased;
 mod error;
@@ -19,3 +20,9 @@ pub use key::Key;
 pub use scan::{Collections, Cursor, Item, Page, Scan};
 pub use signals::{Change, Changes, Signal, Signals};
 pub use store::{PutMode, Store};
+
+/// What backends that keep keys in byte order and judge expiry themselves have in common. For authors of backends;
+/// callers never need it.
+pub mod backend {
+    pub use crate::encoding::{ScanRange, decode, encode, encode_into, successor};
+}
