@@ -7,6 +7,7 @@ mod entry;
 mod erased;
 mod error;
 mod key;
+mod reclaim;
 mod scan;
 mod signals;
 mod store;
@@ -25,4 +26,5 @@ pub use store::{PutMode, Store};
 /// callers never need it.
 pub mod backend {
     pub use crate::encoding::{ScanRange, decode, encode, encode_into, successor};
+    pub use crate::reclaim::{Deadlines, ROUND, Reclaim};
 }
