@@ -1,0 +1,143 @@
+//! One decoded request, as middlewares and the dispatcher see it.
+
+use bytestring::ByteString;
+use http::Extensions;
+
+use crate::outbox::Outbox;
+use crate::protocol::{Json, Level, ListKind, ProgressToken, RequestId, Revision};
+use crate::{Principal, SessionId};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `tools/call`.
+    CallTool {
+        /// The tool.
+        name: ByteString,
+        /// Its arguments, an object; `{}` where the client sent none.
+        arguments: Json,
+    },
+    /// `resources/read`.
+    ReadResource {
+        /// The resource.
+        uri: ByteString,
+    },
+    /// `prompts/get`.
+    GetPrompt {
+        /// The prompt.
+        name: ByteString,
+        /// Its arguments, an object of strings; `{}` where the client sent none.
+        arguments: Json,
+    },
+    /// One of the four lists.
+    List {
+        /// Which.
+        kind: ListKind,
+        /// Where the page begins; `None` is the first.
+        cursor: Option<ByteString>,
+    },
+    /// `completion/complete`, with its parameters.
+    Complete {
+        /// The parameters.
+        params: Json,
+    },
+    /// `subscriptions/listen` (2026-07-28).
+    Listen {
+        /// What to be told of.
+        filter: Json,
+    },
+    /// `server/discover` (2026-07-28).
+    Discover,
+    /// `initialize`, with its parameters (handshake revisions).
+    Initialize {
+        /// The parameters.
+        params: Json,
+    },
+    /// A notification from the client.
+    Notification {
+        /// Its method.
+        method: ByteString,
+        /// Its parameters.
+        params: Json,
+    },
+    /// Any other request: `ping`, `logging/setLevel`, subscriptions of handshake sessions, extensions.
+    Other {
+        /// Its method.
+        method: ByteString,
+        /// Its parameters.
+        params: Json,
+    },
+}
+
+impl Operation {
+    /// The method as it stands on the wire.
+    pub fn method(&self) -> &str {
+        match self {
+            Self::CallTool { .. } => "tools/call",
+            Self::ReadResource { .. } => "resources/read",
+            Self::GetPrompt { .. } => "prompts/get",
+            Self::List { kind, .. } => kind.method(),
+            Self::Complete { .. } => "completion/complete",
+            Self::Listen { .. } => "subscriptions/listen",
+            Self::Discover => "server/discover",
+            Self::Initialize { .. } => "initialize",
+            Self::Notification { method, .. } | Self::Other { method, .. } => method,
+        }
+    }
+
+    /// The component concerned: a tool's or prompt's name, a resource's URI.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::CallTool { name, .. } | Self::GetPrompt { name, .. } => Some(name),
+            Self::ReadResource { uri } => Some(uri),
+            _ => None,
+        }
+    }
+}
+
+/// One request, owned: its parts are slices of the body, so cloning copies pointers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Request {
+    /// What is asked for.
+    pub operation: Operation,
+    /// The client's id; `None` for a notification.
+    pub id: Option<RequestId>,
+    /// Who asks.
+    pub principal: Principal,
+    /// Which revision is spoken.
+    pub revision: Revision,
+    /// The handshake session, if there is one.
+    pub session: Option<SessionId>,
+    /// `_meta` of the parameters, an object; `{}` where the client sent none.
+    pub meta: Json,
+    /// What the transport or a middleware attached, such as the HTTP parts.
+    pub extensions: Extensions,
+    /// What the client said of itself, in this request or when its session began.
+    pub(crate) caller: Caller,
+    /// Where notifications of this request go.
+    pub(crate) outbox: Outbox,
+    /// Answers to earlier questions (`inputResponses`) and the state they belong to (`requestState`).
+    pub(crate) resumed: Option<Resumed>,
+}
+
+/// What a client said of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller {
+    /// `clientInfo`, an object; `None` where it was not sent.
+    pub(crate) info: Option<Json>,
+    /// The capabilities, an object; `{}` where none were declared.
+    pub(crate) capabilities: Option<Json>,
+    /// The lowest level of log messages that it wants; `None` wants none on 2026-07-28, all in a session.
+    pub(crate) log_level: Option<Level>,
+    /// What its progress notifications carry; `None` wants none.
+    pub(crate) progress: Option<ProgressToken>,
+}
+
+/// What a client sends back to an `input_required` result.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resumed {
+    pub(crate) responses: Option<Json>,
+    pub(crate) state: Option<ByteString>,
+}
