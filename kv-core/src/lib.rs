@@ -2,29 +2,44 @@
 
 mod capabilities;
 mod clock;
+mod codec;
+pub mod each;
 mod encoding;
 mod entry;
 mod erased;
 mod error;
+pub mod header;
 mod key;
+mod lifetime;
+mod params;
 mod reclaim;
+mod redacted;
 mod scan;
 mod signals;
 mod store;
+pub mod ttl;
+mod units;
+mod url;
 
 pub use capabilities::{Capabilities, Consistency, Judge, Listing, RoundTrips};
 pub use clock::Clock;
+pub use codec::Codec;
 pub use entry::{Entry, Meta, NewEntry, Version};
 pub use erased::AnyStore;
 pub use error::{Error, ErrorKind, Outcome, Result};
 pub use key::Key;
+pub use params::{Compression, Encryption, Params, Reserved};
+pub use redacted::RedactedUrl;
 pub use scan::{Collections, Cursor, Item, Page, Scan};
 pub use signals::{Change, Changes, Signal, Signals};
 pub use store::{PutMode, Store};
+pub use units::{parse_bytes, parse_duration};
+pub use url::StoreUrl;
 
 /// What backends that keep keys in byte order and judge expiry themselves have in common. For authors of backends;
 /// callers never need it.
 pub mod backend {
     pub use crate::encoding::{ScanRange, decode, encode, encode_into, successor};
+    pub use crate::lifetime::{deadline, has_expired, left};
     pub use crate::reclaim::{Deadlines, ROUND, Reclaim};
 }

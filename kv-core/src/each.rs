@@ -1,0 +1,98 @@
+//! Batches for backends and wrappers that have none of their own: single operations, one after the other.
+//!
+//! Each body yields to the executor every [`EVERY`] entries, so that a long batch on a store that never waits does
+//! not hold its thread.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use crate::{Entry, Key, NewEntry, PutMode, Result, Store, Version};
+
+/// How many entries a batch handles before it yields.
+pub const EVERY: usize = 64;
+
+/// `Store::get_many` as one `get` per key.
+///
+/// # Errors
+/// None of its own: each key has its own result.
+pub async fn get_many<S: Store>(store: &S, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
+    let mut answers = Vec::with_capacity(keys.len());
+    for (at, key) in keys.iter().enumerate() {
+        pause(at).await;
+        answers.push(store.get(*key).await);
+    }
+    Ok(answers)
+}
+
+/// `Store::put_many` as one `put` with `Replace` per entry, in order, so that the last of duplicates wins.
+///
+/// # Errors
+/// None of its own: each entry has its own result.
+pub async fn put_many<S: Store>(
+    store: &S,
+    entries: Vec<(Key<'_>, NewEntry)>,
+) -> Result<Vec<Result<Version>>> {
+    let mut answers = Vec::with_capacity(entries.len());
+    for (at, (key, entry)) in entries.into_iter().enumerate() {
+        pause(at).await;
+        answers.push(store.put(key, entry, PutMode::Replace).await);
+    }
+    Ok(answers)
+}
+
+/// `Store::delete_many` as one `take` per key, its value dropped.
+///
+/// # Errors
+/// None of its own: each key has its own result.
+pub async fn delete_many<S: Store>(store: &S, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
+    let mut answers = Vec::with_capacity(keys.len());
+    for (at, key) in keys.iter().enumerate() {
+        pause(at).await;
+        answers.push(store.take(*key, None).await.map(drop));
+    }
+    Ok(answers)
+}
+
+/// Sends those entries on as one batch that a wrapper could prepare; the others answer with their own error.
+///
+/// For wrappers that change values (compress, encrypt) and may fail at one entry of many.
+///
+/// # Errors
+/// The outer error of the inner `put_many`: nothing was sent.
+pub async fn put_prepared<S: Store>(
+    store: &S,
+    entries: Vec<(Key<'_>, Result<NewEntry>)>,
+) -> Result<Vec<Result<Version>>> {
+    let mut refused = Vec::new();
+    let mut ready = Vec::with_capacity(entries.len());
+    for (at, (key, entry)) in entries.into_iter().enumerate() {
+        match entry {
+            Ok(entry) => ready.push((key, entry)),
+            Err(error) => refused.push((at, error.during("put_many").at(key))),
+        }
+    }
+    let mut answers = if ready.is_empty() { Vec::new() } else { store.put_many(ready).await? };
+    for (at, error) in refused {
+        answers.insert(at.min(answers.len()), Err(error)); // ascending, so each lands at its own place
+    }
+    Ok(answers)
+}
+
+/// Yields once to the executor, on any executor.
+pub async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+async fn pause(at: usize) {
+    if at > 0 && at.is_multiple_of(EVERY) {
+        yield_now().await;
+    }
+}
