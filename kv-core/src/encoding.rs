@@ -55,6 +55,8 @@ pub fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
 /// The stored keys that a scan covers, and the cursors into them.
 #[derive(Clone, Debug)]
 pub struct ScanRange<'a> {
+    /// The outer components, encoded.
+    outer: Vec<u8>,
     start: Vec<u8>,
     end: Option<Vec<u8>>,
     /// What an id must begin with, where the range alone does not see to it.
@@ -69,20 +71,20 @@ impl<'a> ScanRange<'a> {
     /// `Invalid` for a bad limit.
     pub fn new(outer: &[&str], scan: &Scan<'a>) -> Result<Self> {
         scan.check()?;
-        let mut start = Vec::new();
+        let digest = digest(outer, scan);
+        let outer = encode(outer, "");
+        let mut start = outer.clone();
         let filter = match scan.collections {
             Collections::One(collection) => {
-                encode_into(&mut start, outer, "");
                 encode_into(&mut start, &[collection], scan.prefix);
                 ""
             }
             Collections::Under(name) => {
-                encode_into(&mut start, outer, "");
                 escape_into(&mut start, name);
                 scan.prefix
             }
         };
-        Ok(Self { end: successor(&start), start, filter, digest: digest(outer, scan) })
+        Ok(Self { outer, end: successor(&start), start, filter, digest })
     }
 
     /// Where to begin: at the start of the range, or after the last key that the page before `from` listed.
@@ -120,6 +122,17 @@ impl<'a> ScanRange<'a> {
     /// Whether the scan lists this id: `Under` filters by the prefix of ids, `One` has it in the range.
     pub fn admits(&self, id: &str) -> bool {
         id.starts_with(self.filter)
+    }
+
+    /// Where to go on after a key in the range that the scan does not admit: no key before it is admitted.
+    pub fn seek(&self, collection: &str, id: &str) -> Vec<u8> {
+        let mut key = self.outer.clone();
+        encode_into(&mut key, &[collection], "");
+        if id < self.filter {
+            key.extend_from_slice(self.filter.as_bytes());
+            return key;
+        }
+        successor(&key).unwrap_or(key) // there is one: a component ends with 00 01
     }
 
     /// The cursor behind `last`, the last stored key that was listed or passed over.
@@ -271,12 +284,22 @@ mod tests {
     }
 
     #[test]
+    fn a_seek_passes_over_nothing_that_is_admitted() {
+        let range = ScanRange::new(&["n"], &Scan::under("").prefix("b")).unwrap();
+        assert_eq!(range.seek("c", "a"), encode(&["n", "c"], "b"));
+        let behind = range.seek("c", "d");
+        assert!(behind > encode(&["n", "c"], "\u{10FFFF}"));
+        assert!(behind < encode(&["n", "c\0"], "") && behind < encode(&["n", "d"], ""));
+    }
+
+    #[test]
     fn a_cursor_of_another_scan_and_garbage_are_invalid() {
         let range = ScanRange::new(&["n"], &Scan::one("c")).unwrap();
         let scans = [Scan::one("d"), Scan::under("c"), Scan::one("c").prefix("x")];
         let foreign = scans.map(|scan| ScanRange::new(&["n"], &scan).unwrap().cursor(b"k"));
         let other = ScanRange::new(&["m"], &Scan::one("c")).unwrap().cursor(b"k");
-        let garbage = [Cursor::from_bytes(""), Cursor::from_bytes("garbage"), Cursor::from_bytes(vec![0; 40])];
+        let garbage =
+            [Cursor::from_bytes(""), Cursor::from_bytes("garbage"), Cursor::from_bytes(vec![0; 40])];
         for cursor in foreign.into_iter().chain([other]).chain(garbage) {
             assert_eq!(range.begin(Some(&cursor)).unwrap_err().kind(), ErrorKind::Invalid);
         }
