@@ -1,1 +1,31 @@
 //! An MCP server framework whose cache, sessions and state live in a Larder store.
+
+mod answer;
+mod authenticate;
+mod component;
+mod context;
+mod dispatch;
+mod error;
+mod exchange;
+mod middleware;
+mod principal;
+pub mod protocol;
+mod registry;
+mod request;
+mod running;
+mod server;
+mod session;
+mod state;
+mod transport;
+
+pub use answer::{Answer, Reply};
+pub use authenticate::{Authenticate, Denied, StaticTokens, Verified};
+pub use component::{IntoPrompt, IntoResource, IntoTool, Prompt, Resource, ResourceTemplate, Tool};
+pub use context::Context;
+pub use error::{Error, Result};
+pub use middleware::{Middleware, Next, Refusal};
+pub use principal::Principal;
+pub use request::{Operation, Request};
+pub use server::Server;
+pub use session::SessionId;
+pub use state::{StateError, StateMap};

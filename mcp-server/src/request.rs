@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 use http::Extensions;
 
-use crate::outbox::Outbox;
+use crate::exchange::Exchange;
 use crate::protocol::{Json, Level, ListKind, ProgressToken, RequestId, Revision};
 use crate::{Principal, SessionId};
 
@@ -116,8 +116,8 @@ pub struct Request {
     pub extensions: Extensions,
     /// What the client said of itself, in this request or when its session began.
     pub(crate) caller: Caller,
-    /// Where notifications of this request go.
-    pub(crate) outbox: Outbox,
+    /// Where notifications of this request go, and what else lives as long as it.
+    pub(crate) exchange: Exchange,
     /// Answers to earlier questions (`inputResponses`) and the state they belong to (`requestState`).
     pub(crate) resumed: Option<Resumed>,
 }

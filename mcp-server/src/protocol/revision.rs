@@ -26,6 +26,11 @@ impl Revision {
     /// The newest revision that begins with `initialize`.
     pub const LATEST_HANDSHAKE: Self = Self::V2025_11_25;
 
+    /// The names of all revisions served, newest first: what `server/discover` and -32022 tell.
+    pub(crate) fn supported() -> Vec<&'static str> {
+        Self::ALL.iter().rev().map(|revision| revision.as_str()).collect()
+    }
+
     /// The revision as it stands in messages and headers.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -45,6 +50,11 @@ impl Revision {
     /// Whether each request stands alone (2026-07-28), without `initialize` and sessions.
     pub const fn is_stateless(self) -> bool {
         matches!(self, Self::V2026_07_28)
+    }
+
+    /// Whether progress notifications may carry a sentence (since 2025-03-26).
+    pub const fn has_progress_message(self) -> bool {
+        !matches!(self, Self::V2024_11_05)
     }
 
     /// The shape of its results.

@@ -1,0 +1,186 @@
+//! What a handler knows of its request, and what it can do beside answering.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use http::Extensions;
+use serde::Serialize;
+
+use crate::dispatch::Dispatcher;
+use crate::protocol::{Implementation, Json, Level, RequestId, Revision};
+use crate::running::Finish;
+use crate::state::{Owner, StateError, StateMap};
+use crate::{Principal, Request, SessionId};
+
+/// What a handler knows of its request, and what it can do beside answering. Cheap to clone.
+///
+/// Ask for it by type: `async fn tool(ctx: Context, ..)`; it does not appear in the schema.
+#[derive(Clone)]
+pub struct Context(Arc<Call>);
+
+struct Call {
+    request: Request,
+    dispatcher: Dispatcher,
+    public: bool,
+}
+
+impl Context {
+    pub(crate) fn new(request: Request, dispatcher: Dispatcher, public: bool) -> Self {
+        Self(Arc::new(Call { request, dispatcher, public }))
+    }
+
+    /// Who asks.
+    ///
+    /// # Errors
+    /// In a component whose cached answers are public: they must not depend on who asks.
+    pub fn principal(&self) -> Result<&Principal, StateError> {
+        if self.0.public {
+            return Err(StateError::public("principal"));
+        }
+        Ok(&self.0.request.principal)
+    }
+
+    /// The client's id of the request; `None` for a notification.
+    pub fn request_id(&self) -> Option<&RequestId> {
+        self.0.request.id.as_ref()
+    }
+
+    /// The handshake session; `None` on 2026-07-28 and on HTTP clients without one.
+    ///
+    /// # Errors
+    /// In a component whose cached answers are public.
+    pub fn session_id(&self) -> Result<Option<&SessionId>, StateError> {
+        if self.0.public {
+            return Err(StateError::public("session"));
+        }
+        Ok(self.0.request.session.as_ref())
+    }
+
+    /// Which revision the client speaks.
+    pub fn revision(&self) -> Revision {
+        self.0.request.revision
+    }
+
+    /// Name and version that the client gives itself; `None` if it gives none. Never a reason to behave differently.
+    pub fn client_info(&self) -> Option<Implementation> {
+        self.0.request.caller.info.as_ref()?.to().ok()
+    }
+
+    /// The capabilities that the client declared, an object.
+    pub fn client_capabilities(&self) -> Json {
+        self.0.request.caller.capabilities.clone().unwrap_or(Json::EMPTY)
+    }
+
+    /// `_meta` of the request, an object.
+    pub fn meta(&self) -> &Json {
+        &self.0.request.meta
+    }
+
+    /// What the transport and middlewares attached to the request, such as the HTTP parts.
+    pub fn extensions(&self) -> &Extensions {
+        &self.0.request.extensions
+    }
+
+    /// What was given to the server by `.state(..)`.
+    pub fn state_of<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.dispatcher.state_of::<T>()
+    }
+
+    /// Values kept across requests: of the handshake session, or on 2026-07-28 of the authenticated user.
+    pub fn state(&self) -> StateMap {
+        let owner = if self.0.public { Owner::Public } else { Owner::of(&self.0.request) };
+        StateMap::new(self.0.dispatcher.states().clone(), owner, self.0.request.exchange.clone())
+    }
+
+    /// Sends a log message to the client, if it wants messages of this level. Never waits: where the client reads
+    /// too slowly the message is dropped and counted.
+    pub fn log(&self, level: Level, data: impl Serialize) {
+        let Some(message) = self.log_message(level, &data) else { return };
+        self.0.request.exchange.notify(message);
+    }
+
+    /// Sends a log message of level `info`.
+    pub fn info(&self, data: impl Serialize) {
+        self.log(Level::Info, data);
+    }
+
+    /// Sends a log message of level `warning`.
+    pub fn warning(&self, data: impl Serialize) {
+        self.log(Level::Warning, data);
+    }
+
+    fn log_message(&self, level: Level, data: &impl Serialize) -> Option<bytes::Bytes> {
+        #[derive(Serialize)]
+        struct Params<'a> {
+            level: Level,
+            logger: &'a str,
+            data: Json,
+        }
+        if !self.0.dispatcher.wants_log(&self.0.request, level) {
+            return None;
+        }
+        let params = Params { level, logger: self.0.dispatcher.name(), data: Json::of(data).ok()? };
+        crate::protocol::notification("notifications/message", &params)
+    }
+
+    /// Tells the client how far the work is, if it asked to be told: `progress` of `total`, in any unit.
+    ///
+    /// Values that do not increase are not sent (basic/patterns/progress: it MUST increase). An unsent notification
+    /// is overwritten by the next.
+    pub fn progress(&self, progress: f64, total: impl Into<Option<f64>>) {
+        self.report(progress, total.into(), None);
+    }
+
+    /// As [`Context::progress`], with a sentence for people.
+    pub fn progress_with(&self, progress: f64, total: impl Into<Option<f64>>, message: &str) {
+        self.report(progress, total.into(), Some(message));
+    }
+
+    fn report(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Params<'a> {
+            progress_token: Json,
+            progress: f64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            total: Option<f64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message: Option<&'a str>,
+        }
+        let Some(token) = &self.0.request.caller.progress else { return };
+        if !self.0.request.exchange.advances(progress) {
+            return;
+        }
+        let message = self.0.request.revision.has_progress_message().then_some(message).flatten();
+        let params = Params { progress_token: token.as_json(), progress, total, message };
+        if let Some(message) = crate::protocol::notification("notifications/progress", &params) {
+            self.0.request.exchange.progress(token, message);
+        }
+    }
+
+    /// Whether nobody waits for the answer any more. An async handler is simply dropped at its next await; one that
+    /// is not async looks here.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.request.exchange.is_cancelled()
+    }
+
+    /// Waits until nobody waits for the answer any more.
+    pub async fn cancelled(&self) {
+        self.0.request.exchange.cancelled().await;
+    }
+
+    /// Runs `future` to its end even if the request is cancelled meanwhile: for work that must not stop half-way.
+    pub fn finish<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + Send + 'static {
+        Finish::new(future)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("request", &self.0.request).finish_non_exhaustive()
+    }
+}

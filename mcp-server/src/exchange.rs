@@ -1,0 +1,242 @@
+//! What one request and whoever serves it share: the outbox, the cancellation, and values of this request alone.
+
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+
+use crate::protocol::ProgressToken;
+
+/// A value that lives as long as its request.
+pub(crate) type Local = Arc<dyn Any + Send + Sync>;
+
+/// The bounded way of notifications to the client, and what else belongs to one request. Cheap to clone.
+///
+/// At most 64 messages or 256 KiB wait: progress overwrites the unsent one of its token, log messages beyond are
+/// dropped and counted.
+#[derive(Clone, Default)]
+pub(crate) struct Exchange(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    queue: Mutex<Queue>,
+    reader: AtomicWaker,
+    cancelled: AtomicBool,
+    cancellation: Notify,
+    locals: Mutex<Option<HashMap<String, Local>>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    items: VecDeque<Item>,
+    bytes: usize,
+    dropped: u64,
+    closed: bool,
+    progress: Option<f64>,
+}
+
+struct Item {
+    token: Option<ProgressToken>,
+    message: Bytes,
+}
+
+const MAX_MESSAGES: usize = 64;
+const MAX_BYTES: usize = 256 << 10;
+
+impl Exchange {
+    /// Puts a progress notification, in place of an unsent one of the same token.
+    pub(crate) fn progress(&self, token: &ProgressToken, message: Bytes) {
+        let mut queue = self.queue();
+        if queue.closed {
+            return;
+        }
+        let unsent = queue.items.iter_mut().find(|item| item.token.as_ref() == Some(token));
+        if let Some(item) = unsent {
+            let before = std::mem::replace(&mut item.message, message).len();
+            let after = item.message.len();
+            queue.bytes = queue.bytes + after - before;
+        } else {
+            queue.push(Item { token: Some(token.clone()), message });
+        }
+        drop(queue);
+        self.0.reader.wake();
+    }
+
+    /// Whether `progress` is beyond all that was reported before; remembers it if so.
+    pub(crate) fn advances(&self, progress: f64) -> bool {
+        let mut queue = self.queue();
+        let advances = progress.is_finite() && queue.progress.is_none_or(|before| progress > before);
+        if advances {
+            queue.progress = Some(progress);
+        }
+        advances
+    }
+
+    /// Puts any other notification; drops and counts it where the client reads too slowly.
+    pub(crate) fn notify(&self, message: Bytes) {
+        let mut queue = self.queue();
+        if queue.closed {
+            return;
+        }
+        queue.push(Item { token: None, message });
+        drop(queue);
+        self.0.reader.wake();
+    }
+
+    /// The next message to send; pending while there is none.
+    pub(crate) fn poll_message(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        self.0.reader.register(cx.waker());
+        self.pop().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// The next message to send, if one waits.
+    pub(crate) fn pop(&self) -> Option<Bytes> {
+        let mut queue = self.queue();
+        let item = queue.items.pop_front()?;
+        queue.bytes -= item.message.len();
+        Some(item.message)
+    }
+
+    /// Takes no more messages: after the answer, or where nobody reads. What waits is still there to be sent.
+    pub(crate) fn close(&self) {
+        self.queue().closed = true;
+    }
+
+    /// How many messages were dropped because the client read too slowly.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.queue().dropped
+    }
+
+    /// Tells the handler that nobody waits for its answer any more, and sends nothing further.
+    pub(crate) fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Release);
+        let mut queue = self.queue();
+        queue.closed = true;
+        queue.items.clear();
+        queue.bytes = 0;
+        drop(queue);
+        self.0.cancellation.notify_waiters();
+    }
+
+    /// Whether the request was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Waits until the request is cancelled.
+    pub(crate) async fn cancelled(&self) {
+        let notified = self.0.cancellation.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        if !self.is_cancelled() {
+            notified.await;
+        }
+    }
+
+    /// The value of this request under `key`.
+    pub(crate) fn local(&self, key: &str) -> Option<Local> {
+        self.locals().as_ref()?.get(key).cloned()
+    }
+
+    /// Keeps a value for this request.
+    pub(crate) fn set_local(&self, key: &str, value: Local) {
+        self.locals().get_or_insert_default().insert(key.to_owned(), value);
+    }
+
+    /// Forgets a value of this request; tells whether there was one.
+    pub(crate) fn remove_local(&self, key: &str) -> bool {
+        self.locals().as_mut().is_some_and(|locals| locals.remove(key).is_some())
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locals(&self) -> MutexGuard<'_, Option<HashMap<String, Local>>> {
+        self.0.locals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn push(&mut self, item: Item) {
+        if self.items.len() >= MAX_MESSAGES || self.bytes + item.message.len() > MAX_BYTES {
+            self.dropped += 1;
+            return;
+        }
+        self.bytes += item.message.len();
+        self.items.push_back(item);
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("cancelled", &self.is_cancelled()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Exchange, MAX_MESSAGES};
+    use crate::protocol::{Json, ProgressToken};
+
+    fn token(text: &'static str) -> ProgressToken {
+        ProgressToken::new(&Json::parse(text.into()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn progress_overwrites_the_unsent_one_of_its_token_only() {
+        let exchange = Exchange::default();
+        exchange.progress(&token("1"), "a".into());
+        exchange.progress(&token("2"), "b".into());
+        exchange.progress(&token("1"), "ccc".into());
+        assert_eq!(exchange.pop().unwrap(), "ccc");
+        assert_eq!(exchange.pop().unwrap(), "b");
+        assert_eq!(exchange.pop(), None);
+    }
+
+    #[test]
+    fn messages_beyond_the_bound_are_dropped_and_counted() {
+        let exchange = Exchange::default();
+        for _ in 0..MAX_MESSAGES + 3 {
+            exchange.notify("x".into());
+        }
+        assert_eq!(exchange.dropped(), 3);
+        exchange.pop().unwrap();
+        exchange.notify(vec![b'x'; 300 << 10].into());
+        assert_eq!(exchange.dropped(), 4);
+    }
+
+    #[test]
+    fn nothing_is_taken_after_the_answer_and_nothing_sent_after_a_cancellation() {
+        let exchange = Exchange::default();
+        exchange.notify("before".into());
+        exchange.close();
+        exchange.notify("after".into());
+        assert_eq!(exchange.pop().unwrap(), "before");
+        assert_eq!(exchange.pop(), None);
+        let exchange = Exchange::default();
+        exchange.notify("before".into());
+        exchange.cancel();
+        assert_eq!(exchange.pop(), None);
+        assert!(exchange.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_cancellation_wakes_who_waits_and_who_comes_later() {
+        let exchange = Exchange::default();
+        let waiter = tokio::spawn({
+            let exchange = exchange.clone();
+            async move { exchange.cancelled().await }
+        });
+        tokio::task::yield_now().await;
+        exchange.cancel();
+        waiter.await.unwrap();
+        exchange.cancelled().await;
+    }
+}

@@ -1,0 +1,299 @@
+//! What users build: a server, part by part.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kv_core::{AnyStore, Consistency, Store, StoreExt as _};
+use kv_memory::{MemoryConfig, MemoryStore};
+use tokio::sync::Semaphore;
+
+use crate::authenticate::Authenticator;
+use crate::component::{IntoPrompt, IntoResource, IntoTool};
+use crate::dispatch::{Dispatcher, Shared, Values};
+use crate::middleware::Link;
+use crate::protocol::{Icon, Implementation};
+use crate::registry::RegistryBuilder;
+use crate::session::Sessions;
+use crate::state::States;
+use crate::transport::HttpOptions;
+use crate::{Authenticate, Error, Middleware, Result};
+
+/// An MCP server, built part by part and then run.
+///
+/// Without a store it keeps sessions, state and cached answers in memory, without ever evicting; they end with the
+/// process. What is registered twice, misnamed or asks for state that nobody gave fails when the server is built,
+/// by name.
+#[must_use = "a server does nothing until it is run"]
+pub struct Server {
+    info: Implementation,
+    instructions: Option<String>,
+    components: RegistryBuilder,
+    chain: Vec<Link>,
+    values: Values,
+    stores: Stores,
+    authenticator: Option<Authenticator>,
+    logging: bool,
+    limits: Limits,
+    http: HttpOptions,
+}
+
+#[derive(Default)]
+struct Stores {
+    all: Option<AnyStore>,
+    cache: Option<AnyStore>,
+    state: Option<AnyStore>,
+}
+
+struct Limits {
+    session_idle: Duration,
+    sessions: usize,
+    user_state: Duration,
+    handler_timeout: Duration,
+    calls: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            session_idle: Duration::from_secs(30 * 60),
+            sessions: 10_000,
+            user_state: Duration::from_secs(30 * 24 * 3600),
+            handler_timeout: Duration::from_secs(10 * 60),
+            calls: 1_024,
+        }
+    }
+}
+
+impl Server {
+    /// A server of this name, with nothing in it yet.
+    ///
+    /// The name also keeps its entries apart from other servers' on one store.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            info: Implementation::new(name, "0.1.0"),
+            instructions: None,
+            components: RegistryBuilder::default(),
+            chain: Vec::new(),
+            values: Values::new(),
+            stores: Stores::default(),
+            authenticator: None,
+            logging: true,
+            limits: Limits::default(),
+            http: HttpOptions::default(),
+        }
+    }
+
+    /// Sets the version that clients are told; without, `0.1.0`.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.info.version = version.into();
+        self
+    }
+
+    /// Sets the name for people.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.info.title = Some(title.into());
+        self
+    }
+
+    /// Sets where people read more.
+    pub fn website(mut self, url: impl Into<String>) -> Self {
+        self.info.website_url = Some(url.into());
+        self
+    }
+
+    /// Adds an icon.
+    pub fn icon(mut self, icon: Icon) -> Self {
+        self.info.icons.push(icon);
+        self
+    }
+
+    /// Sets what a model is told about using this server.
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Keeps sessions, state and cached answers in this store, each under collections that begin with the server's
+    /// name. The server never closes it.
+    pub fn storage(mut self, store: impl Store) -> Self {
+        self.stores.all = Some(AnyStore::new(store));
+        self
+    }
+
+    /// Keeps cached answers in a store of their own. It may evict.
+    pub fn cache_storage(mut self, store: impl Store) -> Self {
+        self.stores.cache = Some(AnyStore::new(store));
+        self
+    }
+
+    /// Keeps sessions and state in a store of their own. It must not evict.
+    pub fn state_storage(mut self, store: impl Store) -> Self {
+        self.stores.state = Some(AnyStore::new(store));
+        self
+    }
+
+    /// Adds a tool: what `#[tool]` made, or a [`Tool`](crate::Tool).
+    pub fn tool(mut self, tool: impl IntoTool) -> Self {
+        self.components.tool(tool.into_tool());
+        self
+    }
+
+    /// Adds a resource or a resource template: what `#[resource(..)]` made, a [`Resource`](crate::Resource) or a
+    /// [`ResourceTemplate`](crate::ResourceTemplate).
+    pub fn resource(mut self, resource: impl IntoResource) -> Self {
+        self.components.resource(resource.into_resource());
+        self
+    }
+
+    /// Adds a prompt: what `#[prompt]` made, or a [`Prompt`](crate::Prompt).
+    pub fn prompt(mut self, prompt: impl IntoPrompt) -> Self {
+        self.components.prompt(prompt.into_prompt());
+        self
+    }
+
+    /// Adds a middleware. The first one added is the outermost.
+    pub fn with(mut self, middleware: impl Middleware) -> Self {
+        self.chain.push(Link::new(middleware));
+        self
+    }
+
+    /// Finds out who sends an HTTP request. Without it, everybody on HTTP is anonymous.
+    pub fn authenticate(mut self, authenticate: impl Authenticate) -> Self {
+        self.authenticator = Some(Authenticator::new(authenticate));
+        self
+    }
+
+    /// Gives handlers a value that they ask for by `State<T>`.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.values.insert(TypeId::of::<T>(), Arc::new(value));
+        self
+    }
+
+    /// Sends log messages of handlers to clients, or not. The default is to send them.
+    pub fn client_logging(mut self, logging: bool) -> Self {
+        self.logging = logging;
+        self
+    }
+
+    /// At most so many items on a page of a list; without, a list is one page.
+    pub fn page_size(mut self, items: usize) -> Self {
+        self.components.page_size(items);
+        self
+    }
+
+    /// After how long without a request a handshake session ends. The default is 30 minutes.
+    pub fn session_idle_timeout(mut self, idle: Duration) -> Self {
+        self.limits.session_idle = idle;
+        self
+    }
+
+    /// How many handshake sessions this process serves at once. The default is 10,000.
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.limits.sessions = sessions;
+        self
+    }
+
+    /// How long values that `ctx.state()` keeps for a user live after the last write. The default is 30 days.
+    pub fn state_ttl(mut self, ttl: Duration) -> Self {
+        self.limits.user_state = ttl;
+        self
+    }
+
+    /// After how long a handler is given up. The default is 10 minutes.
+    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.handler_timeout = timeout;
+        self
+    }
+
+    /// How many handlers run at once; a request beyond is refused. The default is 1,024.
+    pub fn max_concurrent_calls(mut self, calls: usize) -> Self {
+        self.limits.calls = calls;
+        self
+    }
+
+    /// Changes the settings of HTTP: allowed hosts and origins, limits.
+    pub(crate) fn http_mut(&mut self) -> &mut HttpOptions {
+        &mut self.http
+    }
+
+    /// Builds the server.
+    ///
+    /// # Errors
+    /// Says by name what is registered twice, misnamed or incomplete, and which store cannot bear what for.
+    pub(crate) fn build(mut self) -> Result<Built> {
+        self.components.require_values(&self.values)?;
+        let registry = self.components.build()?;
+        let default = self.stores.all.unwrap_or_else(memory);
+        let state = self.stores.state.unwrap_or_else(|| default.clone());
+        check_state_store(&state)?;
+        let name = self.info.name.clone();
+        let cache = self.stores.cache.unwrap_or(default).prefixed(&name).erased();
+        let state = state.prefixed(&name).erased();
+        for link in &self.chain {
+            link.mounted(&Mount { cache: cache.clone(), server: name.clone(), registry: registry.clone() })?;
+        }
+        let dispatcher = Dispatcher::new(Shared {
+            info: self.info,
+            instructions: self.instructions,
+            registry,
+            chain: self.chain,
+            sessions: Sessions::new(state.clone(), self.limits.session_idle, self.limits.sessions),
+            states: States { store: state, session: self.limits.session_idle, user: self.limits.user_state },
+            values: self.values,
+            logging: self.logging,
+            authenticated: self.authenticator.is_some(),
+            handler_timeout: self.limits.handler_timeout,
+            calls: Arc::new(Semaphore::new(self.limits.calls)),
+        });
+        Ok(Built { dispatcher, authenticator: self.authenticator, http: self.http })
+    }
+}
+
+/// A server that only lacks a transport.
+pub(crate) struct Built {
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) authenticator: Option<Authenticator>,
+    pub(crate) http: HttpOptions,
+}
+
+/// What a middleware is told when its server is built.
+pub(crate) struct Mount {
+    /// Where answers may be cached, under the server's own collections.
+    pub(crate) cache: AnyStore,
+    /// The server's name.
+    pub(crate) server: String,
+    /// The components, with their declared lifetimes and fingerprints.
+    pub(crate) registry: crate::registry::Registry,
+}
+
+fn memory() -> AnyStore {
+    AnyStore::new(MemoryStore::new(MemoryConfig::default()))
+}
+
+/// Sessions and state must not vanish while they live.
+fn check_state_store(store: &AnyStore) -> Result<()> {
+    let capabilities = store.capabilities();
+    if capabilities.evicts {
+        return Err(Error::new(format!(
+            "the {} store may evict entries, and sessions and state must not vanish: give another one by \
+             .state_storage(..), or remove on_full=evict",
+            capabilities.backend
+        )));
+    }
+    if capabilities.consistency == Consistency::BestEffort {
+        return Err(Error::new(format!(
+            "the {} store promises no consistency, and sessions and state need it: give another one by \
+             .state_storage(..)",
+            capabilities.backend
+        )));
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("name", &self.info.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,291 @@
+//! Handshake sessions: what a client said at `initialize`, kept in the store under its principal.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+use kv_core::{AnyStore, Collection, Key, NewEntry, PutMode, Store, StoreExt as _};
+use rand::RngCore as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Principal;
+use crate::protocol::{Failure, Implementation, Json, Level, Revision};
+use crate::request::Caller;
+
+/// The id of a handshake session: 128 random bits in hexadecimal.
+///
+/// It names, it does not authenticate: everything kept for a session stands under its principal first.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionId(ByteString);
+
+impl SessionId {
+    pub(crate) fn random() -> Self {
+        let mut bytes = [0; 16];
+        rand::rng().fill_bytes(&mut bytes);
+        Self(format!("{:032x}", u128::from_be_bytes(bytes)).into())
+    }
+
+    /// The id that a client presents, if it can be one at all: 1 to 128 visible ASCII characters.
+    pub(crate) fn presented(text: &str) -> Option<Self> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        (visible && (1..=128).contains(&text.len())).then(|| Self(text.into()))
+    }
+
+    /// The id as it stands in the `Mcp-Session-Id` header.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the store knows this session of this principal by.
+    pub(crate) fn key(&self, principal: &Principal) -> String {
+        let mut hash = Sha256::new();
+        hash.update(principal.key());
+        hash.update(self.0.as_bytes());
+        hex(&hash.finalize())
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({}..)", self.0.get(..6).unwrap_or_default())
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What was agreed at `initialize`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Handshake {
+    /// The name of the revision that was agreed on.
+    revision: String,
+    client: Implementation,
+    capabilities: serde_json::Value,
+    level: Option<Level>,
+}
+
+impl Handshake {
+    const MAX_TEXT: usize = 256;
+    const MAX_CAPABILITIES: usize = 4 << 10;
+
+    /// Reads the parameters of `initialize`; an unknown version is answered by the newest with a handshake.
+    ///
+    /// Kept of the client's name, title and version are 256 bytes each.
+    ///
+    /// # Errors
+    /// `Invalid params` where the version is missing or the capabilities exceed 4 KiB.
+    pub(crate) fn from_params(params: &Json) -> Result<Self, Failure> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Params {
+            protocol_version: String,
+            #[serde(default)]
+            capabilities: serde_json::Map<String, serde_json::Value>,
+            #[serde(default)]
+            client_info: Implementation,
+        }
+        let params: Params = params.to().map_err(|error| {
+            Failure::invalid_params(format!("initialize needs protocolVersion, capabilities and clientInfo: {error}"))
+        })?;
+        let capabilities = serde_json::Value::from(params.capabilities);
+        if capabilities.to_string().len() > Self::MAX_CAPABILITIES {
+            return Err(Failure::invalid_params("the capabilities exceed 4 KiB"));
+        }
+        let asked = Revision::from_name(&params.protocol_version).filter(|revision| !revision.is_stateless());
+        Ok(Self {
+            revision: asked.unwrap_or(Revision::LATEST_HANDSHAKE).as_str().to_owned(),
+            client: trimmed(params.client_info),
+            capabilities,
+            level: None,
+        })
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        Revision::from_name(&self.revision).unwrap_or(Revision::LATEST_HANDSHAKE)
+    }
+
+    pub(crate) fn set_level(&mut self, level: Level) {
+        self.level = Some(level);
+    }
+
+    /// What a request of this session knows of its client.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller {
+            info: Json::of(&self.client).ok(),
+            capabilities: Some(Json::from(self.capabilities.clone())),
+            log_level: self.level,
+            progress: None,
+        }
+    }
+}
+
+fn trimmed(client: Implementation) -> Implementation {
+    let cut = |mut text: String| {
+        text.truncate(text.floor_char_boundary(Handshake::MAX_TEXT));
+        text
+    };
+    let mut kept = Implementation::new(cut(client.name), cut(client.version));
+    kept.title = client.title.map(cut);
+    kept
+}
+
+/// The sessions of one server, in its store.
+#[derive(Clone)]
+pub(crate) struct Sessions(Arc<Inner>);
+
+struct Inner {
+    store: AnyStore,
+    idle: Duration,
+    cap: usize,
+    active: Mutex<HashMap<[u8; 16], Instant>>,
+}
+
+/// Why a session could not begin.
+#[derive(Debug)]
+pub(crate) enum NotBegun {
+    /// The cap on sessions is reached.
+    Full,
+    /// The store failed.
+    Store(kv_core::Error),
+}
+
+const SESSIONS: &str = "sessions";
+/// The collection of values kept for sessions and users.
+pub(crate) const STATE: &str = "state";
+
+impl Sessions {
+    pub(crate) fn new(store: AnyStore, idle: Duration, cap: usize) -> Self {
+        Self(Arc::new(Inner { store, idle, cap, active: Mutex::default() }))
+    }
+
+    /// How long a session lives without a request.
+    pub(crate) fn idle(&self) -> Duration {
+        self.0.idle
+    }
+
+    /// Begins a session of `principal`.
+    pub(crate) async fn begin(
+        &self,
+        principal: &Principal,
+        handshake: &Handshake,
+    ) -> Result<SessionId, NotBegun> {
+        let id = SessionId::random();
+        let key = id.key(principal);
+        if !self.0.count(&key) {
+            return Err(NotBegun::Full);
+        }
+        self.collection().create(&key, handshake).await.map_err(NotBegun::Store)?;
+        Ok(id)
+    }
+
+    /// The session of `principal` under `id`; another principal's, an unknown and an ended one are all `None`.
+    ///
+    /// Where less than three quarters of the idle timeout are left, they are extended in the background.
+    pub(crate) async fn find(
+        &self,
+        principal: &Principal,
+        id: &SessionId,
+    ) -> kv_core::Result<Option<Handshake>> {
+        let key = id.key(principal);
+        let Some(entry) = self.0.store.get(Key::new(SESSIONS, &key)).await? else {
+            self.0.forget(&key);
+            return Ok(None);
+        };
+        let Ok(handshake) = serde_json::from_slice(&entry.value) else { return Ok(None) };
+        if entry.ttl.is_some_and(|left| left < self.0.idle / 4 * 3) {
+            let sessions = self.clone();
+            tokio::spawn(async move { sessions.extend(&key, entry).await });
+        }
+        Ok(Some(handshake))
+    }
+
+    /// Sets the lowest level of log messages that the client wants; `false` where the session is gone.
+    pub(crate) async fn set_level(
+        &self,
+        principal: &Principal,
+        id: &SessionId,
+        level: Level,
+    ) -> kv_core::Result<bool> {
+        let changed = self.collection().update_with(&id.key(principal), |handshake| {
+            handshake.map(|mut handshake: Handshake| {
+                handshake.set_level(level);
+                handshake
+            })
+        });
+        changed.await.map(|handshake| handshake.is_some())
+    }
+
+    /// Ends a session and what was kept for it; `false` where there was none.
+    pub(crate) async fn end(&self, principal: &Principal, id: &SessionId) -> kv_core::Result<bool> {
+        let key = id.key(principal);
+        self.0.forget(&key);
+        let ended = self.0.store.take(Key::new(SESSIONS, &key), None).await?.is_some();
+        if ended {
+            self.0.store.delete(Key::new(STATE, &key)).await?;
+        }
+        Ok(ended)
+    }
+
+    /// One `Update` per quarter of the idle timeout: the session's life, and that of its state.
+    async fn extend(&self, key: &str, session: kv_core::Entry) {
+        let full = self.0.idle;
+        let renewed = NewEntry::new(session.value).meta(session.meta).ttl(full);
+        let extended =
+            self.0.store.put(Key::new(SESSIONS, key), renewed, PutMode::Update(session.version)).await;
+        if extended.is_err() {
+            return; // another request extended or ended it
+        }
+        self.0.count(key);
+        let state = Key::new(STATE, key);
+        if let Ok(Some(entry)) = self.0.store.get(state).await {
+            let renewed = NewEntry::new(entry.value).meta(entry.meta).ttl(full);
+            let kept = self.0.store.put(state, renewed, PutMode::Update(entry.version)).await;
+            drop(kept); // a write meanwhile has set the full life itself
+        }
+    }
+
+    fn collection(&self) -> Collection<Handshake, AnyStore> {
+        self.0.store.clone().collection(SESSIONS).ttl(self.0.idle)
+    }
+}
+
+impl Inner {
+    /// Counts a session as active, unless the cap is reached and it is a new one.
+    fn count(&self, key: &str) -> bool {
+        let Some(key) = digest(key) else { return true };
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        if active.len() >= self.cap && !active.contains_key(&key) {
+            active.retain(|_, seen| seen.elapsed() < self.idle);
+            if active.len() >= self.cap {
+                return false;
+            }
+        }
+        active.insert(key, Instant::now());
+        true
+    }
+
+    fn forget(&self, key: &str) {
+        if let Some(key) = digest(key) {
+            self.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        }
+    }
+}
+
+/// The first half of a session's key: enough to count it by.
+fn digest(key: &str) -> Option<[u8; 16]> {
+    u128::from_str_radix(key.get(..32)?, 16).ok().map(u128::to_be_bytes)
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("idle", &self.0.idle).field("cap", &self.0.cap).finish_non_exhaustive()
+    }
+}
