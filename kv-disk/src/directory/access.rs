@@ -1,0 +1,65 @@
+//! Who may read the files. Directories that we make are 0700, which is the protection; files are 0600.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+/// Makes `dir` and what is missing above it, for the owner alone.
+pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Opens `path` to read and write, made for the owner alone if it is missing.
+pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Whether anybody but the owner may list or enter `dir`.
+#[cfg(unix)]
+pub(super) fn is_open_to_others(dir: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(std::fs::metadata(dir)?.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_open_to_others(_: &Path) -> io::Result<bool> {
+    Ok(false) // access lists are inherited from the profile's directory
+}
+
+/// Gives the files below `dir` to the owner alone: engines make theirs by the umask.
+#[cfg(unix)]
+pub(crate) fn close_to_others(dir: &Path) -> io::Result<()> {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let is_dir = path.is_dir();
+        let wanted = if is_dir { 0o700 } else { 0o600 };
+        std::fs::set_permissions(&path, Permissions::from_mode(wanted))?;
+        if is_dir {
+            close_to_others(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn close_to_others(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Waits until the names in `dir` are on the disk.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(dir)?.sync_all()?; // elsewhere a directory cannot be opened as a file
+    }
+    Ok(())
+}

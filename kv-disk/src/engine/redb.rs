@@ -1,0 +1,136 @@
+//! redb 4: one transaction at a time, so that one thread commits all that came in meanwhile in one.
+
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+
+use kv_core::Result;
+use redb::{
+    AccessGuard, Builder, Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    WriteTransaction,
+};
+
+use super::{Action, Applied, Change, Guard, Op, applied, decide, marker};
+use crate::config::{DiskConfig, Engine};
+use crate::directory::{close_to_others, sync_dir};
+use crate::error;
+
+const FILE: &str = "store.redb";
+const NEW_FILE: &str = "store.redb.new";
+const DATA: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("data");
+const MARKER: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(marker::TABLE);
+
+/// An open redb.
+#[derive(Debug)]
+pub(crate) struct RedbEngine(Database);
+
+/// Makes a new store in `dir` and closes it.
+///
+/// Under another name first: a file that was cut short while redb made it cannot be opened ever after.
+pub(super) fn create(dir: &Path, config: &DiskConfig) -> Result<()> {
+    let path = dir.join(NEW_FILE);
+    let db = builder(config).create(&path).map_err(error::redb)?;
+    let write = begin(&db)?;
+    write.open_table(DATA).map_err(error::redb)?;
+    let text = marker::text(Engine::Redb, config);
+    write
+        .open_table(MARKER)
+        .map_err(error::redb)?
+        .insert(marker::KEY, text.as_slice())
+        .map_err(error::redb)?;
+    write.commit().map_err(error::redb)?;
+    drop(db);
+    close_to_others(dir)
+        .and_then(|()| std::fs::OpenOptions::new().read(true).write(true).open(&path)?.sync_all())
+        .and_then(|()| std::fs::rename(&path, dir.join(FILE)))
+        .and_then(|()| sync_dir(dir))
+        .map_err(|e| error::io("finishing", &path, e))
+}
+
+fn builder(config: &DiskConfig) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(config.cache_bytes);
+    builder
+}
+
+/// A write transaction that is durable when committed, and whose store opens at once after a kill.
+fn begin(db: &Database) -> Result<WriteTransaction> {
+    let mut write = db.begin_write().map_err(error::redb)?;
+    write.set_durability(Durability::Immediate).map_err(error::redb)?;
+    write.set_quick_repair(true);
+    Ok(write)
+}
+
+impl RedbEngine {
+    pub(super) fn open(dir: &Path, config: &DiskConfig) -> Result<Self> {
+        let path = dir.join(FILE);
+        if !path.exists() {
+            return Err(error::damaged("data/store.redb, the file of the engine, is missing"));
+        }
+        let db = builder(config).open(&path).map_err(error::redb)?;
+        let read = db.begin_read().map_err(error::redb)?;
+        let marker = read.open_table(MARKER).map_err(error::redb)?;
+        let found = marker.get(marker::KEY).map_err(error::redb)?;
+        marker::check(Engine::Redb, found.as_ref().map(AccessGuard::value))?;
+        read.open_table(DATA).map_err(error::redb)?;
+        drop(read);
+        Ok(Self(db))
+    }
+
+    pub(super) fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+        let table = self.0.begin_read().map_err(error::redb)?.open_table(DATA).map_err(error::redb)?;
+        let found = table.get(key).map_err(error::redb)?;
+        found.map(|stored| read(stored.value())).transpose()
+    }
+
+    pub(super) fn visit(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        mut see: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let table = self.0.begin_read().map_err(error::redb)?.open_table(DATA).map_err(error::redb)?;
+        for item in table.range::<&[u8]>(range).map_err(error::redb)? {
+            let (key, stored) = item.map_err(error::redb)?;
+            if see(key.value(), stored.value()).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply(&self, op: &Op, now: u64) -> Result<Applied> {
+        let mut applied = self.commit(std::slice::from_ref(op), now)?;
+        applied.pop().unwrap_or_else(|| Err(error::lost()))
+    }
+
+    pub(super) fn commit(&self, ops: &[Op], now: u64) -> Result<Vec<Result<Applied>>> {
+        if ops.is_empty() {
+            return Ok(Vec::new()); // what was committed before is durable
+        }
+        let write = begin(&self.0)?;
+        let mut table = write.open_table(DATA).map_err(error::redb)?;
+        let applied = ops.iter().map(|op| apply(&mut table, op, now)).collect::<Result<_>>()?;
+        drop(table);
+        write.commit().map_err(error::redb)?;
+        Ok(applied)
+    }
+}
+
+/// The outer error is the engine's and undoes the whole transaction; the inner one is a condition that did not hold.
+fn apply(table: &mut Table<'_, &'static [u8], &'static [u8]>, op: &Op, now: u64) -> Result<Result<Applied>> {
+    let key = op.key.as_slice();
+    let change = match &op.action {
+        Action::Put { guard: Guard::Always, .. } => Ok(Change::Write),
+        _ => {
+            let current = table.get(key).map_err(error::redb)?;
+            decide(op, current.as_ref().map(AccessGuard::value), now)
+        }
+    };
+    let old = match (change, op.stored()) {
+        (Err(refused), _) | (Ok(_), Err(refused)) => return Ok(Err(refused)),
+        (Ok(Change::Leave), _) => return Ok(Ok(Applied::default())),
+        (Ok(Change::Remove | Change::Write), Ok(Some(stored))) => table.insert(key, stored.as_slice()),
+        (Ok(Change::Remove | Change::Write), Ok(None)) => table.remove(key),
+    };
+    let old = old.map_err(error::redb)?;
+    Ok(Ok(applied(op, old.as_ref().map(AccessGuard::value))))
+}

@@ -1,0 +1,130 @@
+//! sled 0.34: writes go into a buffer of this process at once, and a blocking flush hands them to the kernel.
+//!
+//! Never `flush_async`: seven of them at once, in the whole process, stop every flush for ever. Never `transaction`:
+//! it stops all other writers; `compare_and_swap` on one key is enough.
+
+mod sync;
+
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+
+use kv_core::Result;
+use sled::{IVec, Tree};
+
+use self::sync::DiskSync;
+use super::{Action, Applied, Change, Guard, Op, applied, decide, marker};
+use crate::config::{DiskConfig, Durability, Engine};
+use crate::error;
+
+const DATA: &str = "data";
+/// sled gives room back, and syncs for real, only in its periodic flush.
+const FLUSH_EVERY_MS: u64 = 500;
+
+/// An open sled. Dropping it flushes, and takes some milliseconds.
+#[derive(Debug)]
+pub(crate) struct SledEngine {
+    tree: Tree,
+    db: sled::Db,
+    /// With [`Durability::Always`].
+    sync: Option<DiskSync>,
+}
+
+/// Makes a new store in `dir` and closes it.
+pub(super) fn create(dir: &Path, config: &DiskConfig) -> Result<()> {
+    let db = start(dir, config)?;
+    db.open_tree(DATA).map_err(error::sled)?;
+    let larder = db.open_tree(marker::TABLE).map_err(error::sled)?;
+    larder.insert(marker::KEY, marker::text(Engine::Sled, config)).map_err(error::sled)?;
+    db.flush().map_err(error::sled)?;
+    Ok(())
+}
+
+fn start(dir: &Path, config: &DiskConfig) -> Result<sled::Db> {
+    sled::Config::new()
+        .path(dir)
+        .cache_capacity(u64::try_from(config.cache_bytes).unwrap_or(u64::MAX))
+        .flush_every_ms(Some(FLUSH_EVERY_MS))
+        .open()
+        .map_err(error::sled)
+}
+
+impl SledEngine {
+    pub(super) fn open(dir: &Path, config: &DiskConfig) -> Result<Self> {
+        if !dir.join("db").exists() {
+            return Err(error::damaged("data/db, the file of the engine, is missing")); // sled would make a new one
+        }
+        let db = start(dir, config)?;
+        let names = db.tree_names();
+        let has = |name: &str| names.iter().any(|known| known == name.as_bytes());
+        let marked = if has(marker::TABLE) {
+            db.open_tree(marker::TABLE).and_then(|tree| tree.get(marker::KEY)).map_err(error::sled)?
+        } else {
+            None
+        };
+        marker::check(Engine::Sled, marked.as_deref())?;
+        if !has(DATA) {
+            return Err(error::damaged("the files lack the tree that holds the entries"));
+        }
+        let tree = db.open_tree(DATA).map_err(error::sled)?;
+        let sync = match config.durability {
+            Durability::Os => None,
+            Durability::Always => Some(DiskSync::new(dir).map_err(|e| error::io("opening", dir, e))?),
+        };
+        Ok(Self { tree, db, sync })
+    }
+
+    pub(super) fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+        self.tree.get(key).map_err(error::sled)?.map(|stored| read(&stored)).transpose()
+    }
+
+    pub(super) fn visit(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        mut see: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        for item in self.tree.range::<&[u8], _>(range) {
+            let (key, stored) = item.map_err(error::sled)?;
+            if see(&key, &stored).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn apply(&self, op: &Op, now: u64) -> Result<Applied> {
+        let old = match (&op.action, op.stored()?) {
+            (Action::Put { guard: Guard::Always, .. }, Some(stored)) => self.tree.insert(&op.key, stored),
+            (Action::Delete, _) => self.tree.remove(&op.key),
+            (_, stored) => return self.swap(op, stored.map(IVec::from), now),
+        };
+        Ok(applied(op, old.map_err(error::sled)?.as_deref()))
+    }
+
+    /// Decides on what is there and writes only if it is still there, until that succeeds.
+    fn swap(&self, op: &Op, proposed: Option<IVec>, now: u64) -> Result<Applied> {
+        let mut current = match &op.action {
+            Action::Put { guard: Guard::Absent, .. } => None, // most likely: one step saved
+            _ => self.tree.get(&op.key).map_err(error::sled)?,
+        };
+        loop {
+            let new = match decide(op, current.as_deref(), now)? {
+                Change::Leave => return Ok(Applied::default()),
+                Change::Remove => None,
+                Change::Write => proposed.clone(),
+            };
+            match self.tree.compare_and_swap(&op.key, current.as_ref(), new).map_err(error::sled)? {
+                Ok(()) => return Ok(applied(op, current.as_deref())),
+                Err(raced) => current = raced.current,
+            }
+        }
+    }
+
+    pub(super) fn commit(&self, ops: &[Op], now: u64) -> Result<Vec<Result<Applied>>> {
+        let applied = ops.iter().map(|op| self.apply(op, now)).collect();
+        self.db.flush().map_err(error::sled)?;
+        if let Some(sync) = &self.sync {
+            sync.run()?;
+        }
+        Ok(applied)
+    }
+}

@@ -1,0 +1,118 @@
+//! The life of an open store: how it begins, and that it ends with everything on the disk and the directory free.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use kv_core::backend::Deadlines;
+use kv_core::{Clock, Error, ErrorKind, Result};
+use tokio::sync::watch;
+
+use crate::config::{DiskConfig, Engine};
+use crate::directory::{Directory, close_to_others};
+use crate::engine::Db;
+use crate::error;
+use crate::news::News;
+use crate::poison::Poison;
+use crate::queue::Queue;
+use crate::shared::Shared;
+
+/// An open store. Dropping it does what is queued, flushes, closes the engine and frees the directory; that blocks
+/// for some milliseconds.
+#[derive(Debug)]
+pub(crate) struct Open {
+    /// Taken out only by the drop.
+    shared: Option<Arc<Shared>>,
+    threads: Vec<JoinHandle<()>>,
+    directory: Directory,
+    engine: Engine,
+    /// Says that the directory is free; dropped last.
+    _freed: watch::Sender<()>,
+}
+
+impl Open {
+    /// Opens or creates the store. Blocks, up to `lock_wait` and then as long as the engine reads.
+    pub(crate) fn new(config: &DiskConfig, freed: watch::Sender<()>) -> Result<Self> {
+        let directory = Directory::claim(config)?;
+        let poison = Poison::default();
+        let engine = found_or_created(&directory, config, &poison)?;
+        let data = directory.data();
+        close_to_others(&data).map_err(|e| error::io("closing to others", &data, e))?;
+        let db = poison.guard(|| Db::open(engine, &data, config))?;
+        let shared = Arc::new_cyclic(|weak: &std::sync::Weak<Shared>| Shared {
+            db,
+            poison,
+            clock: config.clock.clone(),
+            queue: Queue::default(),
+            deadlines: Deadlines::new(config.clock.clone(), Clock::unix_ms, weak.clone()),
+            news: News::new(),
+            namespace: config.namespace.clone(),
+            closing: AtomicBool::new(false),
+        });
+        let mut open = Self { shared: Some(shared), threads: Vec::new(), directory, engine, _freed: freed };
+        open.start("larder-write", |shared| shared.queue.run(|ops| shared.commit(ops)))?;
+        open.start("larder-walk", Shared::walk)?;
+        Ok(open)
+    }
+
+    fn start(&mut self, name: &str, work: impl FnOnce(&Shared) + Send + 'static) -> Result<()> {
+        let Some(shared) = self.shared.clone() else { return Ok(()) };
+        let thread = thread::Builder::new().name(name.into()).spawn(move || work(&shared));
+        let cannot = |e| Error::new(ErrorKind::Unavailable, "the system has no thread to give").because(e);
+        self.threads.push(thread.map_err(cannot)?);
+        Ok(())
+    }
+
+    /// The engine with all that surrounds it.
+    pub(crate) fn shared(&self) -> Result<&Shared> {
+        self.shared.as_deref().ok_or_else(error::closed)
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+}
+
+fn found_or_created(directory: &Directory, config: &DiskConfig, poison: &Poison) -> Result<Engine> {
+    if let Some(found) = directory.engine()? {
+        return match config.engine {
+            Some(wanted) if wanted != found => Err(Error::new(
+                ErrorKind::Invalid,
+                format!(
+                    "the store was made with engine={found}; leave the engine out, or choose another directory"
+                ),
+            )),
+            _ => Ok(found),
+        };
+    }
+    let engine = config.engine.unwrap_or(Engine::Sled);
+    directory.create(engine, |dir| poison.guard(|| Db::create(engine, dir, config)))?;
+    Ok(engine)
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.take() else { return };
+        shared.closing.store(true, Ordering::Relaxed);
+        shared.news.end();
+        shared.deadlines.stop();
+        shared.queue.stop(); // what is queued is still done, a round of the sweeper included
+        for thread in self.threads.drain(..) {
+            drop(thread.join()); // it catches the engine's panics itself
+        }
+        shared.deadlines.join();
+        let Some(Shared { db, poison, .. }) = Arc::into_inner(shared) else { return };
+        if poison.is_poisoned() {
+            db.abandon();
+        } else {
+            drop(poison.guard(|| {
+                drop(db);
+                Ok(())
+            }));
+        }
+    }
+}

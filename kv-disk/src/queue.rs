@@ -1,0 +1,187 @@
+//! The one thread that makes writes durable, and the queue before it.
+//!
+//! A write waits for a flush that began after it. While one flush is under way others gather, and the next covers
+//! them all. Writes that are queued to be done (batches, large values, all of redb's) are done here, in order.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use kv_core::Result;
+use tokio::sync::oneshot;
+
+use crate::engine::{Applied, Op};
+
+/// At most so many writes in one commit.
+pub(crate) const GROUP: usize = 512;
+
+/// What each write of a job did; the outer error concerns all.
+pub(crate) type Answer = Result<Vec<Result<Applied>>>;
+
+/// What waits for the thread.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+    /// Jobs whose writes are not done yet, queued or under way.
+    undone: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    stopped: bool,
+}
+
+/// Writes to be done (none: they were done before) and made durable.
+#[derive(Debug)]
+struct Job {
+    ops: Vec<Op>,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Queue {
+    /// Whether a write that is done at once overtakes none that was queued before it.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.undone.load(Ordering::SeqCst) == 0
+    }
+
+    /// Queues these writes, at most [`GROUP`]; none waits for a flush that begins after this call.
+    ///
+    /// Once stopped, the answer never comes: its sender is gone.
+    pub(crate) fn push(&self, ops: Vec<Op>) -> oneshot::Receiver<Answer> {
+        let (reply, answer) = oneshot::channel();
+        let mut state = self.state();
+        if !state.stopped {
+            self.undone.fetch_add(usize::from(!ops.is_empty()), Ordering::SeqCst);
+            state.jobs.push_back(Job { ops, reply });
+            if state.jobs.len() == 1 {
+                drop(state);
+                self.wake.notify_one();
+            }
+        }
+        answer
+    }
+
+    /// The thread: one `commit` for all that came meanwhile, until stopped, and then until nothing is left.
+    pub(crate) fn run(&self, commit: impl Fn(&[Op]) -> Answer) {
+        while let Some((ops, jobs)) = self.next() {
+            let answer = commit(&ops);
+            self.undone.fetch_sub(jobs.iter().filter(|(writes, _)| *writes > 0).count(), Ordering::SeqCst);
+            match answer {
+                Ok(applied) => share(applied, jobs),
+                Err(e) => jobs.into_iter().for_each(|(_, reply)| drop(reply.send(Err(e.clone())))),
+            }
+        }
+    }
+
+    /// Lets the thread end once all is done.
+    pub(crate) fn stop(&self) {
+        self.state().stopped = true;
+        self.wake.notify_all();
+    }
+
+    /// The writes of one commit, and who waits for how many of them.
+    fn next(&self) -> Option<(Vec<Op>, Vec<(usize, oneshot::Sender<Answer>)>)> {
+        let mut state = self.state();
+        while state.jobs.is_empty() {
+            if state.stopped {
+                return None;
+            }
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let (mut ops, mut jobs) = (Vec::new(), Vec::with_capacity(state.jobs.len()));
+        while let Some(job) =
+            state.jobs.pop_front_if(|job| ops.is_empty() || ops.len() + job.ops.len() <= GROUP)
+        {
+            jobs.push((job.ops.len(), job.reply));
+            ops.extend(job.ops);
+        }
+        Some((ops, jobs))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands each job its part.
+fn share(applied: Vec<Result<Applied>>, jobs: Vec<(usize, oneshot::Sender<Answer>)>) {
+    let mut applied = applied.into_iter();
+    for (writes, reply) in jobs {
+        let part = applied.by_ref().take(writes).collect();
+        drop(reply.send(Ok(part))); // nobody waits for a dropped write
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Barrier};
+    use std::thread;
+
+    use super::{GROUP, Queue};
+    use crate::engine::{Action, Applied, Op};
+
+    fn ops(count: usize) -> Vec<Op> {
+        (0..count).map(|n| Op { key: n.to_string().into_bytes(), action: Action::Delete }).collect()
+    }
+
+    fn done(ops: &[Op]) -> super::Answer {
+        Ok(ops.iter().map(|_| Ok(Applied::default())).collect())
+    }
+
+    #[test]
+    fn all_that_waits_is_covered_by_one_commit_of_a_bounded_size() {
+        let queue = Queue::default();
+        let waiting: Vec<_> = [0, 300, 0, 212, 1, 0].map(|writes| (writes, queue.push(ops(writes)))).into();
+        assert!(!queue.is_clear());
+        queue.stop();
+        let sizes = std::sync::Mutex::new(Vec::new());
+        queue.run(|ops| {
+            sizes.lock().unwrap().push(ops.len());
+            done(ops)
+        });
+        assert_eq!(*sizes.lock().unwrap(), [GROUP, 1]);
+        for (writes, answer) in waiting {
+            assert_eq!(answer.blocking_recv().unwrap().unwrap().len(), writes);
+        }
+        assert!(queue.is_clear());
+    }
+
+    #[test]
+    fn a_flush_that_was_under_way_covers_nobody_who_came_meanwhile() {
+        let (queue, commits) = (Arc::new(Queue::default()), Arc::new(AtomicUsize::new(0)));
+        let under_way = Arc::new(Barrier::new(2));
+        let thread = thread::spawn({
+            let (queue, commits, under_way) =
+                (Arc::clone(&queue), Arc::clone(&commits), Arc::clone(&under_way));
+            move || {
+                queue.run(|ops| {
+                    if commits.fetch_add(1, Ordering::SeqCst) == 0 {
+                        under_way.wait();
+                        under_way.wait();
+                    }
+                    done(ops)
+                });
+            }
+        });
+        let first = queue.push(Vec::new());
+        under_way.wait();
+        let second = queue.push(Vec::new());
+        under_way.wait();
+        first.blocking_recv().unwrap().unwrap();
+        second.blocking_recv().unwrap().unwrap();
+        assert_eq!(commits.load(Ordering::SeqCst), 2);
+        queue.stop();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn once_stopped_nothing_is_taken_in() {
+        let queue = Queue::default();
+        queue.stop();
+        assert!(queue.push(ops(1)).blocking_recv().is_err());
+        assert!(queue.is_clear());
+    }
+}

@@ -1,0 +1,114 @@
+//! One page of a listing.
+
+use std::ops::{Bound, ControlFlow};
+
+use bytes::Bytes;
+use kv_core::backend::{self, ScanRange};
+use kv_core::{Collections, Cursor, Item, Page, Result, Scan};
+
+use crate::error;
+use crate::shared::Shared;
+use crate::wire;
+
+/// A page looks at so many entries at most, however few of them are alive or asked for.
+const MAX_SEEN: usize = 10_000;
+
+/// A scan that owns its names, to be taken to another thread.
+#[derive(Debug)]
+pub(crate) struct Request {
+    collection: String,
+    one: bool,
+    prefix: String,
+    values: bool,
+    limit: usize,
+}
+
+impl Request {
+    pub(crate) fn of(scan: Scan<'_>) -> Self {
+        let (collection, one) = match scan.collections {
+            Collections::One(name) => (name, true),
+            Collections::Under(name) => (name, false),
+        };
+        let (collection, prefix) = (collection.to_owned(), scan.prefix.to_owned());
+        Self { collection, one, prefix, values: scan.values, limit: scan.limit }
+    }
+
+    /// The page that begins behind `from`.
+    pub(crate) fn page(&self, shared: &Shared, from: Option<&Cursor>) -> Result<Page> {
+        let scan = self.scan();
+        let range = ScanRange::new(&[&shared.namespace], &scan)?;
+        let Some((begin, end)) = range.bounds(from)? else { return Ok(Page::new(Vec::new(), None)) };
+        let mut draft = Draft::new(scan, &range, shared.clock.unix_ms());
+        let bounds = (slice(&begin), slice(&end));
+        shared.poison.guard(|| shared.db.visit(bounds, |key, stored| draft.see(key, stored)))?;
+        draft.finish()
+    }
+
+    fn scan(&self) -> Scan<'_> {
+        let scan = if self.one { Scan::one(&self.collection) } else { Scan::under(&self.collection) };
+        let scan = scan.prefix(&self.prefix).limit(self.limit);
+        if self.values { scan.values() } else { scan }
+    }
+}
+
+fn slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    bound.as_ref().map(Vec::as_slice)
+}
+
+/// A page on its way.
+struct Draft<'a> {
+    scan: Scan<'a>,
+    range: &'a ScanRange<'a>,
+    now: u64,
+    items: Vec<Item>,
+    bytes: usize,
+    seen: usize,
+    last: Vec<u8>,
+    /// Whether there is a next page, or why there is none of this.
+    more: Result<bool>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(scan: Scan<'a>, range: &'a ScanRange<'a>, now: u64) -> Self {
+        Self { scan, range, now, items: Vec::new(), bytes: 0, seen: 0, last: Vec::new(), more: Ok(false) }
+    }
+
+    fn see(&mut self, key: &[u8], stored: &[u8]) -> ControlFlow<()> {
+        if self.items.len() >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES || self.seen >= MAX_SEEN
+        {
+            self.more = Ok(true);
+            return ControlFlow::Break(());
+        }
+        self.seen += 1;
+        self.last.clear();
+        self.last.extend_from_slice(key);
+        match self.item(key, stored) {
+            Ok(item) => self.items.extend(item),
+            Err(e) => {
+                self.more = Err(e);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The item, if its entry is alive and asked for. Checked whole even if only its name is wanted: a flipped bit
+    /// may have hit the name.
+    fn item(&mut self, key: &[u8], stored: &[u8]) -> Result<Option<Item>> {
+        let ([_, collection], id) = backend::decode::<2>(key).ok_or_else(error::damaged_entry)?;
+        if !self.range.admits(id) {
+            return Ok(None);
+        }
+        let at = |e: kv_core::Error| e.at(kv_core::Key::new(&collection, id));
+        let Some(entry) = wire::open(key, Bytes::copy_from_slice(stored), self.now).map_err(at)? else {
+            return Ok(None);
+        };
+        self.bytes += if self.scan.values { entry.value.len() } else { 0 };
+        Ok(Some(Item::new(collection, id, self.scan.values.then_some(entry))))
+    }
+
+    fn finish(self) -> Result<Page> {
+        let next = self.more?.then(|| self.range.cursor(&self.last));
+        Ok(Page::new(self.items, next))
+    }
+}
