@@ -1,0 +1,69 @@
+//! One stored entry.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kv_core::backend::encode_into;
+use kv_core::{Entry, Key, Meta, NewEntry, Result, Version, ttl};
+
+/// The stored name of an entry: one allocation that the map, the index and the deadlines share.
+pub(crate) type Name = Arc<[u8]>;
+
+/// A name above this length does not stay in the thread's buffer.
+const KEPT_BYTES: usize = 4096;
+
+/// An entry as the map holds it.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) name: Name,
+    pub(crate) version: Version,
+    /// The last millisecond of the monotonic clock in which it lives; `None` never expires.
+    pub(crate) deadline: Option<u64>,
+    value: Bytes,
+    meta: Option<Box<Meta>>,
+}
+
+impl Slot {
+    /// # Errors
+    /// `Invalid` for a bad ttl.
+    pub(crate) fn new(name: Name, entry: NewEntry, now_ms: u64) -> Result<Self> {
+        let (value, version, lifetime, meta) = entry.into_parts();
+        let deadline = ttl::checked_ttl(lifetime)?.map(|ms| ttl::deadline(now_ms, ms));
+        let meta = (!meta.is_plain()).then(|| Box::new(meta));
+        Ok(Self { name, version, deadline, value, meta })
+    }
+
+    pub(crate) fn has_expired(&self, now_ms: u64) -> bool {
+        self.deadline.is_some_and(|deadline| ttl::is_expired(deadline, now_ms))
+    }
+
+    /// What it counts for under `max_bytes`.
+    pub(crate) fn bytes(&self) -> u64 {
+        let tags = self.meta.as_ref().map_or(0, |meta| meta.tags.iter().map(|(tag, _)| tag.len() + 16).sum());
+        (self.name.len() + self.value.len() + tags) as u64
+    }
+
+    /// The entry as callers see it; `None` once expired.
+    pub(crate) fn entry(&self, now_ms: u64) -> Option<Entry> {
+        let left = match self.deadline {
+            Some(deadline) => Some(ttl::remaining(deadline, now_ms)?),
+            None => None,
+        };
+        let meta = self.meta.as_deref().cloned().unwrap_or_default();
+        Some(Entry::new(self.value.clone(), self.version, left, meta))
+    }
+}
+
+/// Calls `then` with the stored name of `key`, made in a buffer that the thread keeps.
+pub(crate) fn with_name<T>(key: Key<'_>, then: impl FnOnce(&[u8]) -> T) -> T {
+    thread_local!(static NAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    let mut name = NAME.take();
+    name.clear();
+    encode_into(&mut name, &[key.collection], key.id);
+    let answer = then(&name);
+    if name.capacity() <= KEPT_BYTES {
+        NAME.set(name);
+    }
+    answer
+}
