@@ -10,13 +10,14 @@ mod erased;
 mod error;
 pub mod header;
 mod key;
-mod lifetime;
 mod params;
 mod reclaim;
 mod redacted;
 mod scan;
 mod signals;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod ttl;
 mod units;
 mod url;
@@ -40,6 +41,5 @@ pub use url::StoreUrl;
 /// callers never need it.
 pub mod backend {
     pub use crate::encoding::{ScanRange, decode, encode, encode_into, successor};
-    pub use crate::lifetime::{deadline, has_expired, left};
     pub use crate::reclaim::{Deadlines, ROUND, Reclaim};
 }

@@ -1,0 +1,10 @@
+//! The laws, grouped by what they speak of. Each is a function whose name is the sentence that it checks.
+//!
+//! They ask nothing that the contract of [`Store`](crate::Store) does not promise: a law about time records when its
+//! own calls began and ended and asserts what follows from that, however slow the machine is.
+#![expect(clippy::missing_panics_doc, reason = "a law panics where it is broken: that is its answer")]
+#![expect(clippy::missing_errors_doc, reason = "the error of a law says why it does not concern the store")]
+
+pub mod atomic;
+pub mod names;
+pub mod time;
