@@ -1,0 +1,237 @@
+//! Bringing a store to the active key while it is in use.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use kv_core::{Cursor, Entry, ErrorKind, Item, Key, NewEntry, PutMode, Result, Scan, Store};
+
+use crate::seal::{Form, Opened};
+use crate::{Encrypted, KeyId};
+
+/// What [`Encrypted::rotate`] has done so far, in entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rotation {
+    /// Sealed anew.
+    pub rotated: u64,
+    /// Sealed by the active key in the chosen form, or rewritten so by somebody else meanwhile.
+    pub already: u64,
+    /// Attempts that met a concurrent write and were made again.
+    pub conflicts: u64,
+    /// Gone before their turn: expired or removed.
+    pub gone: u64,
+    /// Left as they are, since no key opens them or they were changed.
+    pub unreadable: u64,
+    /// Left as they are, since others kept rewriting them by an older key.
+    pub contended: u64,
+}
+
+impl Rotation {
+    /// Whether every entry that was listed is now sealed by the active key.
+    pub fn is_complete(&self) -> bool {
+        self.unreadable == 0 && self.contended == 0
+    }
+}
+
+/// Which keys the entries of a store need, from [`Encrypted::keys_in_use`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeysInUse {
+    /// Entries by the key that opens them; keys of the ring that open none are missing.
+    pub entries: BTreeMap<KeyId, u64>,
+    /// Fernet tokens among them that are not bound to their name. Counted in migration mode only.
+    pub unbound: u64,
+    /// Entries that are not sealed. Counted in migration mode only.
+    pub plain: u64,
+    /// Entries that do not open.
+    pub unreadable: u64,
+}
+
+impl<S: Store> Encrypted<S> {
+    /// Seals anew, by the active key and in the chosen form, every entry that is sealed otherwise.
+    ///
+    /// It covers all that the inner store lists, whatever its collection. Readers and writers go on meanwhile: an
+    /// entry is replaced only if nobody wrote it since it was read, else it is read again. Lifetime and meta stay;
+    /// the version changes, so whoever holds an older one gets `Conflict` as from any write. `progress` is called
+    /// after each page with the counts so far; on stores that list unordered an entry may be counted twice. Dropped
+    /// or failed midway it leaves a store whose entries all open; call it again.
+    ///
+    /// # Errors
+    /// What `scan`, `get` and `put` of the inner store answer: `Unsupported` where it cannot list.
+    pub async fn rotate(&self, mut progress: impl FnMut(&Rotation) + Send) -> Result<Rotation> {
+        let mut counts = Rotation::default();
+        let mut pages = Pages::default();
+        while let Some(items) = pages.next(&self.inner).await? {
+            self.rotate_page(items, &mut counts).await?;
+            progress(&counts);
+        }
+        Ok(counts)
+    }
+
+    /// Counts the entries by the key that opens each: a key that opens none can leave the ring.
+    ///
+    /// # Errors
+    /// What `scan` of the inner store answers: `Unsupported` where it cannot list.
+    pub async fn keys_in_use(&self) -> Result<KeysInUse> {
+        let mut found = KeysInUse::default();
+        let mut pages = Pages::default();
+        while let Some(items) = pages.next(&self.inner).await? {
+            let mut pause = crate::pause::Pause::default();
+            for (item, entry) in with_entries(items) {
+                found.count(self, self.opened(&item, &entry).ok().as_ref());
+                pause.after(entry.value.len()).await;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn rotate_page(&self, items: Vec<Item>, counts: &mut Rotation) -> Result<()> {
+        let read = Instant::now();
+        let mut waiting = with_entries(items);
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < AT_ONCE
+                && let Some((item, entry)) = waiting.next()
+            {
+                running.push(self.rotate_entry(item, entry, read));
+            }
+            match running.next().await {
+                Some(done) => counts.add(done?),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn rotate_entry(&self, item: Item, mut entry: Entry, mut read: Instant) -> Result<Rotation> {
+        let mut counts = Rotation::default();
+        for _ in 0..ATTEMPTS {
+            let Ok(opened) = self.opened(&item, &entry) else {
+                counts.unreadable += 1;
+                return Ok(counts);
+            };
+            if self.sealer.is_current(opened.form) {
+                counts.already += 1;
+                return Ok(counts);
+            }
+            let Some(ttl) = left(entry.ttl, read) else {
+                counts.gone += 1;
+                return Ok(counts);
+            };
+            if self.replace(&item, &entry, &opened, ttl).await? {
+                counts.rotated += 1;
+                return Ok(counts);
+            }
+            counts.conflicts += 1;
+            let Some(now) = self.inner.get(key(&item)).await? else {
+                counts.gone += 1;
+                return Ok(counts);
+            };
+            (entry, read) = (now, Instant::now());
+        }
+        counts.contended += 1;
+        Ok(counts)
+    }
+
+    /// Whether the entry was still the one that was read, and is now sealed anew.
+    async fn replace(
+        &self,
+        item: &Item,
+        entry: &Entry,
+        opened: &Opened,
+        ttl: Option<Duration>,
+    ) -> Result<bool> {
+        let sealed = self.sealer.seal(key(item), &entry.meta, &opened.value)?;
+        let renewed = NewEntry::new(sealed).ttl(ttl).meta(entry.meta.clone());
+        match self.inner.put(key(item), renewed, PutMode::Update(entry.version)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn opened(&self, item: &Item, entry: &Entry) -> Result<Opened> {
+        self.sealer.open(key(item), &entry.meta, &entry.value)
+    }
+}
+
+impl Rotation {
+    fn add(&mut self, other: Self) {
+        let Self { rotated, already, conflicts, gone, unreadable, contended } = other;
+        self.rotated += rotated;
+        self.already += already;
+        self.conflicts += conflicts;
+        self.gone += gone;
+        self.unreadable += unreadable;
+        self.contended += contended;
+    }
+}
+
+impl KeysInUse {
+    fn count<S>(&mut self, store: &Encrypted<S>, opened: Option<&Opened>) {
+        let Some(Opened { form, .. }) = opened else {
+            self.unreadable += 1;
+            return;
+        };
+        match store.sealer.key_of(*form) {
+            Some(id) => *self.entries.entry(id).or_default() += 1,
+            None => self.plain += 1,
+        }
+        if matches!(form, Form::Unbound(_)) {
+            self.unbound += 1;
+        }
+    }
+}
+
+/// Entries sealed anew at the same time: enough that a disk groups their flushes.
+const AT_ONCE: usize = 32;
+
+/// Writers by the active key end the contest at once; only those by an older one go on.
+const ATTEMPTS: usize = 64;
+
+/// The pages of everything in a store, from the start again where the ground of the scan moved.
+#[derive(Default)]
+struct Pages {
+    cursor: Option<Cursor>,
+    complete: bool,
+    restarts: usize,
+}
+
+impl Pages {
+    const RESTARTS: usize = 8;
+
+    async fn next(&mut self, store: &impl Store) -> Result<Option<Vec<Item>>> {
+        while !self.complete {
+            match store.scan(Scan::under("").values(), self.cursor.as_ref()).await {
+                Ok(page) => {
+                    self.complete = page.next.is_none();
+                    self.cursor = page.next;
+                    return Ok(Some(page.items));
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict && self.restarts < Self::RESTARTS => {
+                    self.restarts += 1;
+                    self.cursor = None;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn with_entries(items: Vec<Item>) -> impl Iterator<Item = (Item, Entry)> + Send {
+    items.into_iter().filter_map(|mut item| item.entry.take().map(|entry| (item, entry)))
+}
+
+fn key(item: &Item) -> Key<'_> {
+    Key::new(&item.collection, &item.id)
+}
+
+/// What is left of a ttl that was read at `read`: `None` once it has run out, `Some(None)` never expires.
+#[expect(clippy::option_option, reason = "the outer one is about the entry, the inner one is its ttl")]
+fn left(ttl: Option<Duration>, read: Instant) -> Option<Option<Duration>> {
+    match ttl {
+        None => Some(None),
+        Some(ttl) => ttl.checked_sub(read.elapsed()).filter(|left| !left.is_zero()).map(Some),
+    }
+}

@@ -1,0 +1,192 @@
+//! The wrapper: seals on the way in, opens on the way out.
+
+use bytes::Bytes;
+use kv_core::{
+    Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Outcome, Page, PutMode, Result,
+    Scan, Signals, Store, Version, each,
+};
+
+use crate::pause::Pause;
+use crate::seal::Sealer;
+use crate::{Cipher, KeyRing, Mode};
+
+/// A store whose values are sealed before the inner one sees them.
+///
+/// It belongs directly on the backend, below compression and prefixes: sealed bytes do not compress, and what a
+/// value is bound to includes all prefixes. Names, lifetimes, versions, tags and signals are not hidden: who must
+/// store a secret as an id hashes it.
+///
+/// A value that no key of the ring opens, that was changed, that stands under another name than it was sealed for,
+/// or that is not sealed at all is `Corrupt`. A `take` has then removed the entry all the same. A `scan` with values
+/// fails at such an entry and names it: list without values and read with `get_many` to have an answer per entry.
+///
+/// Neither version nor lifetime is bound: whoever can write to the backend can put an older sealed value back under
+/// its own name, and can remove entries. It changes no other law of the store.
+#[derive(Clone, Debug)]
+pub struct Encrypted<S> {
+    pub(crate) inner: S,
+    pub(crate) sealer: Sealer,
+    capabilities: Capabilities,
+}
+
+impl<S: Store> Encrypted<S> {
+    /// Seals the values of `inner` by the active key of `keys`: AEAD, strict, with an empty context.
+    pub fn new(inner: S, keys: KeyRing) -> Self {
+        let sealer =
+            Sealer { ring: keys, cipher: Cipher::default(), mode: Mode::default(), context: "".into() };
+        let capabilities = capabilities(&inner, &sealer);
+        Self { inner, sealer, capabilities }
+    }
+
+    /// Binds all values to `context` as well, such as the application's name: values of another one do not open.
+    ///
+    /// Not a path or a host, or a store that was moved does not open.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<Box<str>>) -> Self {
+        self.sealer.context = context.into();
+        self
+    }
+
+    /// Chooses how new values are sealed; both forms are read in any case.
+    #[must_use]
+    pub fn cipher(mut self, cipher: Cipher) -> Self {
+        self.sealer.cipher = cipher;
+        self.capabilities = capabilities(&self.inner, &self.sealer);
+        self
+    }
+
+    /// Chooses what is accepted beside sealed values.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.sealer.mode = mode;
+        self
+    }
+
+    /// The ring that seals and opens.
+    pub fn keys(&self) -> &KeyRing {
+        &self.sealer.ring
+    }
+
+    fn seal(&self, key: Key<'_>, entry: NewEntry) -> Result<NewEntry> {
+        if let Some(most) = self.capabilities.max_value
+            && entry.value().len() > most
+        {
+            let message = format!("the value has {} bytes, at most {most} fit", entry.value().len());
+            return Err(Error::new(ErrorKind::TooLarge, message).at(key));
+        }
+        let sealed = self.sealer.seal(key, entry.meta_ref(), entry.value()).map_err(|error| error.at(key))?;
+        Ok(entry.map_value(|_plain| sealed))
+    }
+
+    fn open(&self, key: Key<'_>, mut entry: Entry) -> Result<Entry> {
+        let stored = std::mem::take(&mut entry.value);
+        let opened = self.sealer.open(key, &entry.meta, &stored).map_err(|error| error.at(key))?;
+        Ok(entry.with_value(opened.value))
+    }
+}
+
+/// The adaptor that wraps a store in [`Encrypted`].
+pub trait EncryptExt: Store + Sized {
+    /// Seals the values of this store by the active key of `keys`.
+    fn encrypted(self, keys: KeyRing) -> Encrypted<Self> {
+        Encrypted::new(self, keys)
+    }
+}
+
+impl<S: Store> EncryptExt for S {}
+
+impl<S: Store> Store for Encrypted<S> {
+    async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
+        let found = self.inner.get(key).await?;
+        found.map(|entry| self.open(key, entry)).transpose().map_err(|error| error.during("get"))
+    }
+
+    async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
+        let sealed = self.seal(key, entry).map_err(|error| error.during("put"))?;
+        self.inner.put(key, sealed, mode).await
+    }
+
+    async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
+        let taken = self.inner.take(key, version).await?;
+        taken.map(|entry| self.open(key, entry)).transpose().map_err(|error| lost(&error, key))
+    }
+
+    async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
+        let found = self.inner.get_many(keys).await?;
+        let mut opened = Vec::with_capacity(found.len());
+        let mut pause = Pause::default();
+        for (entry, key) in found.into_iter().zip(keys) {
+            let entry = match entry {
+                Ok(Some(entry)) => self.open(*key, entry).map(Some).map_err(|error| error.during("get_many")),
+                other => other,
+            };
+            pause.after(length(entry.as_ref().ok().and_then(Option::as_ref))).await;
+            opened.push(entry);
+        }
+        Ok(opened)
+    }
+
+    async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
+        let mut sealed = Vec::with_capacity(entries.len());
+        let mut pause = Pause::default();
+        for (key, entry) in entries {
+            let bytes = entry.value().len();
+            sealed.push((key, self.seal(key, entry)));
+            pause.after(bytes).await;
+        }
+        each::put_prepared(&self.inner, sealed).await
+    }
+
+    async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
+        self.inner.delete_many(keys).await
+    }
+
+    async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
+        let mut page = self.inner.scan(scan, from).await?;
+        let mut pause = Pause::default();
+        for item in &mut page.items {
+            let Some(entry) = item.entry.take() else { continue };
+            let opened = self.open(Key::new(&item.collection, &item.id), entry);
+            item.entry = Some(opened.map_err(|error| error.during("scan"))?);
+            pause.after(length(item.entry.as_ref())).await;
+        }
+        Ok(page)
+    }
+
+    async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {
+        self.inner.signal(topic, message).await
+    }
+
+    async fn signals(&self, topic: &str) -> Result<Signals> {
+        self.inner.signals(topic).await
+    }
+
+    async fn changes(&self) -> Result<Changes> {
+        self.inner.changes().await
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+fn capabilities(inner: &impl Store, sealer: &Sealer) -> Capabilities {
+    let mut capabilities = inner.capabilities().clone();
+    capabilities.max_value = capabilities.max_value.map(|stored| sealer.capacity(stored));
+    capabilities
+}
+
+fn length(entry: Option<&Entry>) -> usize {
+    entry.map_or(0, |entry| entry.value.len())
+}
+
+/// A take whose value does not open has removed it: `Unknown`, so that nobody repeats it.
+fn lost(error: &Error, key: Key<'_>) -> Error {
+    let message = format!("{}; the entry was removed", error.message());
+    let lost = Error::new(error.kind(), message).at(key).during("take").with_outcome(Outcome::Unknown);
+    lost.because(error.clone())
+}
