@@ -186,6 +186,13 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether this is the key that the error shows.
+    pub(crate) fn is_at(&self, key: Key<'_>) -> bool {
+        self.key().is_some_and(|shown| shown == &*shortened(key))
+    }
+}
+
 fn shortened(key: Key<'_>) -> Box<str> {
     let full = key.collection.chars().chain(std::iter::once('/')).chain(key.id.chars());
     full.flat_map(char::escape_debug).take(80).collect::<String>().into_boxed_str()

@@ -68,6 +68,48 @@ impl Stored {
     }
 }
 
+/// The parts of a stored form.
+#[derive(Clone, Copy, Debug)]
+pub struct Form<'a> {
+    /// The identity of the write.
+    pub version: Version,
+    /// The last millisecond since the epoch in which it lives; `None` never expires.
+    pub deadline_ms: Option<u64>,
+    /// Codec and tags.
+    pub meta: &'a Meta,
+    /// The full name, where the stored key holds a hash of it.
+    pub hashed: Option<Key<'a>>,
+    /// The payload.
+    pub value: &'a [u8],
+}
+
+impl Form<'_> {
+    /// The bytes to be stored under `stored_key`.
+    ///
+    /// # Errors
+    /// `TooLarge` when name and tags exceed 16 MiB.
+    pub fn encode(&self, stored_key: &[u8]) -> Result<Vec<u8>> {
+        let optional = optional_part(self.meta, self.hashed)?;
+        let mut stored = Vec::with_capacity(HEAD_BYTES + optional.len() + self.value.len());
+        stored.extend_from_slice(&MAGIC);
+        stored.extend_from_slice(&[FORMAT, self.flags(&optional)]);
+        stored.extend_from_slice(self.version.as_bytes());
+        stored.extend_from_slice(&self.deadline_ms.map_or(0, |ms| ms.max(1)).to_le_bytes());
+        let before = crc32c::crc32c_append(crc32c::crc32c(stored_key), &stored);
+        let crc = crc32c::crc32c_append(crc32c::crc32c_append(before, &optional), self.value);
+        stored.extend_from_slice(&crc.to_le_bytes());
+        stored.extend_from_slice(&optional);
+        stored.extend_from_slice(self.value);
+        Ok(stored)
+    }
+
+    fn flags(&self, optional: &[u8]) -> u8 {
+        let has_optional = if optional.is_empty() { 0 } else { HAS_OPTIONAL };
+        let is_hashed = if self.hashed.is_some() { IS_HASHED } else { 0 };
+        has_optional | is_hashed
+    }
+}
+
 /// The stored form of `entry` under `stored_key`.
 ///
 /// `deadline_ms` is the last millisecond since the epoch in which it lives, `None` for never; the entry's own ttl
@@ -81,25 +123,8 @@ pub fn encode(
     deadline_ms: Option<u64>,
     hashed: Option<Key<'_>>,
 ) -> Result<Vec<u8>> {
-    let optional = optional_part(entry.meta_ref(), hashed)?;
-    let mut flags = 0;
-    if !optional.is_empty() {
-        flags |= HAS_OPTIONAL;
-    }
-    if hashed.is_some() {
-        flags |= IS_HASHED;
-    }
-    let mut stored = Vec::with_capacity(HEAD_BYTES + optional.len() + entry.value().len());
-    stored.extend_from_slice(&MAGIC);
-    stored.extend_from_slice(&[FORMAT, flags]);
-    stored.extend_from_slice(entry.version().as_bytes());
-    stored.extend_from_slice(&deadline_ms.map_or(0, |ms| ms.max(1)).to_le_bytes());
-    let before = crc32c::crc32c_append(crc32c::crc32c(stored_key), &stored);
-    let crc = crc32c::crc32c_append(crc32c::crc32c_append(before, &optional), entry.value());
-    stored.extend_from_slice(&crc.to_le_bytes());
-    stored.extend_from_slice(&optional);
-    stored.extend_from_slice(entry.value());
-    Ok(stored)
+    let (version, meta, value) = (entry.version(), entry.meta_ref(), entry.value().as_ref());
+    Form { version, deadline_ms, meta, hashed, value }.encode(stored_key)
 }
 
 /// The entry that `stored` is under `stored_key`; its value is a slice of `stored`, not a copy.

@@ -1,0 +1,93 @@
+//! Optimistic updates: read, decide, write only if nobody wrote meanwhile.
+
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::{Entry, Error, ErrorKind, Key, NewEntry, PutMode, Result, Store, Version, each};
+
+const TRIES: u32 = 64;
+
+/// Whether an entry that the store calls `Corrupt` is an error or counts as absent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnCorrupt {
+    Fail,
+    Remove,
+}
+
+/// Runs `step` on what stands under `key` until its answer could be written without a race.
+///
+/// `step` answers what to write, `None` to remove, and what to hand to the caller once that is done.
+pub(crate) async fn run<S: Store, R: Send>(
+    store: &S,
+    key: Key<'_>,
+    mut on_corrupt: OnCorrupt,
+    mut step: impl FnMut(Option<Entry>) -> Result<(Option<NewEntry>, R)> + Send,
+) -> Result<R> {
+    for attempt in 0..TRIES {
+        let entry = match store.get(key).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt && on_corrupt == OnCorrupt::Remove => {
+                on_corrupt = OnCorrupt::Fail; // once: what cannot be removed is an error after all
+                remove_corrupt(store, key).await?;
+                continue;
+            }
+            entry => entry?,
+        };
+        let version = entry.as_ref().map(|entry| entry.version);
+        let (write, answer) = step(entry)?;
+        match written(store, key, write, version).await {
+            Ok(()) => return Ok(answer),
+            Err(error) if is_race(&error) => back_off(attempt).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(exhausted(key))
+}
+
+async fn written<S: Store>(
+    store: &S,
+    key: Key<'_>,
+    write: Option<NewEntry>,
+    version: Option<Version>,
+) -> Result<()> {
+    match (write, version) {
+        (Some(new), Some(version)) => store.put(key, new, PutMode::Update(version)).await.map(drop),
+        (Some(new), None) => store.put(key, new, PutMode::Create).await.map(drop),
+        (None, Some(version)) => store.take(key, Some(version)).await.map(drop),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Removes an entry that nobody can read. Its version is unknown, so this may meet what another writer has just put
+/// there: that goes back.
+pub(crate) async fn remove_corrupt<S: Store>(store: &S, key: Key<'_>) -> Result<()> {
+    match store.take(key, None).await {
+        Ok(None) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(()),
+        Err(error) => Err(error),
+        Ok(Some(Entry { value, ttl, meta, .. })) => {
+            let back = NewEntry::new(value).ttl(ttl).meta(meta);
+            match store.put(key, back, PutMode::Create).await {
+                Err(error) if !is_race(&error) => Err(error),
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+fn is_race(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists)
+}
+
+/// At first a yield, which is all that an embedded store needs; then up to 64 ms, by chance.
+async fn back_off(attempt: u32) {
+    let Some(doubled) = attempt.checked_sub(3) else { return each::yield_now().await };
+    let most = 1_u64 << doubled.min(6);
+    let pause = Duration::from_millis(rand::rng().random_range(0..=most));
+    tokio::time::sleep(pause).await;
+}
+
+fn exhausted(key: Key<'_>) -> Error {
+    let message = "64 tries in a row met another writer: spread the writers over more entries";
+    Error::new(ErrorKind::Conflict, message).during("update_with").at(key)
+}
