@@ -121,6 +121,7 @@ impl Exchange {
         queue.items.clear();
         queue.bytes = 0;
         drop(queue);
+        self.0.reader.wake();
         self.0.cancellation.notify_waiters();
     }
 

@@ -4,7 +4,7 @@ use bytestring::ByteString;
 use http::Extensions;
 
 use crate::exchange::Exchange;
-use crate::protocol::{Json, Level, ListKind, ProgressToken, RequestId, Revision};
+use crate::protocol::{Incoming, Json, Level, ListKind, ProgressToken, RequestId, Revision};
 use crate::{Principal, SessionId};
 
 /// What is asked for.
@@ -120,6 +120,38 @@ pub struct Request {
     pub(crate) exchange: Exchange,
     /// Answers to earlier questions (`inputResponses`) and the state they belong to (`requestState`).
     pub(crate) resumed: Option<Resumed>,
+}
+
+impl Request {
+    /// A decoded request, admitted as this revision for this principal. What the request says of the client itself
+    /// goes before what `caller` knows from a session.
+    pub(crate) fn admitted(
+        incoming: Incoming,
+        revision: Revision,
+        principal: Principal,
+        session: Option<SessionId>,
+        caller: Caller,
+    ) -> Self {
+        let meta = incoming.meta;
+        let asked = meta.log_level.as_deref().and_then(Level::from_name);
+        Self {
+            operation: incoming.operation,
+            id: incoming.id,
+            principal,
+            revision,
+            session,
+            caller: Caller {
+                info: meta.client_info.or(caller.info),
+                capabilities: meta.capabilities.or(caller.capabilities),
+                log_level: asked.or(caller.log_level),
+                progress: meta.progress,
+            },
+            meta: meta.raw,
+            extensions: Extensions::new(),
+            exchange: Exchange::default(),
+            resumed: incoming.resumed,
+        }
+    }
 }
 
 /// What a client said of itself.

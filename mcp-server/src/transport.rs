@@ -1,0 +1,13 @@
+//! Where messages come in and go out: stdio, HTTP, memory. Each feeds the same dispatcher.
+
+mod http;
+mod lines;
+mod memory;
+mod outgoing;
+mod splitter;
+pub(crate) mod stdio;
+pub(crate) mod stream;
+
+pub(crate) use http::HttpOptions;
+pub(crate) use lines::Connection;
+pub use memory::{TestClient, TestError};

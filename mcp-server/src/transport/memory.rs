@@ -1,0 +1,269 @@
+//! A client in the same process, for tests: it speaks bytes through the same decoder and renderer as any other.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::lines::Connection;
+use crate::dispatch::Dispatcher;
+use crate::protocol::Revision;
+use crate::{Error, Principal, Result};
+
+/// A client in the same process. It shakes hands by itself where its revision asks for that.
+///
+/// Requests are sent one at a time; notifications that arrive before an answer are kept for
+/// [`TestClient::notifications`].
+pub struct TestClient {
+    dispatcher: Dispatcher,
+    principal: Principal,
+    revision: Revision,
+    capabilities: Value,
+    meta: Value,
+    connection: Mutex<Option<Arc<Connection>>>,
+    notifications: std::sync::Mutex<VecDeque<Value>>,
+    next_id: AtomicU64,
+}
+
+/// An error answer, as the client saw it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TestError {
+    /// The code.
+    pub code: i64,
+    /// The message.
+    pub message: String,
+    /// The data, null where there is none.
+    pub data: Value,
+}
+
+impl fmt::Display for TestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+impl std::error::Error for TestError {}
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl TestClient {
+    pub(crate) fn new(dispatcher: Dispatcher) -> Self {
+        Self {
+            dispatcher,
+            principal: Principal::local(),
+            revision: Revision::V2026_07_28,
+            capabilities: json!({}),
+            meta: json!({}),
+            connection: Mutex::default(),
+            notifications: std::sync::Mutex::default(),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// Speaks this revision; without, 2026-07-28.
+    #[must_use]
+    pub fn revision(mut self, revision: Revision) -> Self {
+        self.revision = revision;
+        self
+    }
+
+    /// Asks as this principal; without, as whoever started the process.
+    #[must_use]
+    pub fn principal(mut self, principal: Principal) -> Self {
+        self.principal = principal;
+        self
+    }
+
+    /// Declares these capabilities, an object.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: Value) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// Adds these fields to `_meta` of every request, such as `progressToken`.
+    #[must_use]
+    pub fn meta(mut self, meta: Value) -> Self {
+        self.meta = meta;
+        self
+    }
+
+    /// Another client of the same server, with a connection of its own.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self {
+            principal: self.principal.clone(),
+            revision: self.revision,
+            capabilities: self.capabilities.clone(),
+            meta: self.meta.clone(),
+            ..Self::new(self.dispatcher.clone())
+        }
+    }
+
+    /// Calls a tool; the whole result object.
+    ///
+    /// # Errors
+    /// The error that the server answered.
+    pub async fn call_tool(&self, name: &str, arguments: Value) -> std::result::Result<Value, TestError> {
+        self.request("tools/call", json!({ "name": name, "arguments": arguments })).await
+    }
+
+    /// Reads a resource; the whole result object.
+    ///
+    /// # Errors
+    /// The error that the server answered.
+    pub async fn read_resource(&self, uri: &str) -> std::result::Result<Value, TestError> {
+        self.request("resources/read", json!({ "uri": uri })).await
+    }
+
+    /// Gets a prompt; the whole result object.
+    ///
+    /// # Errors
+    /// The error that the server answered.
+    pub async fn get_prompt(&self, name: &str, arguments: Value) -> std::result::Result<Value, TestError> {
+        self.request("prompts/get", json!({ "name": name, "arguments": arguments })).await
+    }
+
+    /// Sends any request; the whole result object.
+    ///
+    /// # Errors
+    /// The error that the server answered.
+    pub async fn request(&self, method: &str, params: Value) -> std::result::Result<Value, TestError> {
+        let connection = self.connected().await?;
+        self.exchange(&connection, method, self.with_meta(params)).await
+    }
+
+    /// Sends any notification.
+    ///
+    /// # Errors
+    /// The error that the server answered to the handshake before it.
+    pub async fn notify(&self, method: &str, params: Value) -> std::result::Result<(), TestError> {
+        let connection = self.connected().await?;
+        let message = json!({ "jsonrpc": "2.0", "method": method, "params": self.with_meta(params) });
+        connection.receive(&Bytes::from(message.to_string()));
+        Ok(())
+    }
+
+    /// Sends these bytes as they are, and gives the lines that were answered at once.
+    ///
+    /// # Errors
+    /// The handshake before it failed.
+    pub async fn raw(&self, message: &[u8]) -> Result<Vec<Value>> {
+        let connection =
+            self.connected().await.map_err(|error| Error::new("the handshake failed").because(error))?;
+        connection.receive(&Bytes::copy_from_slice(message));
+        tokio::task::yield_now().await;
+        let lines = std::iter::from_fn(|| connection.outgoing().pop());
+        Ok(lines.filter_map(|line| serde_json::from_slice(&line).ok()).collect())
+    }
+
+    /// The notifications that arrived so far; they are gone then.
+    pub fn notifications(&self) -> Vec<Value> {
+        self.kept().drain(..).collect()
+    }
+
+    /// Ends the connection, as closing stdin would. The next request opens another.
+    pub async fn close(&self) {
+        if let Some(connection) = self.connection.lock().await.take() {
+            connection.end(Duration::ZERO).await;
+        }
+    }
+
+    fn with_meta(&self, mut params: Value) -> Value {
+        let mut meta = self.meta.clone();
+        if self.revision.is_stateless()
+            && let Some(meta) = meta.as_object_mut()
+        {
+            let fields = [
+                ("protocolVersion", json!(self.revision.as_str())),
+                ("clientInfo", client_info()),
+                ("clientCapabilities", self.capabilities.clone()),
+            ];
+            for (name, value) in fields {
+                meta.entry(format!("io.modelcontextprotocol/{name}")).or_insert(value);
+            }
+        }
+        if meta.as_object().is_some_and(|meta| !meta.is_empty())
+            && let Some(params) = params.as_object_mut()
+        {
+            params.insert("_meta".to_owned(), meta);
+        }
+        params
+    }
+
+    async fn connected(&self) -> std::result::Result<Arc<Connection>, TestError> {
+        let mut connection = self.connection.lock().await;
+        if let Some(connection) = &*connection {
+            return Ok(Arc::clone(connection));
+        }
+        let fresh = Connection::new(self.dispatcher.clone(), self.principal.clone());
+        if !self.revision.is_stateless() {
+            let params = json!({
+                "protocolVersion": self.revision.as_str(),
+                "capabilities": self.capabilities,
+                "clientInfo": client_info(),
+            });
+            self.exchange(&fresh, "initialize", params).await?;
+            fresh.receive(&Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#));
+        }
+        *connection = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+
+    async fn exchange(
+        &self,
+        connection: &Arc<Connection>,
+        method: &str,
+        params: Value,
+    ) -> std::result::Result<Value, TestError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        connection.receive(&Bytes::from(message.to_string()));
+        let answered = tokio::time::timeout(PATIENCE, self.answer(connection, id)).await;
+        answered.unwrap_or_else(|_| Err(lost("no answer within 30 s")))
+    }
+
+    async fn answer(&self, connection: &Connection, id: u64) -> std::result::Result<Value, TestError> {
+        while let Some(line) = connection.outgoing().next().await {
+            let Ok(mut message) = serde_json::from_slice::<Value>(&line) else { return Err(lost("not JSON")) };
+            if message.get("id").and_then(Value::as_u64) != Some(id) {
+                self.kept().push_back(message);
+                continue;
+            }
+            if let Some(error) = message.get("error") {
+                return Err(TestError {
+                    code: error.get("code").and_then(Value::as_i64).unwrap_or_default(),
+                    message: error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                    data: error.get("data").cloned().unwrap_or_default(),
+                });
+            }
+            return Ok(message.get_mut("result").map(Value::take).unwrap_or_default());
+        }
+        Err(lost("the connection was closed"))
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, VecDeque<Value>> {
+        self.notifications.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn client_info() -> Value {
+    json!({ "name": "larder-test-client", "version": env!("CARGO_PKG_VERSION") })
+}
+
+fn lost(message: &str) -> TestError {
+    TestError { code: 0, message: message.to_owned(), data: Value::Null }
+}
+
+impl fmt::Debug for TestClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestClient").field("revision", &self.revision).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! The standard streams of this process (2026-07-28, basic/transports/stdio).
+//!
+//! A thread reads and hands each line to the connection at once; another writes. So an answer that is ready at once
+//! takes one hop, and a client that does not read never keeps requests from being read.
+
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::lines::Connection;
+use super::splitter::Splitter;
+use super::stream::{GRACE, feed, next_write};
+use crate::{Error, Result};
+
+/// Serves stdin and stdout until stdin ends, stdout breaks or the process is told to stop.
+pub(crate) async fn serve(connection: Arc<Connection>) -> Result<()> {
+    let (input_ended, input) = oneshot::channel();
+    let (output_ended, mut output) = oneshot::channel();
+    spawn("mcp-stdin", read, Arc::clone(&connection), input_ended)?;
+    spawn("mcp-stdout", write, Arc::clone(&connection), output_ended)?;
+    let ended = tokio::select! {
+        ended = input => ended,
+        ended = &mut output => return flattened(ended),
+        () = stopped() => Ok(Ok(())),
+    };
+    connection.end(GRACE).await;
+    let written = tokio::time::timeout(GRACE, output).await; // a client that never reads keeps nobody
+    flattened(ended).and(written.map_or(Ok(()), flattened))
+}
+
+type Ended = oneshot::Sender<std::io::Result<()>>;
+
+fn spawn(
+    name: &str,
+    work: fn(&Handle, &Arc<Connection>) -> std::io::Result<()>,
+    connection: Arc<Connection>,
+    ended: Ended,
+) -> Result<()> {
+    let runtime = Handle::current();
+    let thread = thread::Builder::new().name(name.to_owned());
+    let spawned = thread.spawn(move || {
+        let result = work(&runtime, &connection);
+        drop(ended.send(result));
+    });
+    spawned.map(drop).map_err(|error| Error::new("the thread for the standard streams did not start").because(error))
+}
+
+fn read(runtime: &Handle, connection: &Arc<Connection>) -> std::io::Result<()> {
+    let _entered = runtime.enter();
+    let (mut input, mut chunk) = (std::io::stdin().lock(), vec![0; 64 << 10]);
+    let mut splitter = Splitter::default();
+    loop {
+        let read = match input.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        splitter.buffer().extend_from_slice(chunk.get(..read).unwrap_or_default());
+        feed(connection, &mut splitter);
+        if connection.outgoing().is_full() {
+            runtime.block_on(connection.outgoing().has_room());
+        }
+    }
+}
+
+fn write(runtime: &Handle, connection: &Arc<Connection>) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    while let Some(bytes) = runtime.block_on(next_write(connection)) {
+        output.write_all(&bytes)?;
+        output.flush()?;
+    }
+    Ok(())
+}
+
+fn flattened(ended: std::result::Result<std::io::Result<()>, oneshot::error::RecvError>) -> Result<()> {
+    match ended {
+        Ok(Ok(())) | Err(_) => Ok(()),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()), // the client has gone
+        Ok(Err(error)) => Err(error.into()),
+    }
+}
+
+/// Waits until the process is asked to stop, by Ctrl-C or a termination signal.
+pub(crate) async fn stopped() {
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => if interrupted.is_err() { std::future::pending().await },
+        () = terminated => {}
+    }
+}

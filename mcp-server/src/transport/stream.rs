@@ -1,0 +1,80 @@
+//! A connection over any pair of byte streams, such as a socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::lines::Connection;
+use super::splitter::{Line, Splitter};
+use crate::protocol::{Failure, code};
+
+/// How long requests in flight may go on after the input has ended.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
+/// Answers are written together up to so many bytes.
+const MAX_WRITE: usize = 64 << 10;
+
+/// Serves one connection until its input ends and everything is answered.
+pub(crate) async fn serve(
+    connection: Arc<Connection>,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+) -> std::io::Result<()> {
+    let read = async {
+        let read = read(&connection, input).await;
+        connection.end(GRACE).await;
+        read
+    };
+    let (read, written) = tokio::join!(read, write(&connection, output));
+    read.and(written)
+}
+
+async fn read(connection: &Arc<Connection>, mut input: impl AsyncRead + Unpin) -> std::io::Result<()> {
+    let mut splitter = Splitter::default();
+    while input.read_buf(splitter.buffer()).await? > 0 {
+        feed(connection, &mut splitter);
+        connection.outgoing().has_room().await;
+        if connection.outgoing().is_closed() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Hands every whole line to the connection.
+pub(crate) fn feed(connection: &Arc<Connection>, splitter: &mut Splitter) {
+    while let Some(line) = splitter.next() {
+        match line {
+            Line::Whole(line) => connection.receive(&line),
+            Line::TooLong => {
+                connection.refuse(&Failure::new(code::INVALID_REQUEST, "a message may have at most 4 MiB"));
+            }
+        }
+    }
+}
+
+async fn write(connection: &Connection, mut output: impl AsyncWrite + Unpin) -> std::io::Result<()> {
+    let written = async {
+        while let Some(bytes) = next_write(connection).await {
+            output.write_all(&bytes).await?;
+            output.flush().await?;
+        }
+        output.shutdown().await
+    };
+    let written = written.await;
+    connection.outgoing().close(); // nobody reads: no more answers, and the reader stops at its next line
+    written
+}
+
+/// All lines that wait, each with its newline, up to 64 KiB; `None` once all is written.
+pub(crate) async fn next_write(connection: &Connection) -> Option<Bytes> {
+    let mut bytes = BytesMut::new();
+    let mut next = Some(connection.outgoing().next().await?);
+    while let Some(line) = next {
+        bytes.extend_from_slice(&line);
+        bytes.extend_from_slice(b"\n");
+        next = if bytes.len() < MAX_WRITE { connection.outgoing().pop() } else { None };
+    }
+    Some(bytes.freeze())
+}
