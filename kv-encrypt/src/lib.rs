@@ -12,7 +12,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> kv_core::Result<()> {
 //! let keys = KeyRing::new([SecretKey::generate()?])?;
-//! let store = Encrypted::new(MemoryStore::default(), keys).context("shop");
+//! let store = Encrypted::new(MemoryStore::new(), keys).context("shop");
 //! let key = Key::new("tokens", "alice");
 //! store.put(key, NewEntry::new("secret"), PutMode::Replace).await?;
 //! assert_eq!(store.get(key).await?.expect("it was just put").value, "secret");

@@ -62,6 +62,11 @@ impl<S: Store> Encrypted<S> {
         self
     }
 
+    /// The store below, which holds sealed values.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
     /// The ring that seals and opens.
     pub fn keys(&self) -> &KeyRing {
         &self.sealer.ring

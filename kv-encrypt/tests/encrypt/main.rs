@@ -1,8 +1,14 @@
 //! The behaviour of `Encrypted`, through the public API.
 
+#[cfg(test)]
 mod binding;
+#[cfg(test)]
 mod common;
+#[cfg(test)]
 mod key_file;
+#[cfg(test)]
 mod odd;
+#[cfg(test)]
 mod python;
+#[cfg(test)]
 mod rotation;

@@ -138,9 +138,9 @@ async fn what_python_seals_opens_here() {
 #[tokio::test]
 async fn keys_and_bare_tokens_of_python_are_taken_as_they_are() {
     let Some(python) = python() else { return };
-    let make = "from cryptography.fernet import Fernet; k = Fernet.generate_key(); \
+    let script = "from cryptography.fernet import Fernet; k = Fernet.generate_key(); \
                 print(k.decode()); print(Fernet(k).encrypt(b'from python').decode())";
-    let made = Command::new(python).args(["-c", make]).output().unwrap();
+    let made = Command::new(python).args(["-c", script]).output().unwrap();
     let made = String::from_utf8(made.stdout).unwrap();
     let (key, token) = made.trim_end().split_once('\n').unwrap();
     let bottom = bottom();
