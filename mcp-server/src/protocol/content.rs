@@ -1,6 +1,5 @@
 //! Content blocks: what tools, prompts and resources answer with.
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -192,7 +191,9 @@ impl ResourceContents {
 }
 
 mod base64_bytes {
-    use super::{Bytes, Deserialize, Deserializer, Engine as _, STANDARD, Serializer};
+    use base64::Engine as _;
+
+    use super::{Bytes, Deserialize, Deserializer, STANDARD, Serializer};
 
     pub(super) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&base64::display::Base64Display::new(bytes, &STANDARD))

@@ -1,0 +1,24 @@
+//! Tools, resources and prompts: what a server offers, and how handlers become them.
+
+mod about;
+mod arguments;
+mod convert;
+pub mod private;
+mod prompt;
+mod resource;
+mod schema;
+mod state;
+mod template;
+mod text;
+mod tool;
+
+pub(crate) use about::{About, Check};
+pub use about::{CachePolicy, Requirement};
+pub use convert::{IntoPromptResult, IntoReadResult, IntoToolResult, Reading, Structured};
+pub use prompt::{IntoPrompt, Prompt, PromptArgument};
+pub use resource::{IntoResource, Resource, ResourceComponent, ResourceTemplate};
+pub use schema::schema_for;
+pub use state::{Inject, State};
+pub use template::{InvalidTemplate, Parameters};
+pub use text::TextArguments;
+pub use tool::{IntoTool, Tool, ToolAnnotations};

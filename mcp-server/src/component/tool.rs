@@ -1,0 +1,213 @@
+//! Tools: functions that a model may call.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::IntoToolResult;
+use super::about::{About, about_methods};
+use super::schema::object_output;
+use crate::Context;
+use crate::middleware::BoxFuture;
+use crate::protocol::{Failure, Icon, Json, ToolResult, WireForm};
+
+/// Hints to the client about what a tool does (server/tools, `ToolAnnotations`). They bind nobody, this server
+/// included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ToolAnnotations {
+    /// A name for people, as clients before 2025-06-18 read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// It changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only_hint: Option<bool>,
+    /// It may destroy something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destructive_hint: Option<bool>,
+    /// Calling it twice with the same arguments is calling it once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotent_hint: Option<bool>,
+    /// It reaches things outside this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_world_hint: Option<bool>,
+}
+
+type Handler = Arc<dyn Fn(Context, Json) -> BoxFuture<Result<ToolResult, Failure>> + Send + Sync>;
+
+/// A function that a model may call. `#[tool]` makes one of a Rust function; [`Tool::new`] makes one by hand.
+#[derive(Clone)]
+pub struct Tool {
+    about: About,
+    input_schema: Json,
+    output_schema: Option<Json>,
+    annotations: ToolAnnotations,
+    finish: bool,
+    handler: Handler,
+}
+
+impl Tool {
+    /// A tool whose arguments are described by `input_schema`, a JSON schema of an object.
+    ///
+    /// `handler` gets the arguments as the client sent them, an object; what it returns is a result as
+    /// [`IntoToolResult`] says. The output schema is the one of the returned type, if it has one.
+    pub fn new<F, Fut, R>(name: impl Into<String>, input_schema: impl Into<Json>, handler: F) -> Self
+    where
+        F: Fn(Context, Json) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: IntoToolResult,
+    {
+        Self {
+            about: About::new(name),
+            input_schema: input_schema.into(),
+            output_schema: R::output_schema(),
+            annotations: ToolAnnotations::default(),
+            finish: false,
+            handler: Arc::new(move |context, arguments| {
+                let answer = handler(context, arguments);
+                Box::pin(async move { answer.await.into_tool_result() })
+            }),
+        }
+    }
+
+    /// The name that clients call it by.
+    pub fn name(&self) -> &str {
+        &self.about.name
+    }
+
+    about_methods!();
+
+    /// The schema of what it returns as structured content; `None` says nothing about it.
+    #[must_use]
+    pub fn output_schema(mut self, schema: impl Into<Option<Json>>) -> Self {
+        self.output_schema = schema.into();
+        self
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn read_only(mut self, hint: bool) -> Self {
+        self.annotations.read_only_hint = Some(hint);
+        self
+    }
+
+    /// Whether it may destroy something.
+    #[must_use]
+    pub fn destructive(mut self, hint: bool) -> Self {
+        self.annotations.destructive_hint = Some(hint);
+        self
+    }
+
+    /// Whether calling it twice with the same arguments is calling it once.
+    #[must_use]
+    pub fn idempotent(mut self, hint: bool) -> Self {
+        self.annotations.idempotent_hint = Some(hint);
+        self
+    }
+
+    /// Whether it reaches things outside this server.
+    #[must_use]
+    pub fn open_world(mut self, hint: bool) -> Self {
+        self.annotations.open_world_hint = Some(hint);
+        self
+    }
+
+    /// Lets a call run to its end when the client cancels it: for work that must not stop half-way.
+    #[must_use]
+    pub fn finish(mut self) -> Self {
+        self.finish = true;
+        self
+    }
+
+    /// Whether a cancelled call runs to its end.
+    pub(crate) const fn finishes(&self) -> bool {
+        self.finish
+    }
+
+    /// The schema of the arguments.
+    pub(crate) const fn input(&self) -> &Json {
+        &self.input_schema
+    }
+
+    /// The schema of the structured content.
+    pub(crate) const fn output(&self) -> Option<&Json> {
+        self.output_schema.as_ref()
+    }
+
+    /// Runs the handler.
+    pub(crate) fn call(&self, context: Context, arguments: Json) -> BoxFuture<Result<ToolResult, Failure>> {
+        (self.handler)(context, arguments)
+    }
+
+    /// The tool as `tools/list` shows it in `form`.
+    pub(crate) fn definition(&self, form: WireForm) -> Json {
+        let definition = Definition {
+            name: &self.about.name,
+            title: self.about.title.as_deref(),
+            description: self.about.description.as_deref(),
+            input_schema: &self.input_schema,
+            output_schema: self.output_schema.as_ref().and_then(|schema| shown(schema, form)),
+            annotations: (self.annotations != ToolAnnotations::default()).then_some(&self.annotations),
+            icons: &self.about.icons,
+            meta: self.about.definition_meta(),
+        };
+        Json::of(&definition).unwrap_or(Json::EMPTY)
+    }
+}
+
+impl fmt::Debug for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tool")
+            .field("about", &self.about)
+            .field("finish", &self.finish)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Structured content exists from 2025-06-18, and may be any JSON from 2026-07-28.
+fn shown(schema: &Json, form: WireForm) -> Option<Json> {
+    match form {
+        WireForm::PlainWithoutAudio | WireForm::Plain => None,
+        WireForm::Structured => Some(object_output(schema)),
+        WireForm::Stateless => Some(schema.clone()),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Definition<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    input_schema: &'a Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_schema: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<&'a ToolAnnotations>,
+    #[serde(skip_serializing_if = "<[Icon]>::is_empty")]
+    icons: &'a [Icon],
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<Value>,
+}
+
+/// What can be given to the server as a tool: a [`Tool`], or the name of a function with `#[tool]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tool",
+    label = "expected a function with `#[tool]`, or a `Tool`",
+    note = "write `#[tool]` above the function and pass its name, or make one with `Tool::new(name, schema, handler)`"
+)]
+pub trait IntoTool {
+    /// The tool.
+    fn into_tool(self) -> Tool;
+}
+
+impl IntoTool for Tool {
+    fn into_tool(self) -> Tool {
+        self
+    }
+}
