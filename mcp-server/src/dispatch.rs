@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kv_core::AnyStore;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) instructions: Option<String>,
     pub(crate) registry: Registry,
     pub(crate) chain: Vec<Link>,
+    /// Where answers may be cached, under the server's own collections.
+    pub(crate) cache: AnyStore,
     pub(crate) states: States,
     pub(crate) sessions: Sessions,
     pub(crate) values: Values,
@@ -78,6 +81,10 @@ impl Dispatcher {
 
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    pub(crate) fn cache(&self) -> &AnyStore {
+        &self.0.cache
     }
 
     pub(crate) fn states(&self) -> &States {
@@ -141,29 +148,29 @@ impl Dispatcher {
     }
 
     fn call(&self, tool: &Arc<Tool>, request: Request) -> BoxFuture<Answer> {
-        if let Some(failure) = missing_capability(&tool.requires, &request) {
+        if let Some(failure) = missing_capability(&tool.about().requires, &request) {
             return failed(failure);
         }
         let Operation::CallTool { arguments, .. } = &request.operation else { return failed(Failure::internal()) };
-        let (arguments, finish, tool) = (arguments.clone(), tool.finish, Arc::clone(tool));
+        let (arguments, finish) = (arguments.clone(), tool.finishes());
         let context = Context::new(request, self.clone(), tool.is_public());
-        let run = (tool.handler)(context, arguments);
+        let run = tool.call(context, arguments);
         self.guarded(run, finish, move |result| match result {
-            Ok(result) => Answer::Done(Reply::Tool(tool.finished(result))),
+            Ok(result) => Answer::Done(Reply::Tool(result)),
             Err(failure) => Answer::Failed(failure),
         })
     }
 
     fn prompt(&self, prompt: &Arc<Prompt>, request: Request) -> BoxFuture<Answer> {
+        if let Some(failure) = missing_capability(&prompt.about().requires, &request) {
+            return failed(failure);
+        }
         let Operation::GetPrompt { arguments, .. } = &request.operation else { return failed(Failure::internal()) };
-        let (arguments, prompt) = (arguments.clone(), Arc::clone(prompt));
+        let arguments = arguments.clone();
         let context = Context::new(request, self.clone(), prompt.is_public());
-        let run = (prompt.handler)(context, arguments);
+        let run = prompt.get(context, &arguments);
         self.guarded(run, false, move |result| match result {
-            Ok(mut result) => {
-                result.description = result.description.or_else(|| prompt.description.clone());
-                Answer::Done(Reply::Prompt(result))
-            }
+            Ok(result) => Answer::Done(Reply::Prompt(result)),
             Err(failure) => Answer::Failed(failure),
         })
     }
@@ -178,8 +185,8 @@ impl Dispatcher {
         let hints = Hints::new(0, self.scope(found.is_public()));
         let context = Context::new(request, self.clone(), found.is_public());
         let run = match found {
-            Found::Resource(resource) => (resource.handler)(context, uri.clone()),
-            Found::Template(template, parameters) => (template.handler)(context, uri.clone(), parameters),
+            Found::Resource(resource) => resource.read(context, uri.clone()),
+            Found::Template(template, parameters) => template.read(context, uri.clone(), parameters),
         };
         self.guarded(run, false, move |result| match result {
             Ok(result) if result.contents.is_empty() => Answer::Failed(not_found(&uri, revision)),
@@ -187,6 +194,7 @@ impl Dispatcher {
                 result.hints = Some(result.hints.unwrap_or(hints));
                 Answer::Done(Reply::Resource(result))
             }
+            Err(failure) if failure.code == code::RESOURCE_NOT_FOUND => Answer::Failed(not_found(&uri, revision)),
             Err(failure) => Answer::Failed(failure),
         })
     }

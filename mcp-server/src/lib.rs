@@ -20,9 +20,16 @@ mod transport;
 
 pub use answer::{Answer, Reply};
 pub use authenticate::{Authenticate, Denied, StaticTokens, Verified};
-pub use component::{IntoPrompt, IntoResource, IntoTool, Prompt, Resource, ResourceTemplate, Tool};
+#[doc(hidden)]
+pub use component::private as __private;
+pub use component::{
+    CachePolicy, Inject, IntoPrompt, IntoPromptResult, IntoReadResult, IntoResource, IntoTool, IntoToolResult,
+    InvalidTemplate, Parameters, Prompt, PromptArgument, Reading, Requirement, Resource, ResourceComponent,
+    ResourceTemplate, State, Structured, TextArguments, Tool, ToolAnnotations, schema_for,
+};
 pub use context::Context;
 pub use error::{Error, Result};
+
 pub use middleware::{Middleware, Next, Refusal};
 pub use principal::Principal;
 pub use request::{Operation, Request};
