@@ -52,6 +52,9 @@ pub fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(end)
 }
 
+/// Both ends of a range of stored keys, as ordered maps take them.
+pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// The stored keys that a scan covers, and the cursors into them.
 #[derive(Clone, Debug)]
 pub struct ScanRange<'a> {
@@ -109,7 +112,7 @@ impl<'a> ScanRange<'a> {
     ///
     /// # Errors
     /// As [`ScanRange::begin`].
-    pub fn bounds(&self, from: Option<&Cursor>) -> Result<Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)>> {
+    pub fn bounds(&self, from: Option<&Cursor>) -> Result<Option<KeyBounds>> {
         let begin = self.begin(from)?;
         let end = self.end.clone().map_or(Bound::Unbounded, Bound::Excluded);
         let left = match (&begin, &self.end) {
