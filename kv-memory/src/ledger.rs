@@ -36,14 +36,14 @@ impl Ledger {
         if old.is_none() || self.evicts {
             self.index.insert(&new.name, new.version);
         }
-        self.deadlines.set(&new.name, old.and_then(|old| old.deadline), new.deadline);
+        self.deadlines.set(&new.name, old.and_then(Slot::deadline), new.deadline());
         true
     }
 
     /// Strikes out an entry that is about to be removed.
     pub(crate) fn strike(&self, old: &Slot) {
         self.index.remove(&old.name);
-        self.deadlines.set(&old.name, old.deadline, None);
+        self.deadlines.set(&old.name, old.deadline(), None);
         if !self.evicts {
             self.entries.give_back(1);
             self.bytes.give_back(old.bytes());
@@ -59,7 +59,7 @@ impl Ledger {
         self.bytes.give_back(old.bytes());
         if cause.was_evicted() {
             self.index.remove_version(&old.name, old.version);
-            self.deadlines.set(&old.name, old.deadline, None);
+            self.deadlines.set(&old.name, old.deadline(), None);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kv_core::backend::encode_into;
-use kv_core::{Entry, Key, Meta, NewEntry, Result, Version, ttl};
+use kv_core::{Clock, Entry, Key, Meta, NewEntry, Result, Version, ttl};
 
 /// The stored name of an entry: one allocation that the map, the index and the deadlines share.
 pub(crate) type Name = Arc<[u8]>;
@@ -13,29 +13,37 @@ pub(crate) type Name = Arc<[u8]>;
 /// A name above this length does not stay in the thread's buffer.
 const KEPT_BYTES: usize = 4096;
 
-/// An entry as the map holds it.
-#[derive(Debug)]
+/// An entry as the map holds it, by value: a box of its own would cost every read one more miss of the cache.
+#[derive(Clone, Debug)]
 pub(crate) struct Slot {
     pub(crate) name: Name,
     pub(crate) version: Version,
-    /// The last millisecond of the monotonic clock in which it lives; `None` never expires.
-    pub(crate) deadline: Option<u64>,
+    deadline_ms: u64,
     value: Bytes,
-    meta: Option<Box<Meta>>,
+    meta: Option<Arc<Meta>>,
 }
+
+/// The deadline of what never expires.
+const NEVER: u64 = u64::MAX;
 
 impl Slot {
     /// # Errors
     /// `Invalid` for a bad ttl.
     pub(crate) fn new(name: Name, entry: NewEntry, now_ms: u64) -> Result<Self> {
         let (value, version, lifetime, meta) = entry.into_parts();
-        let deadline = ttl::checked_ttl(lifetime)?.map(|ms| ttl::deadline(now_ms, ms));
-        let meta = (!meta.is_plain()).then(|| Box::new(meta));
-        Ok(Self { name, version, deadline, value, meta })
+        let deadline_ms = ttl::checked_ttl(lifetime)?.map_or(NEVER, |ms| ttl::deadline(now_ms, ms));
+        let meta = (!meta.is_plain()).then(|| Arc::new(meta));
+        Ok(Self { name, version, deadline_ms, value, meta })
     }
 
-    pub(crate) fn has_expired(&self, now_ms: u64) -> bool {
-        self.deadline.is_some_and(|deadline| ttl::is_expired(deadline, now_ms))
+    /// The last millisecond of the monotonic clock in which it lives; `None` never expires.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        (self.deadline_ms != NEVER).then_some(self.deadline_ms)
+    }
+
+    /// Whether it is gone; the clock is read only if it has a deadline.
+    pub(crate) fn has_expired(&self, clock: &Clock) -> bool {
+        self.deadline_ms != NEVER && ttl::is_expired(self.deadline_ms, clock.monotonic_ms())
     }
 
     /// What it counts for under `max_bytes`.
@@ -45,13 +53,13 @@ impl Slot {
     }
 
     /// The entry as callers see it; `None` once expired.
-    pub(crate) fn entry(&self, now_ms: u64) -> Option<Entry> {
-        let left = match self.deadline {
-            Some(deadline) => Some(ttl::remaining(deadline, now_ms)?),
+    pub(crate) fn into_entry(self, clock: &Clock) -> Option<Entry> {
+        let left = match self.deadline() {
+            Some(deadline) => Some(ttl::remaining(deadline, clock.monotonic_ms())?),
             None => None,
         };
-        let meta = self.meta.as_deref().cloned().unwrap_or_default();
-        Some(Entry::new(self.value.clone(), self.version, left, meta))
+        let meta = self.meta.map(Arc::unwrap_or_clone).unwrap_or_default();
+        Some(Entry::new(self.value, self.version, left, meta))
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Held {
 }
 
 struct Inner {
-    map: Cache<Name, Arc<Slot>>,
+    map: Cache<Name, Slot>,
     ledger: Arc<Ledger>,
     clock: Clock,
     max_bytes: Option<u64>,
@@ -198,57 +198,57 @@ impl Store for MemoryStore {
 
 impl Inner {
     fn get(&self, key: Key<'_>) -> Option<Entry> {
-        self.slot(key)?.entry(self.clock.monotonic_ms())
+        self.slot(key)?.into_entry(&self.clock)
     }
 
     fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
         if self.max_bytes.is_some_and(|max| entry.value().len() as u64 > max) {
             return Err(error::too_large());
         }
-        let now = self.clock.monotonic_ms();
         let name = with_name(key, |name| match self.map.get(name) {
-            Some(slot) => Name::clone(&slot.name),
+            Some(slot) => slot.name,
             None => Name::from(name),
         });
-        let new = Arc::new(Slot::new(name, entry, now)?);
-        let mut done = self.write(&new, mode, now);
+        let new = Slot::new(name, entry, self.clock.monotonic_ms())?;
+        let mut done = self.write(&new, mode);
         if done.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full) {
             self.free();
-            done = self.write(&new, mode, now);
+            done = self.write(&new, mode);
         }
         done?;
         self.hub.changed(key);
         Ok(new.version)
     }
 
-    fn write(&self, new: &Arc<Slot>, mode: PutMode, now: u64) -> Result<()> {
+    fn write(&self, new: &Slot, mode: PutMode) -> Result<()> {
         let mut done = Ok(());
         self.map.entry(Name::clone(&new.name)).and_compute_with(|old| {
             let old = old.map(moka::Entry::into_value);
-            let live = old.as_deref().filter(|old| !old.has_expired(now));
+            let live = old.as_ref().filter(|old| !old.has_expired(&self.clock));
             if !admits(mode, live.map(|live| live.version)) {
                 done = Err(error::refused(mode));
-            } else if !self.ledger.enter(old.as_deref(), new) {
+            } else if !self.ledger.enter(old.as_ref(), new) {
                 done = Err(error::full());
             }
-            if done.is_ok() { Op::Put(Arc::clone(new)) } else { Op::Nop }
+            if done.is_ok() { Op::Put(new.clone()) } else { Op::Nop }
         });
         done
     }
 
     fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
         let Some(seen) = self.slot(key) else { return Ok(None) };
-        let now = self.clock.monotonic_ms();
         let mut taken = Ok(None);
-        self.map.entry(Name::clone(&seen.name)).and_compute_with(|old| {
+        self.map.entry(seen.name).and_compute_with(|old| {
             let Some(old) = old.map(moka::Entry::into_value) else { return Op::Nop };
-            let Some(entry) = old.entry(now) else { return Op::Nop };
+            if old.has_expired(&self.clock) {
+                return Op::Nop;
+            }
             if version.is_some_and(|version| version != old.version) {
                 taken = Err(error::other_version());
                 return Op::Nop;
             }
             self.ledger.strike(&old);
-            taken = Ok(Some(entry));
+            taken = Ok(old.into_entry(&self.clock));
             Op::Remove
         });
         if let Ok(Some(_)) = taken {
@@ -257,7 +257,7 @@ impl Inner {
         taken
     }
 
-    fn slot(&self, key: Key<'_>) -> Option<Arc<Slot>> {
+    fn slot(&self, key: Key<'_>) -> Option<Slot> {
         with_name(key, |name| self.map.get(name))
     }
 
@@ -267,17 +267,17 @@ impl Inner {
         self.reclaim(expired);
     }
 
-    fn remove_expired(&self, deadline: u64, name: Name) {
+    fn remove_expired(&self, deadline: u64, name: &Name) {
         let mut removed = false;
-        self.map.entry(Name::clone(&name)).and_compute_with(|old| {
-            let old = old.map(moka::Entry::into_value).filter(|old| old.deadline == Some(deadline));
+        self.map.entry(Name::clone(name)).and_compute_with(|old| {
+            let old = old.map(moka::Entry::into_value).filter(|old| old.deadline() == Some(deadline));
             let Some(old) = old else { return Op::Nop };
             self.ledger.strike(&old);
             removed = true;
             Op::Remove
         });
         if removed {
-            self.hub.changed_name(&name);
+            self.hub.changed_name(name);
         }
     }
 }
@@ -286,7 +286,7 @@ impl Reclaim<Name> for Inner {
     fn reclaim(&self, expired: Vec<(u64, Name)>) -> Vec<(u64, Name)> {
         let _sweeping = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
         for (deadline, name) in expired {
-            self.remove_expired(deadline, name);
+            self.remove_expired(deadline, &name);
         }
         self.map.run_pending_tasks(); // moka gives memory back in its housekeeping alone
         Vec::new()
@@ -303,7 +303,7 @@ fn admits(mode: PutMode, live: Option<Version>) -> bool {
 }
 
 /// Without eviction moka has neither capacity nor expiry nor listener: nothing leaves but by our own hand.
-fn map(config: &MemoryConfig, ledger: &Arc<Ledger>, hub: &Arc<Hub>) -> Cache<Name, Arc<Slot>> {
+fn map(config: &MemoryConfig, ledger: &Arc<Ledger>, hub: &Arc<Hub>) -> Cache<Name, Slot> {
     let limit = config.max_bytes.or(config.max_entries);
     let Some(limit) = limit.filter(|_| config.on_full == OnFull::Evict) else {
         return Cache::builder().build();
@@ -314,11 +314,11 @@ fn map(config: &MemoryConfig, ledger: &Arc<Ledger>, hub: &Arc<Hub>) -> Cache<Nam
         .max_capacity(limit)
         .eviction_policy(EvictionPolicy::lru()) // the other policy may turn away what was just acknowledged
         .weigher(
-            move |_, slot: &Arc<Slot>| {
+            move |_, slot: &Slot| {
                 if by_bytes { u32::try_from(slot.bytes()).unwrap_or(u32::MAX) } else { 1 }
             },
         )
-        .eviction_listener(move |_, slot: Arc<Slot>, cause| {
+        .eviction_listener(move |_, slot: Slot, cause| {
             ledger.left(&slot, cause);
             if cause.was_evicted() {
                 hub.changed_name(&slot.name);

@@ -1,5 +1,7 @@
 //! The laws, on a store that refuses when it is full and on one that evicts.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 mod refusing {
     use kv_core::Clock;
     use kv_core::testing::{Harness, Held};

@@ -1,5 +1,7 @@
 //! What a full store does: refuse, or evict on request.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::time::Duration;
 
 use kv_core::{Clock, ErrorKind, Key, NewEntry, PutMode, Result, Scan, Store, Version};

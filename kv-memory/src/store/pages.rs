@@ -57,12 +57,10 @@ impl Inner {
         if !range.admits(id) {
             return Found::GoOn(range.seek(&collection, id));
         }
-        let now = self.clock.monotonic_ms();
-        let Some(slot) = self.map.get::<[u8]>(name).filter(|slot| !slot.has_expired(now)) else {
+        let Some(entry) = self.map.get::<[u8]>(name).and_then(|slot| slot.into_entry(&self.clock)) else {
             return Found::Nothing;
         };
-        let entry = if scan.values { slot.entry(now) } else { None };
-        Found::Item(Item::new(collection, id, entry))
+        Found::Item(Item::new(collection, id, scan.values.then_some(entry)))
     }
 }
 
