@@ -34,11 +34,12 @@ pub enum Reply {
     Completion(Completion),
     /// Of any other request: an object. What every result carries is added when it is rendered.
     Object(Json),
-    /// Bytes that are a whole result object of `form` already, but for the hints.
+    /// Bytes that are a result object of `form` already, but for what is added to every result: `resultType`, who
+    /// answers, the hints. `_meta` stands first in it, if there is one.
     Rendered {
         /// The form that the bytes have: the form of the request, or it is a fault here.
         form: WireForm,
-        /// The result object.
+        /// The object.
         bytes: Bytes,
         /// How long it may be used again, on results that carry hints.
         hints: Option<Hints>,

@@ -1,18 +1,26 @@
 //! The types of the wire: what stands in a message, in every revision that is served.
 
 mod content;
+mod decode;
+mod era;
 mod failure;
+mod headers;
 mod id;
 mod json;
 mod level;
+mod render;
 mod results;
 mod revision;
 
 pub use content::{Annotations, Content, Icon, ResourceContents, Role};
+pub(crate) use decode::{Incoming, Malformed, Message, Meta, decode};
+pub(crate) use era::{Refused, revision_of, revision_over_http, status, status_of};
 pub use failure::{Failure, code};
+pub(crate) use headers::StandardHeaders;
 pub use id::{InvalidId, ProgressToken, RequestId};
 pub use json::Json;
 pub use level::Level;
+pub(crate) use render::{Renderer, notification, rendered};
 pub use results::{
     CacheScope, Completion, Hints, Implementation, InputRequired, ListKind, ListPage, PromptMessage, PromptResult,
     ReadResult, ToolResult,
