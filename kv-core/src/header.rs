@@ -23,7 +23,7 @@
 //! The CRC finds damage, not attackers: encryption does that.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::{Entry, Error, ErrorKind, Key, Meta, NewEntry, Result, Version, ttl};
 
@@ -131,10 +131,10 @@ pub fn encode(
 ///
 /// # Errors
 /// `Corrupt` for any damage, for bytes stored under another key, and for a format of another version.
-pub fn decode(stored_key: &[u8], stored: Bytes) -> Result<Stored> {
+pub fn decode(stored_key: &[u8], mut stored: Bytes) -> Result<Stored> {
     let (head, crc) = split_head(&stored)?;
-    let after = stored.get(HEAD_BYTES..).unwrap_or_default();
-    let sum = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(stored_key), &head), after);
+    stored.advance(HEAD_BYTES);
+    let sum = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(stored_key), &head), &stored);
     if sum != u32::from_le_bytes(crc) {
         return Err(corrupt("the checksum of the stored entry does not fit"));
     }
@@ -142,8 +142,9 @@ pub fn decode(stored_key: &[u8], stored: Bytes) -> Result<Stored> {
     if format != FORMAT || flags & !(HAS_OPTIONAL | IS_HASHED) != 0 {
         return Err(corrupt("the stored entry has a format that this version does not know"));
     }
-    let (name, meta, used) = read_optional(flags, after)?;
-    let entry = Entry::new(stored.slice(HEAD_BYTES + used..), version_of(&head), None, meta);
+    let (name, meta, used) = read_optional(flags, &stored)?;
+    stored.advance(used);
+    let entry = Entry::new(stored, version_of(&head), None, meta);
     Ok(Stored { entry, deadline_ms: deadline_of(&head), name })
 }
 

@@ -1,4 +1,41 @@
 //! One async key-value contract: the [`Store`] trait, wrappers, typed collections and the laws every backend obeys.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use kv_core::{AnyStore, Result, StoreExt};
+//! use kv_memory::MemoryStore;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Token {
+//!     user: String,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! // Any backend will do; from here on nothing names it.
+//! let store: AnyStore = MemoryStore::new().prefixed("my-app").erased();
+//!
+//! // A one-time code: of all who take it, one gets it.
+//! let codes = store.collection::<Token>("codes").ttl(Duration::from_secs(60));
+//! codes.put("4711", &Token { user: "ada".to_owned() }).await?;
+//! assert_eq!(codes.take("4711").await?.map(|token| token.user).as_deref(), Some("ada"));
+//! assert!(codes.take("4711").await?.is_none());
+//!
+//! // A counter that loses nothing: read, change, write only if nobody wrote meanwhile.
+//! let visits = store.collection::<u64>("visits");
+//! visits.update_with("home", |count| Some(count.unwrap_or(0) + 1)).await?;
+//! assert_eq!(visits.get("home").await?, Some(1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Store`] is what backends write; [`StoreExt`] and [`Collection`] are what people call; [`AnyStore`] is any of
+//!   them at run time.
+//! - What holds for every store, and what each gives up, is `docs/store.md`; the laws that check it are in
+//!   `testing` (feature `testing`).
+//! - Features: `compress` (zstd), `cbor` (a second codec for collections), `testing`. All are off by default.
 
 mod capabilities;
 mod clock;
@@ -49,6 +86,6 @@ pub use wrappers::{Prefix, ReadOnly, Timeout, TtlPolicy};
 /// What backends that keep keys in byte order and judge expiry themselves have in common. For authors of backends;
 /// callers never need it.
 pub mod backend {
-    pub use crate::encoding::{ScanRange, decode, encode, encode_into, successor};
+    pub use crate::encoding::{KeyBounds, ScanRange, decode, encode, encode_into, successor};
     pub use crate::reclaim::{Deadlines, ROUND, Reclaim};
 }

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// What is read shows the ttl that was stored, so the law that an entry lives as long as its writer asked holds for
 /// the rewritten ttl. A ttl that no store takes (zero, above 100 years) passes unchanged and is refused as everywhere.
-/// Without settings it changes nothing. All other laws hold as they hold below.
+/// Without settings it changes nothing. `update_with` writes what was left of a ttl, so `at_least` prolongs it then. All other laws hold as they hold below.
 #[derive(Clone, Debug)]
 pub struct TtlPolicy<S = AnyStore> {
     inner: S,
@@ -75,7 +75,7 @@ impl<S: Store> TtlPolicy<S> {
             return asked;
         }
         let off = asked / 1_000_000 * rand::rng().random_range(0..=self.jitter_ppm);
-        (asked - off).max(Duration::from_millis(1))
+        asked.saturating_sub(off).max(Duration::from_millis(1))
     }
 
     fn bounded(&self, asked: Duration) -> Duration {

@@ -1,0 +1,254 @@
+//! Typed collections on a store in memory.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use kv_core::{
+    AnyStore, Clock, Collection, ErrorKind, Key, Meta, NewEntry, PutMode, Store, StoreExt, Unreadable,
+};
+use kv_memory::{MemoryConfig, MemoryStore};
+use serde::{Deserialize, Serialize};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Token {
+    user: String,
+    #[serde(default)]
+    uses: u64,
+}
+
+fn token(user: &str) -> Token {
+    Token { user: user.to_owned(), uses: 0 }
+}
+
+fn memory(clock: &Clock) -> AnyStore {
+    MemoryStore::open(MemoryConfig::default().clock(clock.clone())).unwrap().erased()
+}
+
+fn tokens() -> Collection<Token> {
+    memory(&Clock::manual()).collection("tokens")
+}
+
+/// Writes bytes that are no token, with this codec's number.
+async fn plant(tokens: &Collection<Token>, id: &str, bytes: &'static [u8], codec: u16) {
+    let entry = NewEntry::new(bytes).meta(Meta::codec(codec));
+    tokens.store().put(Key::new("tokens", id), entry, PutMode::Replace).await.unwrap();
+}
+
+#[tokio::test]
+async fn values_come_back_as_they_were_put() {
+    let tokens = tokens();
+    assert_eq!(tokens.get("a").await.unwrap(), None);
+    let version = tokens.put("a", &token("ada")).await.unwrap();
+    let found = tokens.get_entry("a").await.unwrap().unwrap();
+    assert_eq!((found.value, found.version, found.ttl), (token("ada"), version, None));
+    assert_eq!(tokens.create("a", &token("bob")).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    tokens.update("a", &token("eve"), version).await.unwrap();
+    assert_eq!(tokens.update("a", &token("bob"), version).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(tokens.take("a").await.unwrap(), Some(token("eve")));
+    assert_eq!(tokens.take("a").await.unwrap(), None);
+    tokens.create("b", &token("bob")).await.unwrap();
+    assert!(tokens.exists("b").await.unwrap());
+    tokens.delete("b").await.unwrap();
+    assert!(!tokens.exists("b").await.unwrap());
+}
+
+#[tokio::test]
+async fn what_is_stored_is_json_with_its_number() {
+    let tokens = tokens();
+    tokens.put("a", &token("ada")).await.unwrap();
+    let entry = tokens.store().get(Key::new("tokens", "a")).await.unwrap().unwrap();
+    assert_eq!(entry.value, r#"{"user":"ada","uses":0}"#);
+    assert_eq!(entry.meta.codec, 1);
+}
+
+#[tokio::test]
+async fn a_new_field_reads_old_entries() {
+    let tokens = tokens();
+    plant(&tokens, "old", br#"{"user":"ada","gone":true}"#, 1).await;
+    assert_eq!(tokens.get("old").await.unwrap(), Some(token("ada")));
+}
+
+#[cfg(feature = "cbor")]
+#[tokio::test]
+async fn reading_goes_by_the_codec_of_the_entry() {
+    let json = tokens();
+    let cbor = json.clone().cbor();
+    json.put("j", &token("ada")).await.unwrap();
+    cbor.put("c", &token("bob")).await.unwrap();
+    assert_eq!(cbor.get("j").await.unwrap(), Some(token("ada")));
+    let found = json.get_entry("c").await.unwrap().unwrap();
+    assert_eq!((found.value, found.meta.codec), (token("bob"), 2));
+    json.update_with("c", |old| old).await.unwrap();
+    assert_eq!(json.get_entry("c").await.unwrap().unwrap().meta.codec, 1, "rewritten as JSON");
+}
+
+#[tokio::test]
+async fn batches_and_listings_are_typed() {
+    let tokens = tokens();
+    let values = [("b", token("bob")), ("a", token("ada")), ("a", token("eve"))];
+    for answer in tokens.put_many(&values).await.unwrap() {
+        answer.unwrap();
+    }
+    let read = tokens.get_many(&["a", "x", "b", "a"]).await.unwrap();
+    let users: Vec<_> = read.into_iter().map(|answer| answer.unwrap().map(|token| token.user)).collect();
+    assert_eq!(users, [Some("eve".to_owned()), None, Some("bob".to_owned()), Some("eve".to_owned())]);
+    let first = tokens.list("", 1, None).await.unwrap();
+    assert_eq!(first.items[0].0, "a");
+    let second = tokens.list("", 1, first.next.as_ref()).await.unwrap();
+    assert_eq!((second.items[0].0.as_str(), &second.items[0].1.value), ("b", &token("bob")));
+    let mut ids = tokens.ids("b");
+    assert_eq!(ids.next().await.unwrap().unwrap().id, "b");
+    assert!(ids.next().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_ttl_is_the_collections_unless_a_write_names_its_own() {
+    let clock = Clock::manual();
+    let tokens = memory(&clock).collection::<Token>("tokens").ttl(HOUR);
+    let ttl = async |id: &str| tokens.get_entry(id).await.unwrap().unwrap().ttl;
+    tokens.put("a", &token("ada")).await.unwrap();
+    tokens.put_for("b", &token("ada"), HOUR / 2).await.unwrap();
+    tokens.put_for("c", &token("ada"), None).await.unwrap();
+    tokens.create_for("d", &token("ada"), HOUR / 4).await.unwrap();
+    assert_eq!(
+        [ttl("a").await, ttl("b").await, ttl("c").await, ttl("d").await],
+        [Some(HOUR), Some(HOUR / 2), None, Some(HOUR / 4)]
+    );
+    clock.advance(HOUR + Duration::from_millis(50));
+    assert_eq!(tokens.get("a").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_update_keeps_tags_and_what_was_left_or_takes_the_collections_ttl() {
+    let clock = Clock::manual();
+    let tokens = memory(&clock).collection::<Token>("tokens");
+    let mut meta = Meta::codec(1);
+    meta.tags = vec![("users".into(), [7; 16])];
+    let entry = NewEntry::new(r#"{"user":"ada"}"#).meta(meta.clone()).ttl(HOUR);
+    tokens.store().put(Key::new("tokens", "a"), entry, PutMode::Replace).await.unwrap();
+    clock.advance(HOUR / 2);
+    let used = |old: Option<Token>| old.map(|token| Token { uses: token.uses + 1, ..token });
+    assert_eq!(tokens.update_with("a", used).await.unwrap().unwrap().uses, 1);
+    let found = tokens.get_entry("a").await.unwrap().unwrap();
+    assert_eq!((found.ttl, &found.meta), (Some(HOUR / 2), &meta));
+    tokens.clone().ttl(HOUR).update_with("a", used).await.unwrap();
+    assert_eq!(tokens.get_entry("a").await.unwrap().unwrap().ttl, Some(HOUR));
+}
+
+#[tokio::test]
+async fn an_update_creates_removes_or_leaves_absent() {
+    let tokens = tokens();
+    assert_eq!(tokens.update_with("a", |old| old).await.unwrap(), None);
+    assert_eq!(tokens.update_with("a", |_| Some(token("ada"))).await.unwrap(), Some(token("ada")));
+    assert_eq!(tokens.update_with("a", |_| None).await.unwrap(), None);
+    assert_eq!(tokens.get("a").await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_racing_updaters_none_loses_a_count() {
+    let tokens = memory(&Clock::system()).collection::<u64>("counts");
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            let tokens = tokens.clone();
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    tokens.update_with("n", |count| Some(count.unwrap_or(0) + 1)).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(tokens.get("n").await.unwrap(), Some(64 * 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_always_meets_another_writer_gives_up_as_conflict() {
+    let tokens = tokens();
+    let other = tokens.clone();
+    let mut tries = 0;
+    let error = tokens
+        .update_with("a", |_| {
+            tries += 1;
+            // Another writer gets in between each time; memory answers at once, so this needs no waiting.
+            let write = std::pin::pin!(async { other.put("a", &token("bob")).await });
+            assert!(answers_at_once(write), "memory answers without waiting");
+            Some(token("ada"))
+        })
+        .await
+        .unwrap_err();
+    assert_eq!((error.kind(), error.operation(), tries), (ErrorKind::Conflict, Some("update_with"), 64));
+    assert_eq!(tokens.get("a").await.unwrap(), Some(token("bob")));
+}
+
+/// Polls twice, since memory yields now and then; whether that was enough.
+fn answers_at_once(mut future: std::pin::Pin<&mut impl Future>) -> bool {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    (0..2).any(|_| future.as_mut().poll(&mut context).is_ready())
+}
+
+#[tokio::test]
+async fn an_unreadable_entry_is_an_error_that_does_not_quote_it() {
+    let tokens = tokens();
+    plant(&tokens, "type", br#"{"user":"s3cret","uses":"s3cret"}"#, 1).await;
+    plant(&tokens, "plain", br#"{"user":"s3cret"}"#, 0).await;
+    plant(&tokens, "later", b"s3cret", 99).await;
+    for id in ["type", "plain", "later"] {
+        let error = tokens.get(id).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{id}");
+        assert_eq!(error.key(), Some(format!("tokens/{id}").as_str()));
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+        assert_eq!(tokens.update_with(id, |_| None).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(tokens.create(id, &token("ada")).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    }
+    assert!(tokens.list("", 10, None).await.is_err());
+}
+
+#[tokio::test]
+async fn an_unreadable_entry_counts_as_absent_where_that_is_asked_for() {
+    let tokens = tokens().unreadable(Unreadable::Miss);
+    for id in ["a", "b", "c", "d"] {
+        plant(&tokens, id, b"no json", 1).await;
+    }
+    assert_eq!(tokens.get("a").await.unwrap(), None);
+    assert!(tokens.get_many(&["a"]).await.unwrap()[0].as_ref().unwrap().is_none());
+    assert!(tokens.list("", 10, None).await.unwrap().items.is_empty());
+    tokens.create("a", &token("ada")).await.unwrap();
+    assert_eq!(tokens.create("a", &token("bob")).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(tokens.update_with("b", |old| old.or(Some(token("bob")))).await.unwrap(), Some(token("bob")));
+    assert_eq!(tokens.take("c").await.unwrap(), None);
+    assert!(!tokens.exists("c").await.unwrap(), "a take removes it all the same");
+    tokens.put("d", &token("eve")).await.unwrap();
+    assert_eq!(tokens.get("d").await.unwrap(), Some(token("eve")));
+}
+
+/// What a store below calls `Corrupt`, as encryption does with a foreign key; here compression with foreign bytes.
+#[cfg(feature = "compress")]
+mod corrupt_below {
+    use super::{
+        Bytes, Clock, ErrorKind, Key, NewEntry, PutMode, Store, StoreExt, Unreadable, memory, token,
+    };
+
+    #[tokio::test]
+    async fn counts_as_absent_too_and_is_written_over() {
+        let bare = memory(&Clock::manual());
+        for id in ["get", "create", "update", "take"] {
+            let foreign = NewEntry::new(Bytes::from_static(b"\xff foreign"));
+            bare.put(Key::new("tokens", id), foreign, PutMode::Replace).await.unwrap();
+        }
+        let store = bare.compressed().erased();
+        let strict = store.collection("tokens");
+        assert_eq!(strict.get("get").await.map(|_: Option<u8>| ()).unwrap_err().kind(), ErrorKind::Corrupt);
+        let tokens = store.collection("tokens").unreadable(Unreadable::Miss);
+        assert_eq!(tokens.get("get").await.unwrap(), None);
+        tokens.create("create", &token("ada")).await.unwrap();
+        tokens.update_with("update", |old| old.or(Some(token("bob")))).await.unwrap();
+        assert_eq!(tokens.take("take").await.unwrap(), None);
+        let read = tokens.get_many(&["create", "update", "take"]).await.unwrap();
+        let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
+        assert_eq!(read, [Some(token("ada")), Some(token("bob")), None]);
+    }
+}

@@ -1,0 +1,361 @@
+//! What each wrapper adds, beside the laws that all of them pass.
+
+use std::future::pending;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kv_core::{
+    AnyStore, Capabilities, Change, Changes, Clock, Consistency, Cursor, Entry, Error, ErrorKind, Item, Key,
+    Listing, NewEntry, Outcome, Page, PutMode, Result, Scan, Signal, Signals, Store, StoreExt, TtlPolicy,
+    Version,
+};
+use kv_memory::{MemoryConfig, MemoryStore};
+use support::Recording;
+
+mod support;
+
+const A: Key<'static> = Key::new("c", "a");
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn memory() -> MemoryStore {
+    MemoryStore::open(MemoryConfig::default().clock(Clock::manual())).unwrap()
+}
+
+async fn put(store: &impl Store, key: Key<'_>, ttl: impl Into<Option<Duration>>) -> Version {
+    store.put(key, NewEntry::new("value").ttl(ttl), PutMode::Replace).await.unwrap()
+}
+
+async fn all(store: &impl Store) -> Vec<(String, String)> {
+    let mut items = store.scan_all(Scan::under(""));
+    let mut names = Vec::new();
+    while let Some(Item { collection, id, .. }) = items.next().await.unwrap() {
+        names.push((collection, id));
+    }
+    names
+}
+
+/// Calls each operation once through `wrapped` and looks at what arrived.
+async fn forwards_everything_once<W: Store>(wrap: impl Fn(Recording<MemoryStore>) -> W) {
+    let below = Recording::new(memory());
+    let wrapped = wrap(below.clone());
+    let keys = [A, Key::new("c", "b")];
+    let entries = vec![(A, NewEntry::new("1")), (keys[1], NewEntry::new("2"))];
+    assert!(wrapped.put_many(entries).await.unwrap().iter().all(Result::is_ok));
+    let values = wrapped.get_many(&keys).await.unwrap();
+    assert_eq!(values.into_iter().map(|v| v.unwrap().unwrap().value).collect::<Vec<_>>(), ["1", "2"]);
+    let version = wrapped.put(A, NewEntry::new("3"), PutMode::Replace).await.unwrap();
+    let read = wrapped.get(A).await.unwrap().unwrap();
+    assert_eq!((read.version, &read.value[..]), (version, &b"3"[..]));
+    assert_eq!(wrapped.scan(Scan::one("c").values(), None).await.unwrap().items.len(), 2);
+    assert_eq!(wrapped.take(A, Some(version)).await.unwrap().unwrap().value, "3");
+    wrapped.delete_many(&keys).await.unwrap();
+    let mut signals = wrapped.signals("t").await.unwrap();
+    wrapped.signal("t", Bytes::from_static(b"m")).await.unwrap();
+    assert_eq!(signals.next().await, Some(Signal::Message(Bytes::from_static(b"m"))));
+    assert_eq!(wrapped.changes().await.unwrap().next().await, Some(Change::All));
+    assert_eq!(wrapped.capabilities().backend, below.capabilities().backend);
+    wrapped.close().await.unwrap();
+    assert_eq!(
+        below.calls(),
+        [
+            "put_many",
+            "get_many",
+            "put",
+            "get",
+            "scan",
+            "take",
+            "delete_many",
+            "signals",
+            "signal",
+            "changes",
+            "close"
+        ]
+    );
+    assert_eq!(wrapped.get(A).await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn each_wrapper_forwards_each_operation_once_and_batches_as_batches() {
+    forwards_everything_once(|store| store.prefixed("p")).await;
+    forwards_everything_once(|store| store.default_ttl(HOUR)).await;
+    forwards_everything_once(|store| store.timeout(HOUR)).await;
+    forwards_everything_once(StoreExt::erased).await;
+    #[cfg(feature = "compress")]
+    forwards_everything_once(StoreExt::compressed).await;
+}
+
+#[tokio::test]
+async fn prefixes_of_any_characters_never_share_a_key() {
+    let bare = memory();
+    let prefixes = ["", "a", "a/", "a/b", "a%2F", "%", "%25", "/", "a%", "ä"];
+    for prefix in prefixes {
+        for collection in ["", "b", "/b", "b/", "2F"] {
+            put(&bare.clone().prefixed(prefix), Key::new(collection, prefix), None).await;
+        }
+    }
+    assert_eq!(all(&bare).await.len(), prefixes.len() * 5);
+    for prefix in prefixes {
+        let names = all(&bare.clone().prefixed(prefix)).await;
+        assert_eq!(names.len(), 5, "{prefix}: {names:?}");
+        assert!(names.iter().all(|(_, id)| id == prefix), "{prefix}: {names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_on_a_prefix_lies_inside_it_and_the_bare_store_sees_both() {
+    let bare = memory();
+    let outer = bare.clone().prefixed("a/b");
+    put(&outer.clone().prefixed("c"), Key::new("d", "id"), None).await;
+    assert_eq!(all(&outer).await, [("c/d".to_owned(), "id".to_owned())]);
+    assert_eq!(all(&bare).await, [("a%2Fb/c/d".to_owned(), "id".to_owned())]);
+}
+
+#[tokio::test]
+async fn under_a_prefix_lists_byte_prefixes_of_the_callers_names_page_by_page() {
+    let store = memory().prefixed("p");
+    for collection in ["ab", "abc", "b"] {
+        for id in ["1", "2"] {
+            put(&store, Key::new(collection, id), None).await;
+        }
+    }
+    let (mut names, mut from) = (Vec::new(), None);
+    loop {
+        let page = store.scan(Scan::under("a").limit(1), from.as_ref()).await.unwrap();
+        names.extend(page.items.into_iter().map(|item| item.collection + &item.id));
+        let Some(next) = page.next else { break };
+        from = Some(Cursor::from_bytes(next.as_bytes().clone()));
+    }
+    assert_eq!(names, ["ab1", "ab2", "abc1", "abc2"]);
+}
+
+#[tokio::test]
+async fn under_a_prefix_topics_and_changes_are_its_own() {
+    let bare = memory();
+    let (p, q) = (bare.clone().prefixed("p"), bare.clone().prefixed("q"));
+    let (mut signals, mut changes) = (p.signals("t").await.unwrap(), p.changes().await.unwrap());
+    q.signal("t", Bytes::from_static(b"q")).await.unwrap();
+    bare.signal("p/t", Bytes::from_static(b"bare")).await.unwrap();
+    assert_eq!(signals.next().await, Some(Signal::Message(Bytes::from_static(b"bare"))));
+    assert_eq!(changes.next().await, Some(Change::All));
+    put(&q, A, None).await;
+    put(&p, A, None).await;
+    let own = Change::Key { collection: "c".to_owned(), id: "a".to_owned() };
+    assert_eq!(changes.next().await, Some(own));
+    bare.close().await.unwrap();
+    assert_eq!(signals.next().await, None);
+    assert_eq!(changes.next().await, None);
+}
+
+#[tokio::test]
+async fn errors_under_a_prefix_show_the_callers_names() {
+    let store = memory().prefixed("secret-tenant");
+    put(&store, A, None).await;
+    let error = store.put(A, NewEntry::new("x"), PutMode::Create).await.unwrap_err();
+    assert_eq!((error.kind(), error.key()), (ErrorKind::AlreadyExists, Some("c/a")));
+    let entries = vec![(A, NewEntry::new("x")), (Key::new("c", "b"), NewEntry::new("x").ttl(Duration::ZERO))];
+    let answers = store.put_many(entries).await.unwrap();
+    let error = answers[1].as_ref().unwrap_err();
+    assert_eq!(error.key(), Some("c/b"));
+    assert!(!format!("{error} {error:?}").contains("secret-tenant"));
+}
+
+#[tokio::test]
+async fn a_read_only_store_reads_and_refuses_every_write_before_anything_is_sent() {
+    let below = Recording::new(memory());
+    put(&below, A, None).await;
+    below.calls();
+    let store = below.clone().read_only();
+    assert!(!store.capabilities().writable);
+    let errors = [
+        store.put(A, NewEntry::new("x"), PutMode::Replace).await.unwrap_err(),
+        store.take(A, None).await.unwrap_err(),
+        store.put_many(vec![(A, NewEntry::new("x"))]).await.unwrap_err(),
+        store.delete_many(&[A]).await.unwrap_err(),
+        store.delete(A).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unsupported, Outcome::NotDone));
+    }
+    assert_eq!(below.calls(), [""; 0]);
+    assert_eq!(store.get(A).await.unwrap().unwrap().value, "value");
+    assert_eq!(store.get_many(&[A]).await.unwrap().len(), 1);
+    assert_eq!(all(&store).await.len(), 1);
+    let mut signals = store.signals("t").await.unwrap();
+    store.signal("t", Bytes::new()).await.unwrap();
+    assert!(signals.next().await.is_some());
+    assert_eq!(store.changes().await.unwrap().next().await, Some(Change::All));
+}
+
+async fn left(store: &impl Store, ttl: impl Into<Option<Duration>>) -> Option<Duration> {
+    put(store, A, ttl).await;
+    let single = store.get(A).await.unwrap().unwrap().ttl;
+    let entries = vec![(A, NewEntry::new("").ttl(single))];
+    store.put_many(entries).await.unwrap();
+    assert_eq!(store.get(A).await.unwrap().unwrap().ttl, single, "a batch gives the same");
+    single
+}
+
+#[tokio::test]
+async fn a_ttl_policy_gives_defaults_and_bounds() {
+    let secs = Duration::from_secs;
+    let nothing = TtlPolicy::new(memory());
+    assert_eq!(left(&nothing, None).await, None);
+    assert_eq!(left(&nothing, secs(5)).await, Some(secs(5)));
+    let default = memory().default_ttl(secs(60));
+    assert_eq!(left(&default, None).await, Some(secs(60)));
+    assert_eq!(left(&default, secs(5)).await, Some(secs(5)));
+    let clamped = memory().clamp_ttl(secs(10), secs(100));
+    assert_eq!(left(&clamped, None).await, Some(secs(100)));
+    assert_eq!(left(&clamped, secs(5)).await, Some(secs(10)));
+    assert_eq!(left(&clamped, secs(50)).await, Some(secs(50)));
+    assert_eq!(left(&clamped, HOUR).await, Some(secs(100)));
+}
+
+#[tokio::test]
+async fn a_ttl_policy_repairs_no_ttl_that_is_invalid() {
+    let store = memory().clamp_ttl(Duration::from_secs(10), HOUR);
+    for ttl in [Duration::ZERO, Duration::MAX] {
+        let error = store.put(A, NewEntry::new("x").ttl(ttl), PutMode::Replace).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let answers = store.put_many(vec![(A, NewEntry::new("x").ttl(ttl))]).await.unwrap();
+        assert_eq!(answers[0].as_ref().unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}
+
+#[tokio::test]
+async fn jitter_shortens_within_its_bound_and_differs() {
+    let store = memory().default_ttl(HOUR).jitter(20);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..50 {
+        put(&store, A, None).await;
+        let ttl = store.get(A).await.unwrap().unwrap().ttl.unwrap();
+        assert!(ttl <= HOUR && ttl >= HOUR.mul_f64(0.8), "{ttl:?}");
+        seen.insert(ttl);
+    }
+    assert!(seen.len() > 10, "{seen:?}");
+    let floor = memory().default_ttl(HOUR).jitter(100).at_least(HOUR);
+    assert_eq!(left(&floor, None).await, Some(HOUR));
+    put(&memory().default_ttl(Duration::from_millis(1)).jitter(100), A, None).await; // never zero
+}
+
+/// A store that never answers.
+#[derive(Debug)]
+struct Stuck(Capabilities);
+
+impl Stuck {
+    fn new() -> Self {
+        let mut capabilities = Capabilities::of("stuck");
+        capabilities.scan = Listing::Ordered;
+        capabilities.consistency = Consistency::Linearizable;
+        Self(capabilities)
+    }
+}
+
+impl Store for Stuck {
+    async fn get(&self, _: Key<'_>) -> Result<Option<Entry>> {
+        pending().await
+    }
+    async fn put(&self, _: Key<'_>, _: NewEntry, _: PutMode) -> Result<Version> {
+        pending().await
+    }
+    async fn take(&self, _: Key<'_>, _: Option<Version>) -> Result<Option<Entry>> {
+        pending().await
+    }
+    async fn get_many(&self, _: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
+        pending().await
+    }
+    async fn put_many(&self, _: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
+        pending().await
+    }
+    async fn delete_many(&self, _: &[Key<'_>]) -> Result<Vec<Result<()>>> {
+        pending().await
+    }
+    async fn scan(&self, _: Scan<'_>, _: Option<&Cursor>) -> Result<Page> {
+        pending().await
+    }
+    async fn signal(&self, _: &str, _: Bytes) -> Result<()> {
+        pending().await
+    }
+    async fn signals(&self, _: &str) -> Result<Signals> {
+        pending().await
+    }
+    async fn changes(&self) -> Result<Changes> {
+        pending().await
+    }
+    fn capabilities(&self) -> &Capabilities {
+        &self.0
+    }
+    async fn close(&self) -> Result<()> {
+        tokio::time::sleep(HOUR).await;
+        Ok(())
+    }
+}
+
+fn assert_late(error: &Error, outcome: Outcome) {
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, outcome), "{error}");
+    assert!(error.operation().is_some() && error.to_string().contains("2s"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_that_run_out_of_time_had_no_effect_and_writes_perhaps_had() {
+    let store: AnyStore = Stuck::new().timeout(Duration::from_secs(2)).erased();
+    let started = tokio::time::Instant::now();
+    assert_late(&store.get(A).await.unwrap_err(), Outcome::NotDone);
+    assert_eq!(started.elapsed(), Duration::from_secs(2));
+    assert_late(&store.scan(Scan::one("c"), None).await.unwrap_err(), Outcome::NotDone);
+    assert_late(&store.signals("t").await.unwrap_err(), Outcome::NotDone);
+    assert_late(&store.changes().await.unwrap_err(), Outcome::NotDone);
+    assert_late(&store.put(A, NewEntry::new("x"), PutMode::Create).await.unwrap_err(), Outcome::Unknown);
+    assert_late(&store.take(A, None).await.unwrap_err(), Outcome::Unknown);
+    assert_late(&store.signal("t", Bytes::new()).await.unwrap_err(), Outcome::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_batch_fails_each_of_its_keys_since_it_was_perhaps_sent() {
+    let store = Stuck::new().timeout(Duration::from_secs(2));
+    let keys = [A, A, A];
+    for answer in store.get_many(&keys).await.unwrap() {
+        assert_late(&answer.unwrap_err(), Outcome::NotDone);
+    }
+    let answers = store.put_many(keys.map(|key| (key, NewEntry::new("x"))).into()).await.unwrap();
+    assert_eq!(answers.len(), 3);
+    for answer in answers {
+        assert_late(&answer.unwrap_err(), Outcome::Unknown);
+    }
+    for answer in store.delete_many(&keys).await.unwrap() {
+        assert_late(&answer.unwrap_err(), Outcome::Unknown);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_is_not_cut_short() {
+    Stuck::new().timeout(Duration::from_secs(2)).close().await.unwrap();
+}
+
+#[tokio::test]
+async fn destroy_removes_one_collection_and_says_how_much() {
+    let store = memory();
+    for n in 0..2_500 {
+        put(&store, Key::new("many", &n.to_string()), None).await;
+    }
+    put(&store, Key::new("many2", "stays"), None).await;
+    assert_eq!(store.destroy("many").await.unwrap(), 2_500);
+    assert_eq!(store.destroy("many").await.unwrap(), 0);
+    assert_eq!(all(&store).await, [("many2".to_owned(), "stays".to_owned())]);
+}
+
+#[tokio::test]
+async fn shorthands_do_what_they_say() {
+    let store = memory();
+    assert!(!store.exists(A).await.unwrap());
+    store.delete(A).await.unwrap();
+    put(&store, A, HOUR).await;
+    assert!(store.exists(A).await.unwrap());
+    let longer = |old: Option<Bytes>| old.map(|old| Bytes::from([&old[..], b"!"].concat()));
+    assert_eq!(store.update_with(A, longer).await.unwrap().unwrap(), "value!");
+    assert_eq!(store.get(A).await.unwrap().unwrap().ttl, Some(HOUR), "what was left stays");
+    assert_eq!(store.update_with(A, |_| None).await.unwrap(), None);
+    assert!(!store.exists(A).await.unwrap());
+    assert_eq!(store.update_with(A, longer).await.unwrap(), None);
+    assert!(!store.exists(A).await.unwrap());
+}
