@@ -60,8 +60,8 @@ pub trait Harness: Send + Sync + 'static {
         async { None }
     }
 
-    /// An empty store with room for at least 4 and at most 64 entries of 1 KiB, which then answers `Full`; `None`
-    /// where no limit can be set.
+    /// An empty store with a limit in bytes that leaves room for at least 4 and at most 64 entries of 1 KiB; then it
+    /// answers `Full`. `None` where no such limit can be set.
     fn full(&self) -> impl Future<Output = Option<Self::Store>> + Send {
         async { None }
     }

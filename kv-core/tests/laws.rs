@@ -26,7 +26,7 @@ impl Harness for Reference {
     }
 
     async fn full(&self) -> Option<ReferenceStore> {
-        Some(ReferenceStore::with_max_entries(&self.0, 16))
+        Some(ReferenceStore::with_max_bytes(&self.0, 16 << 10))
     }
 }
 

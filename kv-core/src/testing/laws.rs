@@ -6,5 +6,13 @@
 #![expect(clippy::missing_errors_doc, reason = "the error of a law says why it does not concern the store")]
 
 pub mod atomic;
+pub mod batch;
+pub mod capabilities;
+pub mod errors;
+pub mod executor;
+pub mod lifecycle;
 pub mod names;
+pub mod scan;
+pub mod signals;
 pub mod time;
+pub mod values;

@@ -25,7 +25,7 @@ pub struct ReferenceStore(Arc<Shared>);
 struct Shared {
     clock: Clock,
     capabilities: Capabilities,
-    max_entries: usize,
+    max_bytes: usize,
     closed: RwLock<bool>,
     map: Mutex<BTreeMap<Name, Stored>>,
     signals: Subscribers<Signal>,
@@ -52,15 +52,15 @@ impl ReferenceStore {
 
     /// An empty store that judges expiry by `clock`.
     pub fn new(clock: &Clock) -> Self {
-        Self::with_max_entries(clock, usize::MAX)
+        Self::with_max_bytes(clock, usize::MAX)
     }
 
-    /// An empty store that answers `Full` rather than hold more than `max_entries`.
-    pub fn with_max_entries(clock: &Clock, max_entries: usize) -> Self {
+    /// An empty store that answers `Full` rather than hold values of more than `max_bytes` together.
+    pub fn with_max_bytes(clock: &Clock, max_bytes: usize) -> Self {
         let shared = Arc::new(Shared {
             clock: clock.clone(),
             capabilities: capabilities(),
-            max_entries,
+            max_bytes,
             closed: RwLock::new(false),
             map: Mutex::default(),
             signals: Subscribers::default(),
@@ -108,8 +108,9 @@ impl ReferenceStore {
             (PutMode::Update(expected), live) if live != Some(expected) => return Err(conflict()),
             _ => {}
         }
-        if live.is_none() && map.len() >= self.0.max_entries {
-            return Err(Error::new(ErrorKind::Full, "the limit of entries is reached"));
+        let others = map.iter().filter(|(other, _)| **other != name).map(|(_, stored)| stored.value.len());
+        if self.0.max_bytes < usize::MAX && others.sum::<usize>() + value.len() > self.0.max_bytes {
+            return Err(Error::new(ErrorKind::Full, "the limit of bytes is reached"));
         }
         map.insert(name, Stored { value, version, deadline, meta });
         drop(map);

@@ -1,0 +1,123 @@
+//! Law 8: long work lets others run. On one thread, a second task counts how often it got a turn meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::testing::tools::{LAWS, keeping, listing, number};
+use crate::testing::{Harness, Shown};
+use crate::{Key, NewEntry, Scan, Store};
+
+/// Others get a turn at least once in so many entries; stores aim at 64.
+const ENTRIES_A_TURN: usize = 128;
+
+/// Counts its own turns until it is dropped.
+struct Bystander {
+    turns: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Bystander {
+    fn start() -> Self {
+        let turns = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&turns);
+        let task = tokio::spawn(async move {
+            loop {
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        Self { turns, task }
+    }
+
+    /// Its turns while `work` ran.
+    async fn during<T>(&self, work: impl Future<Output = T>) -> (T, usize) {
+        tokio::task::yield_now().await;
+        let before = self.turns.load(Ordering::Relaxed);
+        let answer = work.await;
+        (answer, self.turns.load(Ordering::Relaxed) - before)
+    }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn often_enough(what: &str, turns: usize, entries: usize) {
+    let least = entries / ENTRIES_A_TURN;
+    assert!(turns >= least, "others got {turns} turns, not {least}, during {what} {entries} entries");
+}
+
+/// A batch of thousands of writes lets others run.
+pub async fn a_large_batch_of_writes_lets_others_run(h: &impl Harness) -> Shown {
+    let (store, count) = (keeping(h).await?, h.size().batch);
+    let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
+    let entries =
+        ids.iter().enumerate().map(|(n, id)| (Key::new(LAWS, id), NewEntry::new(number(n)))).collect();
+    let bystander = Bystander::start();
+    let (answers, turns) = bystander.during(store.put_many(entries)).await;
+    assert_eq!(answers.expect("a batch").iter().filter(|answer| answer.is_ok()).count(), count);
+    often_enough("writing", turns, count);
+    Ok(())
+}
+
+/// A batch of thousands of reads lets others run.
+pub async fn a_large_batch_of_reads_lets_others_run(h: &impl Harness) -> Shown {
+    let (store, count) = (keeping(h).await?, h.size().batch);
+    store.fill(LAWS, count, |n| n.to_string()).await;
+    let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
+    let keys: Vec<_> = ids.iter().map(|id| Key::new(LAWS, id)).collect();
+    let bystander = Bystander::start();
+    let (answers, turns) = bystander.during(store.get_many(&keys)).await;
+    assert_eq!(answers.expect("a batch").len(), count);
+    often_enough("reading", turns, count);
+    Ok(())
+}
+
+/// A batch of thousands of deletions lets others run.
+pub async fn a_large_batch_of_deletions_lets_others_run(h: &impl Harness) -> Shown {
+    let (store, count) = (keeping(h).await?, h.size().batch);
+    store.fill(LAWS, count, |n| n.to_string()).await;
+    let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
+    let keys: Vec<_> = ids.iter().map(|id| Key::new(LAWS, id)).collect();
+    let bystander = Bystander::start();
+    let (answers, turns) = bystander.during(store.delete_many(&keys)).await;
+    assert_eq!(answers.expect("a batch").len(), count);
+    often_enough("deleting", turns, count);
+    Ok(())
+}
+
+/// A scan of thousands, with values, lets others run.
+pub async fn a_large_scan_lets_others_run(h: &impl Harness) -> Shown {
+    let (store, count) = (listing(h).await?, h.size().scan);
+    store.fill(LAWS, count, |n| n.to_string()).await;
+    let bystander = Bystander::start();
+    let (items, turns) = bystander.during(store.list(Scan::one(LAWS).values())).await;
+    assert!(items.len() >= count);
+    often_enough("listing", turns, count);
+    Ok(())
+}
+
+/// Every operation works on an executor of one thread.
+pub async fn one_thread_is_enough(h: &impl Harness) -> Shown {
+    let store = keeping(h).await?;
+    let tasks: Vec<_> = (0..8)
+        .map(|task| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for n in 0..20 {
+                    let id = format!("{task} {n}");
+                    store.set(&id, number(n)).await;
+                    assert_eq!(store.values(&[Key::new(LAWS, &id)]).await, [Some(number(n))]);
+                    assert!(store.remove(&id).await.is_some());
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("a task");
+    }
+    store.close().await.expect("a close");
+    Ok(())
+}

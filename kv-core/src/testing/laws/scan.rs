@@ -1,0 +1,342 @@
+//! Listing: complete, paged, resumable, and no character is a pattern.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
+use crate::testing::tools::{LAWS, Subject, listing, ms, needs, number, refused};
+use crate::testing::{Harness, Shown};
+use crate::{Collections, Cursor, ErrorKind, Item, Key, Listing, NewEntry, PutMode, Scan, Store};
+
+async fn put<S: Store>(store: &Subject<S>, collection: &str, id: &str) {
+    store.put(Key::new(collection, id), NewEntry::new(id.to_owned()), PutMode::Replace).await.expect("a put");
+}
+
+fn ids(items: &[Item]) -> Vec<&str> {
+    let mut ids: Vec<_> = items.iter().map(|item| item.id.as_str()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// A scan of a collection lists all of its entries and no other's.
+pub async fn a_scan_lists_all_of_its_collection_and_no_other(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    for id in ["", "a", "ab", "b", "é", "\0", "z"] {
+        put(&store, LAWS, id).await;
+    }
+    for other in ["", "law", "lawsx", "laws/x", "laws\0", "Laws", "laws:", "*"] {
+        put(&store, other, "foreign").await;
+    }
+    let items = store.list(Scan::one(LAWS)).await;
+    assert_eq!(ids(&items), ["", "\0", "a", "ab", "b", "z", "é"]);
+    assert!(items.iter().all(|item| item.collection == LAWS));
+    assert_eq!(ids(&store.list(Scan::one("")).await), ["foreign"]);
+    Ok(())
+}
+
+/// A scan of thousands misses none that lives throughout, whatever is written and removed beside it.
+pub async fn a_large_scan_is_complete_under_concurrent_writes(h: &impl Harness) -> Shown {
+    let (store, count) = (listing(h).await?, h.size().scan);
+    store.fill(LAWS, count, |n| format!("{n:06}")).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let writers = [0, 1].map(|writer| tokio::spawn(disturb(store.clone(), writer, count, Arc::clone(&done))));
+    let items = store.list(Scan::one(LAWS)).await;
+    done.store(true, Ordering::SeqCst);
+    for writer in writers {
+        writer.await.expect("a writer");
+    }
+    let stable: Vec<_> = items.iter().map(|item| item.id.as_str()).filter(|id| id.len() == 6).collect();
+    let distinct: BTreeSet<_> = stable.iter().collect();
+    assert_eq!(distinct.len(), count, "{} of {count} are missing", count - distinct.len());
+    if store.capabilities().scan == Listing::Ordered {
+        assert_eq!(stable.len(), count, "some are listed twice");
+    }
+    Ok(())
+}
+
+/// Writes, replaces and removes entries that lie between those of the scan, and beside its collection.
+async fn disturb<S: Store>(store: Subject<S>, writer: usize, count: usize, done: Arc<AtomicBool>) {
+    for n in 0.. {
+        let id = format!("{:06} beside", n * 97 % count);
+        let key = if writer == 0 { Key::new(LAWS, &id) } else { Key::new("laws beside", &id) };
+        store.put(key, NewEntry::new(number(n)), PutMode::Replace).await.expect("a put");
+        if n % 2 == 0 {
+            store.take(key, None).await.expect("a take");
+        }
+        if done.load(Ordering::SeqCst) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Where listing is ordered, ids come in byte order, each exactly once, whatever the size of a page.
+pub async fn an_ordered_scan_lists_each_once_in_byte_order(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    needs(store.capabilities().scan == Listing::Ordered, "lists in no order")?;
+    let mut expected =
+        vec!["", "\0", "\0\0", "\0\u{1}", "\u{1}", " ", "A", "B", "a", "a\0", "a\0b", "aa", "ab"];
+    expected.extend(["b", "~", "\u{7f}", "é", "\u{ff}", "\u{100}", "€", "\u{fffd}", "😀", "\u{10ffff}"]);
+    for id in expected.iter().rev() {
+        put(&store, LAWS, id).await;
+    }
+    expected.sort_unstable();
+    for limit in [1_000, 7, 2, 1] {
+        let items = store.list(Scan::one(LAWS).limit(limit)).await;
+        let listed: Vec<_> = items.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!(listed, expected, "{limit} a page");
+    }
+    Ok(())
+}
+
+/// An unordered scan of a quiet store lists each entry at least once, whatever the size of a page.
+pub async fn a_scan_of_a_quiet_store_lists_each_entry(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    store.fill(LAWS, 257, |n| format!("{n:03}")).await;
+    for limit in [1_000, 256, 10, 1] {
+        let items = store.list(Scan::one(LAWS).limit(limit)).await;
+        let distinct: BTreeSet<_> = ids(&items).into_iter().collect();
+        assert_eq!(distinct.len(), 257, "{limit} a page");
+    }
+    Ok(())
+}
+
+/// A prefix holds no patterns: each of its characters stands for itself.
+pub async fn a_prefix_is_no_pattern(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    let names =
+        ["a*b", "a*c", "aXb", "a?b", "a[b]", "ab", "a\\b", "%", "%25", "a.b", "a%", "a_b", "^a", "$", "{a}"];
+    for id in names {
+        put(&store, LAWS, id).await;
+    }
+    for prefix in
+        ["a*", "a?", "a[", "*", "?", "[", "a\\", "%", "a.", "a%", "a_", "^", "$", "{", "a", "", "absent"]
+    {
+        let items = store.list(Scan::one(LAWS).prefix(prefix)).await;
+        let mut expected: Vec<_> = names.into_iter().filter(|id| id.starts_with(prefix)).collect();
+        expected.sort_unstable();
+        assert_eq!(ids(&items), expected, "prefix {prefix:?}");
+    }
+    Ok(())
+}
+
+/// A collection's name holds no patterns either.
+pub async fn a_collection_to_scan_is_no_pattern(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    let names = ["*", "a*", "ab", "a?", "[ab]", "a", "a%", "a_", "a\\", "{a}", ":"];
+    for collection in names {
+        put(&store, collection, collection).await;
+    }
+    for collection in names {
+        assert_eq!(ids(&store.list(Scan::one(collection)).await), [collection]);
+        let mut expected: Vec<_> = names.into_iter().filter(|name| name.starts_with(collection)).collect();
+        expected.sort_unstable();
+        assert_eq!(ids(&store.list(Scan::under(collection)).await), expected, "under {collection:?}");
+    }
+    Ok(())
+}
+
+/// A prefix of any length and character selects exactly the ids that begin with its bytes.
+pub async fn a_prefix_selects_by_bytes(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    let long = "p".repeat(3_000);
+    let names = [
+        "é",
+        "e\u{301}",
+        "ée",
+        "\u{c3}",
+        "a\0",
+        "a\0b",
+        "a",
+        &format!("{long}a"),
+        &format!("{long}b"),
+        &long,
+    ];
+    for id in names {
+        put(&store, LAWS, id).await;
+    }
+    for prefix in ["é", "e", "a\0", "p", &long, &format!("{long}b"), "\u{c3}"] {
+        let items = store.list(Scan::one(LAWS).prefix(prefix)).await;
+        let mut expected: Vec<_> = names.into_iter().filter(|id| id.starts_with(prefix)).collect();
+        expected.sort_unstable();
+        assert_eq!(ids(&items), expected, "a prefix of {} bytes", prefix.len());
+    }
+    Ok(())
+}
+
+/// `Under` lists all collections whose name begins so, and its prefix is that of the ids.
+pub async fn under_lists_all_collections_that_begin_so(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    let names = ["", "a", "a/b", "a/b/c", "a/bc", "ab", "a\0", "b", "é"];
+    for collection in names {
+        for id in ["x1", "x2", "y"] {
+            put(&store, collection, id).await;
+        }
+    }
+    for start in ["", "a", "a/", "a/b", "a/b/", "b", "é", "absent", "a\0"] {
+        for prefix in ["", "x", "x2", "z"] {
+            let mut expected = Vec::new();
+            for name in names.into_iter().filter(|name| name.starts_with(start)) {
+                let ids = ["x1", "x2", "y"].into_iter().filter(|id| id.starts_with(prefix));
+                expected.extend(ids.map(|id| (name, id)));
+            }
+            let items = store.list(Scan::under(start).prefix(prefix).limit(4)).await;
+            let mut listed: Vec<_> =
+                items.iter().map(|item| (item.collection.as_str(), item.id.as_str())).collect();
+            listed.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(listed, expected, "under {start:?}, prefix {prefix:?}");
+        }
+    }
+    Ok(())
+}
+
+/// A page holds at most its limit, from 1 to 1,000.
+pub async fn a_page_holds_at_most_its_limit(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    store.fill(LAWS, 1_100, |n| n.to_string()).await;
+    for limit in [1, 2, 63, 64, 65, 999, 1_000] {
+        let page = store.scan(Scan::one(LAWS).limit(limit), None).await.expect("a page");
+        assert!(page.items.len() <= limit, "{} items where {limit} were asked for", page.items.len());
+        assert!(page.next.is_some(), "it ended before the scan was complete");
+    }
+    Ok(())
+}
+
+/// A limit of 0 and one above 1,000 are `Invalid`.
+pub async fn a_limit_of_0_or_above_1_000_is_invalid(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    put(&store, LAWS, "a").await;
+    for limit in [0, 1_001, usize::MAX] {
+        refused(store.scan(Scan::one(LAWS).limit(limit), None).await, ErrorKind::Invalid);
+        refused(store.scan(Scan::under("").limit(limit).values(), None).await, ErrorKind::Invalid);
+    }
+    Ok(())
+}
+
+/// A cursor of another scan is `Invalid`: other collections, or another prefix.
+pub async fn a_cursor_of_another_scan_is_invalid(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    for collection in [LAWS, "laws beside", "other"] {
+        store.fill(collection, 50, |n| format!("a{n:02}")).await;
+    }
+    let page = store.scan(Scan::one(LAWS).limit(10), None).await.expect("a page");
+    let cursor = page.next.expect("there is more");
+    let others = [Scan::one("other"), Scan::one("laws beside"), Scan::under(LAWS), Scan::under("")];
+    for other in others.into_iter().chain([Scan::one(LAWS).prefix("a")]) {
+        refused(store.scan(other.limit(10), Some(&cursor)).await, ErrorKind::Invalid);
+    }
+    let page = store.scan(Scan::one(LAWS).limit(7).values(), Some(&cursor)).await;
+    page.expect("limit and values may change from page to page");
+    Ok(())
+}
+
+/// A cursor that is none is `Invalid`, never a scan from the start or from elsewhere.
+pub async fn a_cursor_that_is_none_is_invalid(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    store.fill(LAWS, 50, |n| format!("{n:02}")).await;
+    let page = store.scan(Scan::one(LAWS).limit(10), None).await.expect("a page");
+    let real = page.next.expect("there is more").as_bytes().to_vec();
+    let mut flipped = real.clone();
+    flipped[0] ^= 0x80;
+    let garbage: [&[u8]; 6] = [b"", b"x", b"00", &[0xff; 40], &[0; 9], &flipped];
+    for bytes in garbage {
+        let cursor = Cursor::from_bytes(bytes.to_vec());
+        refused(store.scan(Scan::one(LAWS), Some(&cursor)).await, ErrorKind::Invalid);
+    }
+    Ok(())
+}
+
+/// A cursor, carried as bytes to another handle, goes on where the page ended.
+pub async fn a_cursor_goes_on_in_another_handle(h: &impl Harness) -> Shown {
+    let (store, there) = crate::testing::tools::siblings(h).await?;
+    needs(store.capabilities().scan != Listing::No, "cannot list")?;
+    store.fill(LAWS, 90, |n| format!("{n:02}")).await;
+    let (mut seen, mut from, mut turn) = (BTreeSet::new(), None, 0_usize);
+    loop {
+        let reader = if turn.is_multiple_of(2) { &store } else { &there };
+        let page = reader.scan(Scan::one(LAWS).limit(20), from.as_ref()).await.expect("a page");
+        seen.extend(page.items.into_iter().map(|item| item.id));
+        let Some(next) = page.next else { break };
+        from = Some(Cursor::from_bytes(Bytes::copy_from_slice(next.as_bytes())));
+        turn += 1;
+        assert!(turn < 1_000, "the scan does not end");
+    }
+    assert_eq!(seen.len(), 90);
+    assert!(turn > 0);
+    Ok(())
+}
+
+/// A page with values ends at 8 MiB, give or take one value, and the scan goes on behind it.
+pub async fn a_page_with_values_ends_at_8_mib(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    let size = store.capabilities().max_value.map_or(1 << 20, |max| max.min(1 << 20));
+    let count = (20 << 20) / size;
+    let value = Bytes::from(vec![7; size]);
+    for n in 0..count {
+        store.set(&format!("{n:03}"), value.clone()).await;
+    }
+    let pages = store.pages(Scan::one(LAWS).values()).await;
+    let bytes =
+        |page: &Vec<Item>| -> usize { page.iter().flat_map(|item| &item.entry).map(|e| e.value.len()).sum() };
+    let largest = pages.iter().map(bytes).max().expect("a page");
+    assert!(largest <= Scan::MAX_PAGE_BYTES + size, "a page of {largest} bytes");
+    let distinct: BTreeSet<_> = pages.iter().flatten().map(|item| &item.id).collect();
+    assert_eq!(distinct.len(), count);
+    Ok(())
+}
+
+/// Entries come whole if asked for, and not if not.
+pub async fn a_scan_gives_entries_exactly_if_asked(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    let version = store.set("for ever", "x").await;
+    let day = ms(86_400_000);
+    store.set_for("a day", "y", day).await;
+    assert!(store.list(Scan::one(LAWS)).await.iter().all(|item| item.entry.is_none()));
+    let mut items = store.list(Scan::one(LAWS).values()).await;
+    items.sort_by(|a, b| a.id.cmp(&b.id));
+    let entries: Vec<_> = items.into_iter().map(|item| item.entry.expect("values were asked for")).collect();
+    let [short, long] = entries.as_slice() else { panic!("{} entries of 2", entries.len()) };
+    assert_eq!(Some(short.value.clone()), Some("y".into()));
+    assert!(short.ttl.is_some_and(|left| left <= day && left > ms(0)), "{:?} left of a day", short.ttl);
+    assert_eq!((long.value.as_ref(), long.version, long.ttl), (&b"x"[..], version, None));
+    Ok(())
+}
+
+/// A scan of nothing ends, and finds nothing.
+pub async fn a_scan_of_nothing_ends_and_finds_nothing(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    for collections in [Collections::One(LAWS), Collections::Under("")] {
+        let scan = Scan { collections, ..Scan::one("") };
+        assert!(store.list(scan).await.is_empty());
+    }
+    put(&store, "other", "a").await;
+    put(&store, LAWS, "a").await;
+    store.remove("a").await;
+    assert!(store.list(Scan::one(LAWS)).await.is_empty());
+    assert!(store.list(Scan::one("other").prefix("b")).await.is_empty());
+    Ok(())
+}
+
+/// A cursor stays good when the entry that it stands at is removed.
+pub async fn removing_what_was_listed_does_not_end_a_scan(h: &impl Harness) -> Shown {
+    let store = listing(h).await?;
+    store.fill(LAWS, 60, |n| format!("{n:02}")).await;
+    let (mut seen, mut from) = (BTreeSet::new(), None);
+    loop {
+        let page = store.scan(Scan::one(LAWS).limit(7), from.as_ref()).await.expect("a page");
+        for item in page.items {
+            store.remove(&item.id).await;
+            seen.insert(item.id);
+        }
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 60);
+    assert!(store.list(Scan::one(LAWS)).await.is_empty());
+    Ok(())
+}
