@@ -122,6 +122,12 @@ impl Authenticator {
     }
 }
 
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authenticator")
+    }
+}
+
 trait Erased: Send + Sync {
     fn authenticate<'a>(
         &'a self,

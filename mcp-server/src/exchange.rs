@@ -125,6 +125,11 @@ impl Exchange {
         self.0.cancellation.notify_waiters();
     }
 
+    /// Whether both are of one request.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether the request was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Acquire)

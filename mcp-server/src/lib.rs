@@ -29,10 +29,10 @@ pub use component::{
 };
 pub use context::Context;
 pub use error::{Error, Result};
-
-pub use middleware::{Middleware, Next, Refusal};
+pub use middleware::{Logging, Middleware, Next, Refusal};
 pub use principal::Principal;
 pub use request::{Operation, Request};
-pub use server::Server;
+pub use server::{Server, Service};
 pub use session::SessionId;
 pub use state::{StateError, StateMap};
+pub use transport::{TestClient, TestError};

@@ -1,5 +1,7 @@
 //! The chain around every request: what it looks like from outside, and how it is run.
 
+mod logging;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +9,9 @@ use std::sync::Arc;
 
 use crate::dispatch::Dispatcher;
 use crate::protocol::{Failure, code};
-use crate::{Answer, Request};
+use crate::{Answer, Context, Request, Result};
+
+pub use logging::Logging;
 
 /// A future that owns all it needs: it can be moved into a body, detached, shared or run again.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -23,6 +27,14 @@ pub trait Middleware: Send + Sync + 'static {
     fn authorize(&self, request: &Request) -> impl Future<Output = Result<(), Refusal>> + Send {
         let _ = request;
         std::future::ready(Ok(()))
+    }
+
+    /// What is wrong with its settings: asked once, when the server is built.
+    ///
+    /// # Errors
+    /// Names the setting and what it may be.
+    fn check(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Handles the request, usually by running `next` and looking at what comes out.
@@ -66,6 +78,11 @@ impl Next {
         Self { dispatcher, position: 0 }
     }
 
+    /// What a handler would know of `request`: its state, and the way of notifications to its client.
+    pub fn context(&self, request: &Request) -> Context {
+        Context::new(request.clone(), self.dispatcher.clone(), false)
+    }
+
     /// Runs the rest of the chain, and the component at its end.
     pub fn run(mut self, request: Request) -> impl Future<Output = Answer> + Send + 'static {
         let middleware = self.dispatcher.chain().get(self.position).cloned();
@@ -92,6 +109,10 @@ impl Link {
         Self(Arc::new(middleware))
     }
 
+    pub(crate) fn check(&self) -> Result<()> {
+        self.0.check()
+    }
+
     pub(crate) async fn authorize(&self, request: &Request) -> Result<(), Refusal> {
         self.0.authorize(request).await
     }
@@ -99,11 +120,16 @@ impl Link {
 
 /// The object-safe mirror of [`Middleware`].
 trait Erased: Send + Sync {
+    fn check(&self) -> Result<()>;
     fn authorize<'a>(&'a self, request: &'a Request) -> Borrowed<'a, Result<(), Refusal>>;
     fn handle(self: Arc<Self>, request: Request, next: Next) -> BoxFuture<Answer>;
 }
 
 impl<M: Middleware> Erased for M {
+    fn check(&self) -> Result<()> {
+        Middleware::check(self)
+    }
+
     fn authorize<'a>(&'a self, request: &'a Request) -> Borrowed<'a, Result<(), Refusal>> {
         Box::pin(Middleware::authorize(self, request))
     }

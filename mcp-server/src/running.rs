@@ -29,6 +29,11 @@ impl<T: Send + 'static> Running<T> {
         Self { run: Some(run), exchange, abandoned }
     }
 
+    /// A run that has its output already.
+    pub(crate) fn finished(output: T, exchange: Exchange) -> Self {
+        Self::new(Box::pin(std::future::ready(output)), exchange, Abandoned::Cancelled)
+    }
+
     /// Cancels the run, whatever would happen on drop.
     pub(crate) fn cancel(&mut self) {
         if self.run.is_some() {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use kv_core::{AnyStore, Consistency, Store, StoreExt as _};
 use kv_memory::{MemoryConfig, MemoryStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::authenticate::Authenticator;
@@ -17,8 +19,8 @@ use crate::protocol::{Icon, Implementation};
 use crate::registry::RegistryBuilder;
 use crate::session::Sessions;
 use crate::state::States;
-use crate::transport::HttpOptions;
-use crate::{Authenticate, Error, Middleware, Result};
+use crate::transport::{self, Connection, Endpoint, HttpOptions, TestClient};
+use crate::{Authenticate, Error, Middleware, Principal, Result};
 
 /// An MCP server, built part by part and then run.
 ///
@@ -213,16 +215,72 @@ impl Server {
         self
     }
 
-    /// Changes the settings of HTTP: allowed hosts and origins, limits.
-    pub(crate) fn http_mut(&mut self) -> &mut HttpOptions {
-        &mut self.http
+    /// Allows a `Host` beside the loopback names: the name that people reach this server by.
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.http.hosts.push(host.into());
+        self
+    }
+
+    /// Allows every `Host`. Browsers can then reach a server on this machine by DNS rebinding.
+    pub fn any_host(mut self) -> Self {
+        self.http.any_host = true;
+        self
+    }
+
+    /// Allows browsers on this origin, such as `https://app.example`.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.http.origins.push(origin.into());
+        self
+    }
+
+    /// How long requests in flight may go on after the server was told to stop. The default is 10 seconds.
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.http.grace = grace;
+        self
+    }
+
+    /// Serves stdin and stdout until stdin ends.
+    ///
+    /// # Errors
+    /// As for [`Server::build`], and what reading and writing answers.
+    pub async fn run(self) -> Result<()> {
+        self.build()?.serve_stdio().await
+    }
+
+    /// Serves HTTP on `address`, such as `127.0.0.1:8000`: MCP at `/mcp`, with `/healthz` and `/readyz`. It ends on
+    /// Ctrl-C or a termination signal, once what is in flight is answered.
+    ///
+    /// # Errors
+    /// As for [`Server::build`], and an address that cannot be listened on.
+    pub async fn serve_http(self, address: impl AsRef<str> + Send) -> Result<()> {
+        self.build()?.serve_http(address).await
+    }
+
+    /// The MCP endpoint at `/mcp` as an axum router, to be mounted in any application. An `Extension<Principal>` of
+    /// that application is who asks. Connection limits and timeouts are then the application's.
+    ///
+    /// # Errors
+    /// As for [`Server::build`].
+    pub fn into_router(self) -> Result<axum::Router> {
+        Ok(self.build()?.router())
+    }
+
+    /// A client in this process, for tests.
+    ///
+    /// # Errors
+    /// As for [`Server::build`].
+    pub fn test_client(self) -> Result<TestClient> {
+        Ok(self.build()?.test_client())
     }
 
     /// Builds the server.
     ///
     /// # Errors
     /// Says by name what is registered twice, misnamed or incomplete, and which store cannot bear what for.
-    pub(crate) fn build(mut self) -> Result<Built> {
+    pub fn build(mut self) -> Result<Service> {
+        for link in &self.chain {
+            link.check()?;
+        }
         self.components.require_values(&self.values)?;
         let registry = self.components.build()?;
         let default = self.stores.all.unwrap_or_else(memory);
@@ -231,15 +289,13 @@ impl Server {
         let name = self.info.name.clone();
         let cache = self.stores.cache.unwrap_or(default).prefixed(&name).erased();
         let state = state.prefixed(&name).erased();
-        for link in &self.chain {
-            link.mounted(&Mount { cache: cache.clone(), server: name.clone(), registry: registry.clone() })?;
-        }
         let dispatcher = Dispatcher::new(Shared {
             info: self.info,
             instructions: self.instructions,
             registry,
             chain: self.chain,
             sessions: Sessions::new(state.clone(), self.limits.session_idle, self.limits.sessions),
+            cache,
             states: States { store: state, session: self.limits.session_idle, user: self.limits.user_state },
             values: self.values,
             logging: self.logging,
@@ -247,25 +303,75 @@ impl Server {
             handler_timeout: self.limits.handler_timeout,
             calls: Arc::new(Semaphore::new(self.limits.calls)),
         });
-        Ok(Built { dispatcher, authenticator: self.authenticator, http: self.http })
+        Ok(Service { dispatcher, authenticator: self.authenticator, http: self.http })
     }
 }
 
-/// A server that only lacks a transport.
-pub(crate) struct Built {
-    pub(crate) dispatcher: Dispatcher,
-    pub(crate) authenticator: Option<Authenticator>,
-    pub(crate) http: HttpOptions,
+/// A server that was built and lacks only a transport. Cheap to clone: it may have several at once, which share its
+/// components, sessions and limits.
+#[derive(Clone, Debug)]
+pub struct Service {
+    dispatcher: Dispatcher,
+    authenticator: Option<Authenticator>,
+    http: HttpOptions,
 }
 
-/// What a middleware is told when its server is built.
-pub(crate) struct Mount {
-    /// Where answers may be cached, under the server's own collections.
-    pub(crate) cache: AnyStore,
-    /// The server's name.
-    pub(crate) server: String,
-    /// The components, with their declared lifetimes and fingerprints.
-    pub(crate) registry: crate::registry::Registry,
+impl Service {
+    /// Serves stdin and stdout until stdin ends, as whoever started the process.
+    ///
+    /// # Errors
+    /// What reading and writing answers.
+    pub async fn serve_stdio(&self) -> Result<()> {
+        transport::stdio::serve(self.connection()).await
+    }
+
+    /// Serves one connection that carries a message a line, such as a socket, as whoever started the process. It
+    /// ends with its input.
+    ///
+    /// # Errors
+    /// What reading and writing answers.
+    pub async fn serve_lines(
+        &self,
+        input: impl AsyncRead + Send + Unpin,
+        output: impl AsyncWrite + Send + Unpin,
+    ) -> Result<()> {
+        Ok(transport::stream::serve(self.connection(), input, output).await?)
+    }
+
+    /// Serves HTTP on `address`; see [`Server::serve_http`].
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn serve_http(&self, address: impl AsRef<str> + Send) -> Result<()> {
+        let listener = transport::bind(address.as_ref()).await?;
+        self.serve_listener(listener).await
+    }
+
+    /// Serves HTTP on a listener that is bound already.
+    ///
+    /// # Errors
+    /// The listener does not know its address.
+    pub async fn serve_listener(&self, listener: TcpListener) -> Result<()> {
+        transport::serve(self.endpoint(), listener).await
+    }
+
+    /// The MCP endpoint as an axum router; see [`Server::into_router`].
+    pub fn router(&self) -> axum::Router {
+        self.endpoint().router()
+    }
+
+    /// A client in this process, for tests.
+    pub fn test_client(&self) -> TestClient {
+        TestClient::new(self.dispatcher.clone())
+    }
+
+    fn connection(&self) -> Arc<Connection> {
+        Connection::new(self.dispatcher.clone(), Principal::local())
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::new(self.dispatcher.clone(), self.authenticator.clone(), self.http.clone())
+    }
 }
 
 fn memory() -> AnyStore {

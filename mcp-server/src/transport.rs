@@ -1,5 +1,7 @@
 //! Where messages come in and go out: stdio, HTTP, memory. Each feeds the same dispatcher.
 
+mod batch;
+mod cancellation;
 mod http;
 mod lines;
 mod memory;
@@ -8,6 +10,6 @@ mod splitter;
 pub(crate) mod stdio;
 pub(crate) mod stream;
 
-pub(crate) use http::HttpOptions;
+pub(crate) use http::{Endpoint, HttpOptions, bind, serve};
 pub(crate) use lines::Connection;
 pub use memory::{TestClient, TestError};

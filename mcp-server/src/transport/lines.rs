@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Deserialize;
 
+use super::batch::{MAX_BATCH, array};
+use super::cancellation::cancelled;
 use super::outgoing::Outgoing;
 use crate::dispatch::Dispatcher;
 use crate::exchange::Exchange;
@@ -25,8 +27,6 @@ use crate::{Answer, Operation, Principal, Request};
 
 /// How many requests of one connection may be in flight.
 const MAX_IN_FLIGHT: usize = 1_024;
-/// The most messages in one batch (2025-03-26).
-const MAX_BATCH: usize = 50;
 
 /// One connection. Lines go in by [`Connection::receive`] and come out by [`Connection::outgoing`].
 pub(crate) struct Connection {
@@ -125,7 +125,7 @@ impl Connection {
         match message {
             Message::Request(incoming) => Some(self.request(incoming)),
             Message::Notification(incoming) => {
-                self.notification(incoming);
+                self.notification(&incoming);
                 None
             }
             Message::Response { .. } => None, // nothing was asked
@@ -151,7 +151,7 @@ impl Connection {
         }
         Some(Box::pin(async move {
             let answers = futures_util::future::join_all(answers).await;
-            joined(&answers.into_iter().flatten().collect::<Vec<_>>())
+            array(&answers.into_iter().flatten().collect::<Vec<_>>())
         }))
     }
 
@@ -165,27 +165,14 @@ impl Connection {
         }
     }
 
-    fn notification(&self, incoming: Incoming) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Cancelled {
-            request_id: Box<serde_json::value::RawValue>,
-        }
-        let Operation::Notification { method, params } = incoming.operation else { return };
-        if &*method != "notifications/cancelled" {
-            return;
-        }
-        let id = params.to().ok().and_then(|cancelled: Cancelled| {
-            let id = Json::parse(Bytes::from(cancelled.request_id.get().to_owned())).ok()?;
-            RequestId::new(&id).ok()
-        });
+    /// `notifications/cancelled`: unknown, ended and uncancellable requests are passed over, as its page asks.
+    fn notification(&self, incoming: &Incoming) {
+        let Some(id) = cancelled(&incoming.operation) else { return };
         let mut state = self.state();
-        let Some(id) = id.filter(|id| state.in_flight.get(id).is_some_and(|request| request.cancellable)) else {
-            return; // unknown, ended or not cancellable: ignored, as the page on cancellation asks
-        };
-        let request = state.in_flight.remove(&id);
-        drop(state);
-        if let Some(request) = request {
+        if state.in_flight.get(&id).is_some_and(|request| request.cancellable)
+            && let Some(request) = state.in_flight.remove(&id)
+        {
+            drop(state);
             request.exchange.cancel();
         }
     }
@@ -227,7 +214,7 @@ impl Connection {
     fn admitted(&self, incoming: &Incoming) -> Result<(Revision, Caller), Failure> {
         let mut state = self.state();
         let agreed = state.handshake.as_ref().map(Handshake::revision);
-        let revision = revision_of(incoming, agreed)?;
+        let revision = revision_of(incoming, None, agreed).map_err(|refused| refused.failure)?;
         let Some(handshake) = state.handshake.as_ref().filter(|_| !revision.is_stateless()) else {
             return Ok((revision, Caller::default()));
         };
@@ -347,17 +334,4 @@ fn requested_level(operation: &Operation) -> Option<Level> {
         }
         _ => None,
     }
-}
-
-/// One JSON array of these messages; nothing where all were cancelled.
-fn joined(messages: &[Bytes]) -> Option<Bytes> {
-    let (first, rest) = messages.split_first()?;
-    let mut array = BytesMut::from(&b"["[..]);
-    array.extend_from_slice(first);
-    for message in rest {
-        array.extend_from_slice(b",");
-        array.extend_from_slice(message);
-    }
-    array.extend_from_slice(b"]");
-    Some(array.freeze())
 }

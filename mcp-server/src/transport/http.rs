@@ -1,0 +1,156 @@
+//! Streamable HTTP (2026-07-28, basic/transports/streamable-http, and its forerunners).
+
+mod answer;
+mod doorway;
+mod flights;
+mod listener;
+mod post;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, request::Parts};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use self::flights::Flights;
+use crate::authenticate::Authenticator;
+use crate::dispatch::Dispatcher;
+use crate::protocol::{Failure, Renderer, RequestId};
+
+pub(crate) use listener::{bind, serve};
+
+/// The header that names a handshake session.
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// The settings of HTTP.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpOptions {
+    pub(crate) hosts: Vec<String>,
+    pub(crate) any_host: bool,
+    pub(crate) origins: Vec<String>,
+    pub(crate) max_connections: usize,
+    /// How long a request's head may take.
+    pub(crate) header_timeout: Duration,
+    /// How long a request's body may take.
+    pub(crate) body_timeout: Duration,
+    /// After how long without an answer the answer becomes a stream: proxies cut silent ones.
+    pub(crate) silence: Duration,
+    /// How often a silent stream says that it is alive.
+    pub(crate) keep_alive: Duration,
+    /// How long requests in flight may go on after the server was told to stop.
+    pub(crate) grace: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            any_host: false,
+            origins: Vec::new(),
+            max_connections: 10_000,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            silence: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(15),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What every request of one endpoint shares.
+#[derive(Clone)]
+pub(crate) struct Endpoint(Arc<Inner>);
+
+struct Inner {
+    dispatcher: Dispatcher,
+    authenticator: Option<Authenticator>,
+    options: HttpOptions,
+    renderer: Renderer,
+    flights: Flights,
+    stopping: tokio::sync::watch::Sender<Stopping>,
+}
+
+/// How far the end of the server has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stopping {
+    #[default]
+    No,
+    /// No new connections; requests in flight go on.
+    Soon,
+    /// Requests in flight are given up.
+    Now,
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        dispatcher: Dispatcher,
+        authenticator: Option<Authenticator>,
+        options: HttpOptions,
+    ) -> Self {
+        let renderer = Renderer::new(dispatcher.info());
+        let (flights, stopping) = (Flights::default(), tokio::sync::watch::Sender::default());
+        Self(Arc::new(Inner { dispatcher, authenticator, options, renderer, flights, stopping }))
+    }
+
+    /// The MCP endpoint at `/mcp`, to be mounted in any application.
+    pub(crate) fn router(&self) -> Router {
+        Router::new().route("/mcp", any(mcp)).layer(self.cors()).with_state(self.clone())
+    }
+
+    /// The endpoint with `/healthz` (the process lives) and `/readyz` (it takes requests).
+    pub(crate) fn whole_router(&self) -> Router {
+        let probes = Router::new().route("/healthz", get(healthy)).route("/readyz", get(ready));
+        probes.with_state(self.clone()).merge(self.router())
+    }
+
+    /// Browsers of allowed origins may send what MCP needs, and read the session's id.
+    fn cors(&self) -> CorsLayer {
+        let this = self.clone();
+        let allowed = move |_: &HeaderValue, parts: &Parts| doorway::origin_allowed(&this.0.options, parts);
+        CorsLayer::new()
+            .allow_origin(AllowOrigin::predicate(allowed))
+            .allow_methods([Method::POST, Method::GET, Method::DELETE])
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers([SESSION])
+    }
+
+    /// An error that concerns the transport, or a request that is refused before it is served.
+    fn refuse(&self, status: StatusCode, id: Option<&RequestId>, failure: &Failure) -> Response {
+        answer::json(status, self.0.renderer.error(id, failure))
+    }
+}
+
+async fn mcp(State(endpoint): State<Endpoint>, request: axum::extract::Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let verified = match endpoint.enter(&mut parts).await {
+        Ok(verified) => verified,
+        Err(refusal) => return *refusal,
+    };
+    match parts.method {
+        Method::POST => endpoint.post(parts, body, verified).await,
+        Method::DELETE => endpoint.end_session(&parts, &verified).await,
+        _ => {
+            let failure = Failure::new(crate::protocol::code::INVALID_REQUEST, "this endpoint takes POST and DELETE");
+            let mut response = endpoint.refuse(StatusCode::METHOD_NOT_ALLOWED, None, &failure);
+            response.headers_mut().insert("allow", HeaderValue::from_static("POST, DELETE"));
+            response
+        }
+    }
+}
+
+async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+async fn ready(State(endpoint): State<Endpoint>) -> Response {
+    if *endpoint.0.stopping.borrow() == Stopping::No {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
+    }
+}

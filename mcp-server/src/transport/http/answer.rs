@@ -1,0 +1,231 @@
+//! The answer on its way out: JSON if it comes first, a stream if the handler speaks first or stays silent too long.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+use tokio::sync::watch;
+use tokio::time::{Sleep, sleep};
+
+use super::{Endpoint, Stopping};
+use crate::exchange::Exchange;
+use crate::protocol::{Failure, RequestId, Revision, code, status};
+use crate::running::Running;
+use crate::Answer;
+
+/// A request that is served, up to the bytes of its answer.
+pub(super) struct Serving {
+    pub(super) running: Running<Option<Answer>>,
+    pub(super) exchange: Exchange,
+    pub(super) id: RequestId,
+    pub(super) revision: Revision,
+    /// When the caller's proof ends, and with it the stream.
+    pub(super) expires_at: Option<Instant>,
+}
+
+/// What there is to send next.
+enum Step {
+    Message(Bytes),
+    Answer(Answer),
+    /// Cancelled: nothing more is sent.
+    Nothing,
+}
+
+impl Serving {
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let polled = Pin::new(&mut self.running).poll(cx);
+        if let Some(message) = self.exchange.pop() {
+            // What was said before the answer goes before it; a finished run keeps its answer until then.
+            return match polled {
+                Poll::Ready(answer) => {
+                    self.running = Running::finished(answer, self.exchange.clone());
+                    Poll::Ready(Step::Message(message))
+                }
+                Poll::Pending => Poll::Ready(Step::Message(message)),
+            };
+        }
+        match polled {
+            Poll::Ready(Some(answer)) => Poll::Ready(Step::Answer(answer)),
+            Poll::Ready(None) => Poll::Ready(Step::Nothing),
+            Poll::Pending => self.exchange.poll_message(cx).map(Step::Message),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Serves a request until it is known what kind of answer it has.
+    pub(super) async fn answer(&self, mut serving: Serving) -> Response {
+        let mut silence: Option<Pin<Box<Sleep>>> = None;
+        let mut end = End::new(self.0.stopping.subscribe(), serving.expires_at);
+        let first = poll_fn(|cx| {
+            if let Poll::Ready(step) = serving.poll_step(cx) {
+                return Poll::Ready(Some(step));
+            }
+            if end.poll(cx).is_ready() {
+                return Poll::Ready(Some(Step::Answer(stopped())));
+            }
+            let silence = silence.get_or_insert_with(|| Box::pin(sleep(self.0.options.silence)));
+            silence.as_mut().poll(cx).map(|()| None)
+        });
+        let first = match first.await {
+            Some(Step::Answer(answer)) => return self.whole(&serving, answer),
+            Some(Step::Message(message)) => Some(message),
+            Some(Step::Nothing) => return stream(Body::empty()),
+            None => None,
+        };
+        stream(Body::new(Events::new(self.clone(), serving, first, end)))
+    }
+
+    fn whole(&self, serving: &Serving, answer: Answer) -> Response {
+        let status = StatusCode::from_u16(status(&answer, serving.revision)).unwrap_or(StatusCode::OK);
+        json(status, self.0.renderer.response(&serving.id, answer, serving.revision))
+    }
+}
+
+fn stopped() -> Answer {
+    Failure::new(code::INTERNAL_ERROR, "the server is shutting down").into()
+}
+
+/// What ends a stream from outside: the end of the server, or of the caller's proof.
+struct End {
+    stopping: watch::Receiver<Stopping>,
+    changed: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    expires_at: Option<Instant>,
+}
+
+impl End {
+    fn new(stopping: watch::Receiver<Stopping>, expires_at: Option<Instant>) -> Self {
+        Self { stopping, changed: None, expires_at }
+    }
+
+    /// Made only for requests that wait.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let changed = self.changed.get_or_insert_with(|| {
+            let (mut stopping, expires_at) = (self.stopping.clone(), self.expires_at);
+            Box::pin(async move {
+                let expired = async {
+                    match expires_at {
+                        Some(at) => tokio::time::sleep_until(at.into()).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    stopped = stopping.wait_for(|stopping| *stopping == Stopping::Now) => {
+                        if stopped.is_err() {
+                            std::future::pending::<()>().await;
+                        }
+                    }
+                    () = expired => {}
+                }
+            })
+        });
+        changed.as_mut().poll(cx)
+    }
+}
+
+/// A stream of server-sent events: the notifications of one request, and its answer as the last.
+struct Events {
+    endpoint: Endpoint,
+    serving: Option<Serving>,
+    first: Option<Bytes>,
+    end: End,
+    keep_alive: Pin<Box<Sleep>>,
+}
+
+impl Events {
+    fn new(endpoint: Endpoint, serving: Serving, first: Option<Bytes>, end: End) -> Self {
+        let keep_alive = Box::pin(sleep(endpoint.0.options.keep_alive));
+        Self { endpoint, serving: Some(serving), first, end, keep_alive }
+    }
+
+    /// The answer ends the stream.
+    fn last(&mut self, answer: Answer) -> Option<Bytes> {
+        let serving = self.serving.take()?;
+        Some(event(&self.endpoint.0.renderer.response(&serving.id, answer, serving.revision)))
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(message) = self.first.take() {
+            return Poll::Ready(Some(event(&message)));
+        }
+        let Some(serving) = &mut self.serving else { return Poll::Ready(None) };
+        if let Poll::Ready(step) = serving.poll_step(cx) {
+            return Poll::Ready(match step {
+                Step::Message(message) => Some(event(&message)),
+                Step::Answer(answer) => self.last(answer),
+                Step::Nothing => {
+                    self.serving = None;
+                    None
+                }
+            });
+        }
+        if self.end.poll(cx).is_ready() {
+            let last = self.last(stopped());
+            return Poll::Ready(last);
+        }
+        self.poll_keep_alive(cx).map(Some)
+    }
+
+    fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        std::task::ready!(self.keep_alive.as_mut().poll(cx));
+        let next = tokio::time::Instant::now() + self.endpoint.0.options.keep_alive;
+        self.keep_alive.as_mut().reset(next);
+        cx.waker().wake_by_ref(); // the timer must be polled again to be registered
+        Poll::Ready(Bytes::from_static(b":\n\n"))
+    }
+}
+
+impl http_body::Body for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+fn event(message: &[u8]) -> Bytes {
+    let mut event = BytesMut::with_capacity(message.len() + 24);
+    event.extend_from_slice(b"event: message\ndata: ");
+    event.extend_from_slice(message);
+    event.extend_from_slice(b"\n\n");
+    event.freeze()
+}
+
+fn stream(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// A whole JSON answer.
+pub(super) fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Accepted, with nothing to say.
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// After how long to ask again, where the store could not be asked.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,0 +1,237 @@
+//! Who may come in: hosts, origins, content types, and who it is.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+
+use super::{Endpoint, HttpOptions};
+use crate::protocol::{Failure, code};
+use crate::{Denied, Principal, Verified};
+
+/// The address that a connection came in on, where our own listener accepted it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalAddress(pub(super) SocketAddr);
+
+type Refusal = Box<Response>;
+
+impl Endpoint {
+    /// Checks what any request must pass, and finds out whose it is.
+    pub(super) async fn enter(&self, parts: &mut Parts) -> Result<Verified, Refusal> {
+        self.check_host(parts)?;
+        if !origin_allowed(&self.0.options, parts) {
+            return Err(self.refused(
+                StatusCode::FORBIDDEN,
+                "this Origin is not allowed; the server's operator allows it by .allow_origin(..) or --allow-origin",
+            ));
+        }
+        if parts.method == Method::POST {
+            self.check_types(&parts.headers)?;
+        }
+        self.verify(parts).await
+    }
+
+    fn check_host(&self, parts: &Parts) -> Result<(), Refusal> {
+        if host_allowed(&self.0.options, parts) {
+            return Ok(());
+        }
+        Err(self.refused(
+            StatusCode::FORBIDDEN,
+            "this Host is not allowed; the server's operator allows it by .allow_host(..), --allow-host or --any-host",
+        ))
+    }
+
+    fn check_types(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if !media_type(content_type).eq_ignore_ascii_case("application/json") {
+            return Err(
+                self.refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json")
+            );
+        }
+        if !accepts(headers, "application/json") || !accepts(headers, "text/event-stream") {
+            return Err(self.refused(
+                StatusCode::NOT_ACCEPTABLE,
+                "the Accept header must list application/json and text/event-stream",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn verify(&self, parts: &mut Parts) -> Result<Verified, Refusal> {
+        if let Some(authenticator) = &self.0.authenticator {
+            return authenticator.authenticate(parts).await.map_err(|denied| self.denied(&denied));
+        }
+        let mounted = parts.extensions.remove::<Principal>();
+        Ok(mounted.unwrap_or_default().into())
+    }
+
+    /// RFC 6750 §3: a 401 names the scheme, and what was wrong with the proof.
+    fn denied(&self, denied: &Denied) -> Refusal {
+        let (status, message, challenge) = match denied {
+            Denied::Unauthorized(detail) => (StatusCode::UNAUTHORIZED, "authentication is required", detail),
+            Denied::Forbidden(detail) => (StatusCode::FORBIDDEN, "this needs another right", detail),
+        };
+        let mut response = self.refused(status, message);
+        let challenge = format!("Bearer {challenge}");
+        if let Ok(challenge) = HeaderValue::from_str(challenge.trim_end()) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+
+    pub(super) fn refused(&self, status: StatusCode, message: &'static str) -> Refusal {
+        Box::new(self.refuse(status, None, &Failure::new(code::INVALID_REQUEST, message)))
+    }
+}
+
+/// A present `Origin` must be allowed: by name, or a loopback origin on a loopback address.
+pub(super) fn origin_allowed(options: &HttpOptions, parts: &Parts) -> bool {
+    let Some(origin) = parts.headers.get(ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    if options.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
+        return true;
+    }
+    let host = origin.split_once("://").map(|(_, host)| without_port(host));
+    on_loopback(parts) && host.is_some_and(is_loopback_name)
+}
+
+/// Where the connection came in on a loopback address (or nobody knows where), `Host` must be a loopback name, else a
+/// name that resolves to this machine could reach it from a browser (DNS rebinding). Elsewhere it is free, unless
+/// hosts are named.
+fn host_allowed(options: &HttpOptions, parts: &Parts) -> bool {
+    if options.any_host {
+        return true;
+    }
+    let Some(host) = host(parts) else { return false };
+    if options.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)) {
+        return true;
+    }
+    if on_loopback(parts) {
+        return is_loopback_name(host);
+    }
+    options.hosts.is_empty()
+}
+
+fn host(parts: &Parts) -> Option<&str> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok()?,
+        (None, _) => parts.uri.authority()?.as_str(),
+        (Some(_), Some(_)) => return None,
+    };
+    Some(without_port(host))
+}
+
+fn on_loopback(parts: &Parts) -> bool {
+    parts.extensions.get::<LocalAddress>().is_none_or(|local| local.0.ip().to_canonical().is_loopback())
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn media_type(value: &str) -> &str {
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether a media type is accepted; an absent header accepts everything (RFC 9110 §12.5.1).
+fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    let mut values = headers.get_all(ACCEPT).iter().peekable();
+    let kind = wanted.split('/').next().unwrap_or_default();
+    values.peek().is_none()
+        || values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
+            let range = media_type(range);
+            range == "*/*"
+                || range.eq_ignore_ascii_case(wanted)
+                || range.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(kind))
+        })
+}
+
+/// One header as text; repeated ones are no text.
+pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+    use axum::http::request::Parts;
+
+    use super::{HttpOptions, LocalAddress, accepts, host_allowed, origin_allowed};
+
+    fn parts(headers: &[(&str, &str)], local: Option<&str>) -> Parts {
+        let mut request = Request::builder().uri("/mcp");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        if let Some(local) = local {
+            parts.extensions.insert(LocalAddress(local.parse().unwrap()));
+        }
+        parts
+    }
+
+    #[test]
+    fn on_a_loopback_address_only_loopback_hosts_come_in() {
+        let options = HttpOptions::default();
+        for host in ["localhost", "localhost:8000", "127.0.0.1:80", "[::1]:8000", "127.1.2.3"] {
+            assert!(host_allowed(&options, &parts(&[("host", host)], Some("127.0.0.1:80"))), "{host}");
+        }
+        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "", "192.168.0.1"] {
+            assert!(!host_allowed(&options, &parts(&[("host", host)], Some("127.0.0.1:80"))), "{host}");
+            assert!(!host_allowed(&options, &parts(&[("host", host)], None)), "mounted: {host}");
+        }
+        assert!(!host_allowed(&options, &parts(&[], Some("127.0.0.1:80"))));
+        let two = [("host", "localhost"), ("host", "evil.example")];
+        assert!(!host_allowed(&options, &parts(&two, Some("127.0.0.1:80"))));
+    }
+
+    #[test]
+    fn elsewhere_hosts_are_free_until_some_are_named() {
+        let elsewhere = Some("10.0.0.1:80");
+        let free = HttpOptions::default();
+        assert!(host_allowed(&free, &parts(&[("host", "mcp.example")], elsewhere)));
+        let named = HttpOptions { hosts: vec!["mcp.example".into()], ..HttpOptions::default() };
+        assert!(host_allowed(&named, &parts(&[("host", "MCP.example:443")], elsewhere)));
+        assert!(!host_allowed(&named, &parts(&[("host", "other.example")], elsewhere)));
+        assert!(host_allowed(&named, &parts(&[("host", "mcp.example")], Some("127.0.0.1:80"))));
+    }
+
+    #[test]
+    fn a_present_origin_must_be_allowed() {
+        let options = HttpOptions { origins: vec!["https://app.example".into()], ..HttpOptions::default() };
+        let loopback = Some("127.0.0.1:80");
+        assert!(origin_allowed(&options, &parts(&[], loopback)));
+        for origin in ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:1", "https://app.example"] {
+            assert!(origin_allowed(&options, &parts(&[("origin", origin)], loopback)), "{origin}");
+        }
+        for origin in ["http://evil.example", "null", "http://localhost.evil.example", "https://app.example.evil"] {
+            assert!(!origin_allowed(&options, &parts(&[("origin", origin)], loopback)), "{origin}");
+        }
+        assert!(!origin_allowed(&options, &parts(&[("origin", "http://localhost")], Some("10.0.0.1:80"))));
+    }
+
+    #[test]
+    fn an_absent_accept_header_and_wildcards_accept_both_types() {
+        for header in [None, Some("*/*"), Some("application/*, text/*"), Some("application/json, text/event-stream;q=0.5")] {
+            let headers: Vec<_> = header.map(|value| ("accept", value)).into_iter().collect();
+            let headers = parts(&headers, None).headers;
+            assert!(accepts(&headers, "application/json") && accepts(&headers, "text/event-stream"), "{header:?}");
+        }
+        assert!(!accepts(&parts(&[("accept", "application/json")], None).headers, "text/event-stream"));
+    }
+}

@@ -1,0 +1,304 @@
+//! `POST`: one message, or a batch of them, comes in.
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+
+use super::answer::{Serving, empty, json};
+use super::flights::Flight;
+use super::session::Presented;
+use super::{Endpoint, SESSION};
+use crate::middleware::BoxFuture;
+use crate::protocol::{
+    Failure, Incoming, Malformed, Message, RequestId, Revision, StandardHeaders, code, decode, revision_of,
+};
+use crate::request::Caller;
+use crate::running::{Abandoned, Running};
+use crate::session::{Handshake, NotBegun, SessionId};
+use crate::transport::batch::{MAX_BATCH, array};
+use crate::transport::cancellation::cancelled;
+use crate::transport::splitter::MAX_MESSAGE;
+use crate::{Answer, Operation, Request, Verified};
+
+/// A message on its way in, with all that the transport knows of it.
+struct Arrival {
+    parts: Parts,
+    verified: Verified,
+    presented: Presented,
+}
+
+impl Endpoint {
+    pub(super) async fn post(&self, parts: Parts, body: Body, verified: Verified) -> Response {
+        let (presented, body) =
+            tokio::join!(self.presented(&parts, &verified.principal), self.collected(body));
+        let body = match body {
+            Ok(body) => body,
+            Err(refusal) => return *refusal,
+        };
+        let arrival = Arrival { parts, verified, presented };
+        match decode(&body) {
+            Ok(Message::Request(incoming)) => self.request(arrival, incoming).await,
+            Ok(Message::Notification(incoming)) => self.notification(&arrival, &incoming),
+            Ok(Message::Response { .. }) => self.response(&arrival),
+            Ok(Message::Batch(messages)) => self.batch(arrival, &messages).await,
+            Err(Malformed { failure, id }) => self.refuse(StatusCode::BAD_REQUEST, id.as_ref(), &failure),
+        }
+    }
+
+    async fn collected(&self, body: Body) -> Result<Bytes, Box<Response>> {
+        let collected = Limited::new(body, MAX_MESSAGE).collect();
+        match tokio::time::timeout(self.0.options.body_timeout, collected).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                Err(self.refused(StatusCode::PAYLOAD_TOO_LARGE, "a message may have at most 4 MiB"))
+            }
+            Ok(Err(_)) => Err(self.refused(StatusCode::BAD_REQUEST, "the body could not be read")),
+            Err(_) => Err(self.refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
+        }
+    }
+
+    async fn request(&self, arrival: Arrival, incoming: Incoming) -> Response {
+        let Some(id) = incoming.id.clone() else {
+            return self.refuse(StatusCode::BAD_REQUEST, None, &Failure::internal());
+        };
+        let agreed = arrival.agreed();
+        let revision = match revision_of(&incoming, Some(&arrival.headers()), agreed) {
+            Ok(revision) => revision,
+            Err(refused) => {
+                let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
+                return self.refuse(status, Some(&id), &refused.failure);
+            }
+        };
+        if revision.is_stateless() {
+            let request = arrival.admit(incoming, revision, None, Caller::default());
+            return self.serve_stateless(request, id, arrival.verified.expires_at).await;
+        }
+        if let Operation::Initialize { params } = &incoming.operation {
+            return match Handshake::from_params(params) {
+                Ok(handshake) => self.initialize(&arrival, incoming, id, handshake).await,
+                Err(failure) => self.refuse(StatusCode::OK, Some(&id), &failure),
+            };
+        }
+        if let Some(refusal) = self.unfit_version(&arrival, &id) {
+            return refusal;
+        }
+        match arrival.session() {
+            Ok((session, handshake)) => {
+                let caller = handshake.caller();
+                let request = arrival.admit(incoming, revision, Some(session.clone()), caller);
+                self.serve_in_session(request, id, &session, arrival.verified.expires_at).await
+            }
+            Err(Absent::Missing) => self.no_session(Some(&id)),
+            Err(Absent::Gone) => self.session_gone(Some(&id)),
+            Err(Absent::Unknown) => self.store_unavailable(Some(&id)),
+        }
+    }
+
+    /// 2026-07-28: the connection is the request's; losing it cancels the request.
+    async fn serve_stateless(
+        &self,
+        request: Request,
+        id: RequestId,
+        expires_at: Option<std::time::Instant>,
+    ) -> Response {
+        let (revision, exchange) = (request.revision, request.exchange.clone());
+        let run = self.0.dispatcher.run(request);
+        let run: BoxFuture<Option<Answer>> = Box::pin(async move { Some(run.await) });
+        let running = Running::new(run, exchange.clone(), Abandoned::Cancelled);
+        self.answer(Serving { running, exchange, id, revision, expires_at }).await
+    }
+
+    /// 2025-03-26 to 2025-11-25: a lost connection cancels nothing, `notifications/cancelled` does.
+    async fn serve_in_session(
+        &self,
+        request: Request,
+        id: RequestId,
+        session: &SessionId,
+        expires_at: Option<std::time::Instant>,
+    ) -> Response {
+        let (revision, exchange) = (request.revision, request.exchange.clone());
+        let running = Running::new(self.flight(request, &id, session), exchange.clone(), Abandoned::Detached);
+        self.answer(Serving { running, exchange, id, revision, expires_at }).await
+    }
+
+    fn flight(&self, request: Request, id: &RequestId, session: &SessionId) -> BoxFuture<Option<Answer>> {
+        let (exchange, key) = (request.exchange.clone(), session.key(&request.principal));
+        let run = self.0.dispatcher.run(request);
+        Box::pin(Flight::new(run, self.0.flights.clone(), key, id.clone(), exchange))
+    }
+
+    /// The session is in the store before the client hears of it.
+    async fn initialize(
+        &self,
+        arrival: &Arrival,
+        incoming: Incoming,
+        id: RequestId,
+        handshake: Handshake,
+    ) -> Response {
+        let (revision, session) = (handshake.revision(), SessionId::random());
+        let request = arrival.admit(incoming, revision, None, handshake.caller());
+        let answer = self.0.dispatcher.run(request).await;
+        if matches!(answer, Answer::Done(_)) {
+            let begun = self.0.dispatcher.sessions().begin(&arrival.verified.principal, &session, &handshake).await;
+            match begun {
+                Ok(()) => {}
+                Err(NotBegun::Full) => {
+                    tracing::warn!("the cap on sessions is reached");
+                    return self.store_unavailable(Some(&id));
+                }
+                Err(NotBegun::Store(error)) => {
+                    tracing::error!(%error, "a session could not be stored");
+                    return self.store_unavailable(Some(&id));
+                }
+            }
+        }
+        let done = matches!(answer, Answer::Done(_));
+        let mut response = json(StatusCode::OK, self.0.renderer.response(&id, answer, revision));
+        if done && let Ok(session) = HeaderValue::from_str(session.as_str()) {
+            response.headers_mut().insert(SESSION, session);
+        }
+        response
+    }
+
+    /// A version header of a handshake request must name a served one (2025-06-18, basic/transports).
+    fn unfit_version(&self, arrival: &Arrival, id: &RequestId) -> Option<Response> {
+        let version = arrival.headers().version()?;
+        let served = Revision::from_name(version).is_some_and(|revision| !revision.is_stateless());
+        let failure = Failure::new(code::INVALID_REQUEST, "the MCP-Protocol-Version header names no served revision");
+        (!served).then(|| self.refuse(StatusCode::BAD_REQUEST, Some(id), &failure))
+    }
+
+    fn notification(&self, arrival: &Arrival, incoming: &Incoming) -> Response {
+        if let Err(refused) = revision_of(incoming, Some(&arrival.headers()), arrival.agreed()) {
+            let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
+            return self.refuse(status, None, &refused.failure);
+        }
+        match arrival.session() {
+            Ok((session, _)) => {
+                if let Some(id) = cancelled(&incoming.operation) {
+                    self.0.flights.cancel(&session.key(&arrival.verified.principal), &id);
+                }
+                empty(StatusCode::ACCEPTED)
+            }
+            Err(Absent::Missing) if arrival.is_stateless() => empty(StatusCode::ACCEPTED), // and has no effect
+            Err(Absent::Missing) => self.no_session(None),
+            Err(Absent::Gone) => self.session_gone(None),
+            Err(Absent::Unknown) => self.store_unavailable(None),
+        }
+    }
+
+    /// An answer to a question: none is asked outside of sessions.
+    fn response(&self, arrival: &Arrival) -> Response {
+        match arrival.session() {
+            Ok(_) => empty(StatusCode::ACCEPTED),
+            Err(Absent::Gone) => self.session_gone(None),
+            Err(Absent::Unknown) => self.store_unavailable(None),
+            Err(Absent::Missing) => {
+                *self.refused(StatusCode::BAD_REQUEST, "a response was sent, and nothing was asked")
+            }
+        }
+    }
+
+    /// A batch (2025-03-26 only): at most 50 messages, without `initialize`, answered by one array.
+    async fn batch(&self, arrival: Arrival, messages: &[Bytes]) -> Response {
+        let (session, handshake) = match arrival.session() {
+            Ok((session, handshake)) if handshake.revision() == Revision::V2025_03_26 => (session, handshake),
+            Ok(_) | Err(Absent::Missing) => {
+                return *self.refused(StatusCode::BAD_REQUEST, "batches are served in sessions of 2025-03-26 only");
+            }
+            Err(Absent::Gone) => return self.session_gone(None),
+            Err(Absent::Unknown) => return self.store_unavailable(None),
+        };
+        if messages.is_empty() || messages.len() > MAX_BATCH {
+            return *self.refused(StatusCode::BAD_REQUEST, "a batch holds 1 to 50 messages");
+        }
+        let answers = messages.iter().map(|message| self.batched(&arrival, message, &session, handshake));
+        let answers = futures_util::future::join_all(answers).await;
+        let answers: Vec<Bytes> = answers.into_iter().flatten().collect();
+        array(&answers).map_or_else(|| empty(StatusCode::ACCEPTED), |answers| json(StatusCode::OK, answers))
+    }
+
+    async fn batched(
+        &self,
+        arrival: &Arrival,
+        message: &Bytes,
+        session: &SessionId,
+        handshake: &Handshake,
+    ) -> Option<Bytes> {
+        let incoming = match decode(message) {
+            Ok(Message::Request(incoming)) => incoming,
+            Ok(Message::Notification(incoming)) => {
+                if let Some(id) = cancelled(&incoming.operation) {
+                    self.0.flights.cancel(&session.key(&arrival.verified.principal), &id);
+                }
+                return None;
+            }
+            Ok(Message::Response { .. }) => return None,
+            Ok(Message::Batch(_)) => {
+                let failure = Failure::new(code::INVALID_REQUEST, "a batch in a batch");
+                return Some(self.0.renderer.error(None, &failure));
+            }
+            Err(Malformed { failure, id }) => return Some(self.0.renderer.error(id.as_ref(), &failure)),
+        };
+        let id = incoming.id.clone()?;
+        if matches!(incoming.operation, Operation::Initialize { .. }) {
+            let failure = Failure::new(code::INVALID_REQUEST, "initialize may not stand in a batch");
+            return Some(self.0.renderer.error(Some(&id), &failure));
+        }
+        let revision = match revision_of(&incoming, None, Some(handshake.revision())) {
+            Ok(revision) => revision,
+            Err(refused) => return Some(self.0.renderer.error(Some(&id), &refused.failure)),
+        };
+        let request = arrival.admit(incoming, revision, Some(session.clone()), handshake.caller());
+        let exchange = request.exchange.clone();
+        let running = Running::new(self.flight(request, &id, session), exchange, Abandoned::Detached);
+        Some(self.0.renderer.response(&id, running.await?, revision))
+    }
+}
+
+/// Why a request has no session.
+enum Absent {
+    Missing,
+    Gone,
+    Unknown,
+}
+
+impl Arrival {
+    fn headers(&self) -> StandardHeaders<'_> {
+        StandardHeaders::of(&self.parts.headers)
+    }
+
+    fn is_stateless(&self) -> bool {
+        self.headers().version().and_then(Revision::from_name).is_some_and(Revision::is_stateless)
+    }
+
+    fn session(&self) -> Result<(SessionId, &Handshake), Absent> {
+        match &self.presented {
+            Presented::Session(id, handshake) => Ok((id.clone(), handshake)),
+            Presented::None => Err(Absent::Missing),
+            Presented::Gone => Err(Absent::Gone),
+            Presented::Unknown => Err(Absent::Unknown),
+        }
+    }
+
+    fn agreed(&self) -> Option<Revision> {
+        self.session().ok().map(|(_, handshake)| handshake.revision())
+    }
+
+    fn admit(
+        &self,
+        incoming: Incoming,
+        revision: Revision,
+        session: Option<SessionId>,
+        caller: Caller,
+    ) -> Request {
+        let principal = self.verified.principal.clone();
+        let mut request = Request::admitted(incoming, revision, principal, session, caller);
+        request.extensions = self.parts.extensions.clone();
+        request.extensions.insert(self.parts.headers.clone());
+        request
+    }
+}
