@@ -189,6 +189,22 @@ impl Db {
         }
     }
 
+    /// Closes the files; all that was written is in them.
+    pub(crate) fn close(self) -> Result<()> {
+        match self {
+            Self::Sled(sled) => sled.close(),
+            Self::Redb(redb) => {
+                drop(redb);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether damage shows only in our own checksums: the engine has none that it looks at while reading.
+    pub(crate) fn reads_blindly(&self) -> bool {
+        matches!(self, Self::Redb(_))
+    }
+
     /// Drops an engine that panicked where its hanging holds up nobody: its own threads may be gone.
     pub(crate) fn abandon(self) {
         // Without a thread to be had, leaking it is all that is left.
@@ -198,7 +214,7 @@ impl Db {
 
 /// The entry that tells a store of ours from an empty or foreign one.
 mod marker {
-    use kv_core::Result;
+    use kv_core::{Error, Result};
 
     use crate::config::{DiskConfig, Engine};
     use crate::error;
@@ -215,10 +231,12 @@ mod marker {
         match created.map(|created| created.iter().all(u8::is_ascii_digit)) {
             Some(true) => Ok(()),
             Some(false) => Err(error::damaged("the marker entry of the store is damaged")),
-            None => {
-                Err(error::damaged("the files lack the marker entry that every store has: data is missing"))
-            }
+            None => Err(missing()),
         }
+    }
+
+    pub(super) fn missing() -> Error {
+        error::damaged("the files lack the marker entry that every store has: data is missing")
     }
 
     fn head(engine: Engine) -> String {

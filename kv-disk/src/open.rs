@@ -37,8 +37,8 @@ impl Open {
         let poison = Poison::default();
         let engine = found_or_created(&directory, config, &poison)?;
         let data = directory.data();
-        close_to_others(&data).map_err(|e| error::io("closing to others", &data, e))?;
         let db = poison.guard(|| Db::open(engine, &data, config))?;
+        close_to_others(&data).map_err(|e| error::io("closing to others", &data, e))?;
         let shared = Arc::new_cyclic(|weak: &std::sync::Weak<Shared>| Shared {
             db,
             poison,
@@ -109,10 +109,8 @@ impl Drop for Open {
         if poison.is_poisoned() {
             db.abandon();
         } else {
-            drop(poison.guard(|| {
-                drop(db);
-                Ok(())
-            }));
+            // Best effort: every acknowledged write is on its way to the disk already.
+            drop(poison.guard(|| db.close()));
         }
     }
 }

@@ -20,10 +20,15 @@ impl Poison {
             return Err(panicked());
         }
         catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
-            self.0.store(true, Ordering::Release);
+            self.set();
             // Without the panic's text: it may show values.
             Err(panicked().with_outcome(Outcome::Unknown))
         })
+    }
+
+    /// Gives up on the engine: damage was found that it does not see.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {

@@ -37,11 +37,18 @@ impl Request {
     pub(crate) fn page(&self, shared: &Shared, from: Option<&Cursor>) -> Result<Page> {
         let scan = self.scan();
         let range = ScanRange::new(&[&shared.namespace], &scan)?;
-        let Some((begin, end)) = range.bounds(from)? else { return Ok(Page::new(Vec::new(), None)) };
+        let Some((mut begin, end)) = range.bounds(from)? else { return Ok(Page::new(Vec::new(), None)) };
         let mut draft = Draft::new(scan, &range, shared.clock.unix_ms());
-        let bounds = (slice(&begin), slice(&end));
-        shared.poison.guard(|| shared.db.visit(bounds, |key, stored| draft.see(key, stored)))?;
-        draft.finish()
+        loop {
+            let bounds = (slice(&begin), slice(&end));
+            shared.poison.guard(|| shared.db.visit(bounds, |key, stored| draft.see(key, stored)))?;
+            match draft.seek.take() {
+                Some(key) if range.end().is_none_or(|end| key.as_slice() < end) => {
+                    begin = Bound::Included(key)
+                }
+                _ => return draft.finish(),
+            }
+        }
     }
 
     fn scan(&self) -> Scan<'_> {
@@ -63,14 +70,27 @@ struct Draft<'a> {
     items: Vec<Item>,
     bytes: usize,
     seen: usize,
+    /// The last key that was looked at.
     last: Vec<u8>,
+    /// Where to go on, past keys that the scan does not admit.
+    seek: Option<Vec<u8>>,
     /// Whether there is a next page, or why there is none of this.
     more: Result<bool>,
 }
 
 impl<'a> Draft<'a> {
     fn new(scan: Scan<'a>, range: &'a ScanRange<'a>, now: u64) -> Self {
-        Self { scan, range, now, items: Vec::new(), bytes: 0, seen: 0, last: Vec::new(), more: Ok(false) }
+        Self {
+            scan,
+            range,
+            now,
+            items: Vec::new(),
+            bytes: 0,
+            seen: 0,
+            last: Vec::new(),
+            seek: None,
+            more: Ok(false),
+        }
     }
 
     fn see(&mut self, key: &[u8], stored: &[u8]) -> ControlFlow<()> {
@@ -84,12 +104,13 @@ impl<'a> Draft<'a> {
         self.last.extend_from_slice(key);
         match self.item(key, stored) {
             Ok(item) => self.items.extend(item),
-            Err(e) => {
-                self.more = Err(e);
-                return ControlFlow::Break(());
-            }
+            Err(e) => self.more = Err(e),
         }
-        ControlFlow::Continue(())
+        if self.more.is_err() || self.seek.is_some() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     /// The item, if its entry is alive and asked for. Checked whole even if only its name is wanted: a flipped bit
@@ -97,6 +118,7 @@ impl<'a> Draft<'a> {
     fn item(&mut self, key: &[u8], stored: &[u8]) -> Result<Option<Item>> {
         let ([_, collection], id) = backend::decode::<2>(key).ok_or_else(error::damaged_entry)?;
         if !self.range.admits(id) {
+            self.seek = Some(self.range.seek(&collection, id));
             return Ok(None);
         }
         let at = |e: kv_core::Error| e.at(kv_core::Key::new(&collection, id));

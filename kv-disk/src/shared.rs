@@ -76,7 +76,8 @@ impl Shared {
         });
     }
 
-    /// Fills the tree of deadlines with what earlier processes left, a stretch at a time. On a thread of its own.
+    /// Fills the tree of deadlines with what earlier processes left, and looks for damage where the engine does not,
+    /// a stretch at a time. On a thread of its own.
     pub(crate) fn walk(&self) {
         let mut from = Bound::Unbounded;
         while !self.closing.load(Ordering::Relaxed) {
@@ -84,6 +85,9 @@ impl Shared {
             let mut seen = 0;
             let walked = self.poison.guard(|| {
                 self.db.visit((from.as_ref().map(Vec::as_slice), Bound::Unbounded), |key, stored| {
+                    if self.db.reads_blindly() && wire::check(key, stored).is_err() {
+                        self.poison.set(); // an entry may be missing under its own name
+                    }
                     if let Some(deadline) = wire::head(stored).and_then(|head| head.deadline) {
                         self.deadlines.set(&Arc::from(key), None, Some(deadline));
                     }

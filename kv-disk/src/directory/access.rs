@@ -37,18 +37,25 @@ pub(super) fn is_open_to_others(_: &Path) -> io::Result<bool> {
 /// Gives the files below `dir` to the owner alone: engines make theirs by the umask.
 #[cfg(unix)]
 pub(crate) fn close_to_others(dir: &Path) -> io::Result<()> {
-    use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
-        let is_dir = path.is_dir();
-        let wanted = if is_dir { 0o700 } else { 0o600 };
-        std::fs::set_permissions(&path, Permissions::from_mode(wanted))?;
-        if is_dir {
+        if path.is_dir() {
+            close(&path, 0o700)?;
             close_to_others(&path)?;
+        } else {
+            close(&path, 0o600)?;
         }
     }
     Ok(())
+}
+
+#[cfg(unix)]
+fn close(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()), // the engine replaced it meanwhile
+        done => done,
+    }
 }
 
 #[cfg(not(unix))]

@@ -3,10 +3,11 @@
 //! Never `flush_async`: seven of them at once, in the whole process, stop every flush for ever. Never `transaction`:
 //! it stops all other writers; `compare_and_swap` on one key is enough.
 
+mod seal;
 mod sync;
 
 use std::ops::{Bound, ControlFlow};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kv_core::Result;
 use sled::{IVec, Tree};
@@ -24,7 +25,9 @@ const FLUSH_EVERY_MS: u64 = 500;
 #[derive(Debug)]
 pub(crate) struct SledEngine {
     tree: Tree,
+    larder: Tree,
     db: sled::Db,
+    dir: PathBuf,
     /// With [`Durability::Always`].
     sync: Option<DiskSync>,
 }
@@ -54,23 +57,20 @@ impl SledEngine {
             return Err(error::damaged("data/db, the file of the engine, is missing")); // sled would make a new one
         }
         let db = start(dir, config)?;
-        let names = db.tree_names();
-        let has = |name: &str| names.iter().any(|known| known == name.as_bytes());
-        let marked = if has(marker::TABLE) {
-            db.open_tree(marker::TABLE).and_then(|tree| tree.get(marker::KEY)).map_err(error::sled)?
-        } else {
-            None
-        };
-        marker::check(Engine::Sled, marked.as_deref())?;
-        if !has(DATA) {
-            return Err(error::damaged("the files lack the tree that holds the entries"));
+        for name in [marker::TABLE, DATA] {
+            if !db.tree_names().iter().any(|known| known == name.as_bytes()) {
+                return Err(marker::missing()); // sled would make a new one
+            }
         }
+        let larder = db.open_tree(marker::TABLE).map_err(error::sled)?;
+        marker::check(Engine::Sled, larder.get(marker::KEY).map_err(error::sled)?.as_deref())?;
+        seal::open(dir, &larder)?;
         let tree = db.open_tree(DATA).map_err(error::sled)?;
         let sync = match config.durability {
             Durability::Os => None,
             Durability::Always => Some(DiskSync::new(dir).map_err(|e| error::io("opening", dir, e))?),
         };
-        Ok(Self { tree, db, sync })
+        Ok(Self { tree, larder, db, dir: dir.to_owned(), sync })
     }
 
     pub(super) fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
@@ -126,5 +126,13 @@ impl SledEngine {
             sync.run()?;
         }
         Ok(applied)
+    }
+
+    /// Closes the files and seals them.
+    pub(super) fn close(self) -> Result<()> {
+        let Self { tree, larder, db, dir, sync } = self;
+        let seal = seal::last_entry(&larder)?;
+        drop((tree, larder, db, sync));
+        seal::close(&dir, seal).map_err(|e| error::io("closing", &dir, e))
     }
 }

@@ -1,0 +1,223 @@
+//! Damaged files: an error with advice or a complete store, never a panic, a wrong value, or an empty store.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use kv_core::{Error, ErrorKind, Key, NewEntry, PutMode, Result, Store};
+use kv_disk::{DiskConfig, DiskStore, Engine};
+use tempfile::TempDir;
+
+use crate::support::{ENGINES, entries, expected, fill, id, open, put, value};
+
+const ENTRIES: usize = 3_000;
+
+/// A fixed sequence that looks random: a failure comes again.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// A closed store with known entries, to be copied and damaged.
+async fn sample(engine: Engine) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let store = open(engine, dir.path()).await;
+    fill(&store, 0..ENTRIES).await;
+    store.close().await.unwrap();
+    dir
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+fn main_file(engine: Engine, dir: &Path) -> PathBuf {
+    dir.join("data").join(if engine == Engine::Sled { "db" } else { "store.redb" })
+}
+
+fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
+    let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+/// Damages the file in one of the ways that were measured.
+fn damage(path: &Path, way: usize, dice: &mut Dice) -> String {
+    let length = fs::metadata(path).unwrap().len();
+    let cut = |to: u64| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(to).unwrap();
+    match way {
+        0 => {
+            let by = 1 + dice.below(100);
+            cut(length - by);
+            format!("the last {by} bytes cut")
+        }
+        1 => {
+            let to = dice.below(length);
+            cut(to);
+            format!("cut to {to} of {length}")
+        }
+        2 => {
+            let at = dice.below(length);
+            let mut byte = [0];
+            let mut file = fs::File::open(path).unwrap();
+            file.seek(SeekFrom::Start(at)).unwrap();
+            file.read_exact(&mut byte).unwrap();
+            overwrite(path, at, &[byte[0] ^ (1 << dice.below(8))]);
+            format!("a bit flipped at {at} of {length}")
+        }
+        3 => {
+            let at = dice.below(length / 4096) * 4096;
+            overwrite(path, at, &[0; 4096]);
+            format!("the page at {at} of {length} zeroed")
+        }
+        _ => {
+            overwrite(path, length, &[7; 64]);
+            "64 bytes appended".to_owned()
+        }
+    }
+}
+
+/// Everything that the store still says, in every way to ask.
+async fn read_all(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let store = DiskStore::open(DiskConfig::new(dir)).await?;
+    let mut found = BTreeMap::new();
+    for n in 0..ENTRIES {
+        let Some(entry) = store.get(Key::new("c", &id(n))).await? else { continue };
+        found.insert(id(n), entry.value.to_vec());
+    }
+    assert_eq!(entries(&store).await?, found, "reading and listing differ");
+    put(&store, 0).await;
+    store.close().await?;
+    Ok(found)
+}
+
+fn has_advice(error: &Error) -> bool {
+    error.kind() == ErrorKind::Corrupt && error.message().contains("backup")
+}
+
+async fn survives(engine: Engine, way: usize, trials: u64) {
+    let sample = sample(engine).await;
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15 + way as u64);
+    let (mut complete, mut corrupt) = (0, 0);
+    for trial in 0..trials {
+        let dir = TempDir::new().unwrap();
+        copy(sample.path(), dir.path());
+        let what = damage(&main_file(engine, dir.path()), way, &mut dice);
+        match read_all(dir.path()).await {
+            Ok(found) => {
+                assert!(
+                    found == expected(0..ENTRIES),
+                    "{engine}, trial {trial}, {what}: {} entries",
+                    found.len()
+                );
+                complete += 1;
+            }
+            Err(e) => {
+                assert!(has_advice(&e), "{engine}, trial {trial}, {what}: {e:?}");
+                corrupt += 1;
+            }
+        }
+    }
+    println!("{engine}, way {way}: {complete} complete, {corrupt} corrupt");
+}
+
+fn trials() -> u64 {
+    std::env::var("LARDER_DAMAGE_TRIALS").ok().and_then(|trials| trials.parse().ok()).unwrap_or(10)
+}
+
+macro_rules! ways {
+    ($($name:ident: $engine:ident, $way:literal;)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            survives(Engine::$engine, $way, trials()).await;
+        })*
+    };
+}
+
+ways! {
+    sled_with_its_end_cut_off_is_corrupt_or_complete: Sled, 0;
+    sled_cut_anywhere_is_corrupt_or_complete: Sled, 1;
+    sled_with_a_flipped_bit_is_corrupt_or_complete: Sled, 2;
+    sled_with_a_zeroed_page_is_corrupt_or_complete: Sled, 3;
+    sled_with_garbage_at_its_end_is_corrupt_or_complete: Sled, 4;
+    redb_with_its_end_cut_off_is_corrupt_or_complete: Redb, 0;
+    redb_cut_anywhere_is_corrupt_or_complete: Redb, 1;
+    redb_with_a_flipped_bit_is_corrupt_or_complete: Redb, 2;
+    redb_with_a_zeroed_page_is_corrupt_or_complete: Redb, 3;
+    redb_with_garbage_at_its_end_is_corrupt_or_complete: Redb, 4;
+}
+
+#[tokio::test]
+async fn a_missing_or_emptied_file_is_corrupt_and_never_a_new_store() {
+    for engine in ENGINES {
+        let sample = sample(engine).await;
+        for spoil in [fs::remove_file as fn(PathBuf) -> _, |path| fs::write(path, "")] {
+            for file in [main_file(engine, Path::new("")), PathBuf::from("data/ENGINE")] {
+                let dir = TempDir::new().unwrap();
+                copy(sample.path(), dir.path());
+                spoil(dir.path().join(&file)).unwrap();
+                let error = read_all(dir.path()).await.unwrap_err();
+                assert!(has_advice(&error), "{engine}, {}: {error:?}", file.display());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_engine_without_our_marker_is_corrupt() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("ENGINE"), "larder 1 sled\n").unwrap();
+    let foreign = sled::open(&data).unwrap();
+    foreign.insert("somebody", "else").unwrap();
+    drop(foreign);
+    let error = DiskStore::open(DiskConfig::new(dir.path())).await.unwrap_err();
+    assert!(has_advice(&error) && error.message().contains("marker"), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_entry_whose_bytes_were_changed_is_corrupt_alone_and_can_be_written_anew() {
+    let dir = TempDir::new().unwrap();
+    let store = open(Engine::Sled, dir.path()).await;
+    fill(&store, 0..2).await;
+    store.close().await.unwrap();
+    let raw = sled::open(dir.path().join("data")).unwrap();
+    let tree = raw.open_tree("data").unwrap();
+    let (key, stored) = tree.first().unwrap().unwrap();
+    let mut spoiled = stored.to_vec();
+    *spoiled.last_mut().unwrap() ^= 1;
+    tree.insert(key, spoiled).unwrap();
+    drop((tree, raw));
+
+    let store = open(Engine::Sled, dir.path()).await;
+    let (first, second) = (id(0), id(1));
+    let key = Key::new("c", &first);
+    for error in [
+        store.get(key).await.unwrap_err(),
+        store.take(key, None).await.unwrap_err(),
+        store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap_err(),
+        entries(&store).await.unwrap_err(),
+    ] {
+        assert!(has_advice(&error), "{error:?}");
+    }
+    assert_eq!(store.get(Key::new("c", &second)).await.unwrap().unwrap().value, value(1));
+    put(&store, 0).await;
+    assert_eq!(entries(&store).await.unwrap(), expected(0..2));
+}
