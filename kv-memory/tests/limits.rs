@@ -111,3 +111,32 @@ async fn an_evicting_store_keeps_within_its_bytes() {
     assert!(held.bytes <= 10_000 && held.entries >= 15, "{held:?}");
     assert!(lives(&store, "199").await, "the newest is not turned away");
 }
+
+#[test]
+fn evictions_amid_racing_writes_leave_listing_and_account_in_step_with_the_map() {
+    let store = MemoryStore::open(MemoryConfig::default().max_entries(100).on_full(OnFull::Evict)).unwrap();
+    let run = |seed: usize, store: MemoryStore| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            for step in 0..20_000 {
+                let id = (step * 7 + seed * 13) % 300;
+                match step % 5 {
+                    0 => drop(store.take(Key::new("c", &format!("{id:03}")), None).await.unwrap()),
+                    _ => drop(put(&store, &format!("{id:03}"), 10).await.unwrap()),
+                }
+            }
+        });
+    };
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let store = store.clone();
+            scope.spawn(move || run(seed, store));
+        }
+    });
+    let held = store.held();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let listed = runtime.block_on(listed(&store));
+    assert!(held.entries <= 100, "{held:?}");
+    assert_eq!(listed.len() as u64, held.entries);
+    assert_eq!(held.bytes, held.entries * (3 + 3 + 10));
+}
