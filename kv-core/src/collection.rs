@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::update::OnCorrupt;
-use crate::{AnyStore, Codec, Error, ErrorKind, Key, Meta, Result, Version};
+use crate::{AnyStore, Codec, Error, ErrorKind, Key, Meta, Version};
 
 mod read;
 mod write;
@@ -123,12 +123,8 @@ impl<T, S> Collection<T, S> {
         }
     }
 
-    /// An unreadable entry, as this collection counts it.
-    fn missed<R>(&self, error: Error) -> Result<Option<R>> {
-        match self.unreadable {
-            Unreadable::Miss if error.kind() == ErrorKind::Corrupt => Ok(None),
-            _ => Err(error),
-        }
+    fn counts_as_absent(&self, error: &Error) -> bool {
+        self.unreadable == Unreadable::Miss && error.kind() == ErrorKind::Corrupt
     }
 }
 

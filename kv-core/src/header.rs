@@ -213,6 +213,7 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
+    use proptest::prelude::{any, proptest};
 
     use super::{HEAD_BYTES, decode, encode, peek_deadline, peek_version};
     use crate::{ErrorKind, Key, Meta, NewEntry};
@@ -309,6 +310,18 @@ mod tests {
         let mut forged = forms().remove(2);
         forged[HEAD_BYTES + 3..HEAD_BYTES + 11].copy_from_slice(&u64::MAX.to_le_bytes());
         assert_eq!(decode(KEY, resealed(forged)).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_whose_checksum_fits_never_panics(flags in 0_u8..4, garbage in any::<Vec<u8>>()) {
+            let mut forged = forms().remove(0)[..HEAD_BYTES].to_vec();
+            forged[3] = flags;
+            forged.extend(garbage);
+            if let Err(error) = decode(KEY, resealed(forged)) {
+                assert_eq!(error.kind(), ErrorKind::Corrupt);
+            }
+        }
     }
 
     #[test]

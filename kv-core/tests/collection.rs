@@ -1,5 +1,7 @@
 //! Typed collections on a store in memory.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -243,6 +245,14 @@ mod corrupt_below {
         let strict = store.collection("tokens");
         assert_eq!(strict.get("get").await.map(|_: Option<u8>| ()).unwrap_err().kind(), ErrorKind::Corrupt);
         let tokens = store.collection("tokens").unreadable(Unreadable::Miss);
+        tokens.put("good", &token("eve")).await.unwrap();
+        let listed = tokens.list("g", 10, None).await.unwrap();
+        let listed: Vec<_> = listed.items.into_iter().map(|(id, found)| (id, found.value)).collect();
+        assert_eq!(listed, [("good".to_owned(), token("eve"))]);
+        assert_eq!(
+            strict.list("", 10, None).await.map(drop::<kv_core::Listed<u8>>).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
         assert_eq!(tokens.get("get").await.unwrap(), None);
         tokens.create("create", &token("ada")).await.unwrap();
         tokens.update_with("update", |old| old.or(Some(token("bob")))).await.unwrap();

@@ -3,7 +3,9 @@
 use serde::de::DeserializeOwned;
 
 use super::{Collection, Found};
-use crate::{Codec, Cursor, Entry, Error, ErrorKind, Item, Key, Result, Scan, ScanAll, Store, StoreExt};
+use crate::{
+    Codec, Cursor, Entry, Error, ErrorKind, Item, Key, Page, Result, Scan, ScanAll, Store, StoreExt,
+};
 
 /// One page of a typed listing.
 #[derive(Clone, Debug)]
@@ -60,15 +62,32 @@ impl<T: DeserializeOwned + Send, S: Store> Collection<T, S> {
     /// # Errors
     /// As [`Store::scan`], and `Corrupt` for an unreadable entry, unless that counts as absent.
     pub async fn list(&self, prefix: &str, limit: usize, from: Option<&Cursor>) -> Result<Listed<T>> {
-        let scan = Scan::one(&self.name).prefix(prefix).limit(limit).values();
-        let page = self.store.scan(scan, from).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for Item { id, entry, .. } in page.items {
+        let scan = Scan::one(&self.name).prefix(prefix).limit(limit);
+        let Page { items, next } = match self.store.scan(scan.values(), from).await {
+            Err(error) if self.counts_as_absent(&error) => self.page_one_by_one(scan, from).await?,
+            page => page?,
+        };
+        let mut listed = Vec::with_capacity(items.len());
+        for Item { id, entry, .. } in items {
             if let Some(found) = self.typed(Ok(entry), "scan", self.key(&id))? {
-                items.push((id, found));
+                listed.push((id, found));
             }
         }
-        Ok(Listed { items, next: page.next })
+        Ok(Listed { items: listed, next })
+    }
+
+    /// A page whose entries are read by themselves, so that one that is damaged below does not take the others along.
+    async fn page_one_by_one(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
+        let Page { mut items, next } = self.store.scan(scan, from).await?;
+        let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
+        let keys: Vec<_> = ids.iter().map(|id| self.key(id)).collect();
+        for (item, answer) in items.iter_mut().zip(self.store.get_many(&keys).await?) {
+            item.entry = match answer {
+                Err(error) if self.counts_as_absent(&error) => None,
+                answer => answer?,
+            };
+        }
+        Ok(Page::new(items, next))
     }
 
     pub(super) fn typed(
@@ -79,7 +98,8 @@ impl<T: DeserializeOwned + Send, S: Store> Collection<T, S> {
     ) -> Result<Option<Found<T>>> {
         match answer.and_then(|entry| entry.map(decoded).transpose()) {
             Ok(found) => Ok(found),
-            Err(error) => self.missed(error.during(operation).at(key)),
+            Err(error) if self.counts_as_absent(&error) => Ok(None),
+            Err(error) => Err(error.during(operation).at(key)),
         }
     }
 }

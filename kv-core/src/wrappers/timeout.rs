@@ -10,7 +10,7 @@ use crate::{
     Result, Scan, Signals, Store, Version,
 };
 
-/// Gives each operation at most a fixed time, then drops it and answers `Timeout`.
+/// Gives each operation, a batch as a whole, at most a fixed time, then drops it and answers `Timeout`.
 ///
 /// A read that ran out of time had no effect: its outcome is `NotDone`. A write was perhaps sent and may still land
 /// (law 7): `Unknown`. A batch that ran out of time fails each of its keys, since the outer error would say that
