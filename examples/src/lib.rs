@@ -1,1 +1,18 @@
-//! Small whole programs on Larder.
+//! What the example programs share: where they serve, from their arguments.
+
+use mcp_server::{Result, Server};
+
+/// Serves `server` as the arguments say: `--http ADDR` or `--stdio`, which is the default.
+///
+/// # Errors
+/// What building and serving answers.
+pub async fn serve(server: Server) -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--http" {
+            let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8000".to_owned());
+            return server.serve_http(address).await;
+        }
+    }
+    server.run().await
+}
