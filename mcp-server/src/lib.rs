@@ -29,6 +29,7 @@ pub use component::{
 };
 pub use context::Context;
 pub use error::{Error, Result};
+pub use mcp_macros::{prompt, resource, tool};
 pub use middleware::{Logging, Middleware, Next, Refusal};
 pub use principal::Principal;
 pub use request::{Operation, Request};

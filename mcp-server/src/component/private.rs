@@ -1,13 +1,14 @@
 //! What the expansions of `#[tool]`, `#[resource]` and `#[prompt]` call. Not for use by hand, and changed at will.
 
-use std::marker::PhantomData;
-
 use serde::Serialize;
 
 pub use super::arguments::{Argument, Slots, fill, given, read};
 pub use super::convert::{Ending, Returned, levels};
 pub use super::schema::{Default as ArgumentDefault, InputSchema};
-use crate::protocol::Failure;
+use super::arguments::is_optional;
+use super::{IntoReadResult, Parameters, PromptArgument, Reading, ResourceTemplate, TextArguments};
+use crate::Context;
+use crate::protocol::{Failure, ToolResult};
 
 /// serde's trait for the maps that arguments are read from.
 pub use serde::de::MapAccess;
@@ -64,7 +65,50 @@ pub trait TextArgument: serde::de::DeserializeOwned + Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: serde::de::DeserializeOwned + Send + 'static> TextArgument for T {}
 
-/// Whether an argument of type `T` may be left out.
-pub fn is_optional<T: TextArgument>(_: PhantomData<T>) -> bool {
-    super::arguments::is_optional::<T>()
+/// An argument of a prompt; it may be left out if it has a default or its type takes what is absent.
+pub fn prompt_argument<T: TextArgument>(
+    name: &'static str,
+    description: Option<&'static str>,
+    has_default: bool,
+) -> PromptArgument {
+    let optional = has_default || is_optional::<T>();
+    let argument = if optional { PromptArgument::optional(name) } else { PromptArgument::required(name) };
+    match description {
+        Some(text) => argument.description(text),
+        None => argument,
+    }
+}
+
+/// The value of an argument that is text on the wire.
+///
+/// # Errors
+/// It is missing, or cannot be read.
+pub fn text<T: TextArgument>(arguments: &TextArguments, name: &str) -> Result<T, Failure> {
+    arguments.parse(name)
+}
+
+/// The value of an argument that is text on the wire and has a default.
+///
+/// # Errors
+/// It cannot be read.
+pub fn text_if_given<T: TextArgument>(arguments: &TextArguments, name: &str) -> Result<Option<T>, Failure> {
+    arguments.parse_if_given(name)
+}
+
+/// What a call with arguments that do not fit is answered with: the model reads it and may try again (SEP-1303).
+pub fn bad_arguments(wrong: &str) -> ToolResult {
+    ToolResult::error(format!("invalid arguments: {wrong}"))
+}
+
+/// A template that the macro has checked.
+///
+/// # Panics
+/// The macro accepted what [`ResourceTemplate::new`] refuses: a fault of the macro.
+pub fn template<F, Fut, R>(uri: &str, handler: F) -> ResourceTemplate
+where
+    F: Fn(Context, Reading, Parameters) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = R> + Send + 'static,
+    R: IntoReadResult,
+{
+    ResourceTemplate::new(uri, handler).unwrap_or_else(|error| panic!("{error}"))
 }

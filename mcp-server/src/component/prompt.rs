@@ -154,3 +154,11 @@ impl IntoPrompt for Prompt {
         self
     }
 }
+
+/// What `#[prompt]` makes of a function.
+#[diagnostic::do_not_recommend]
+impl<F: FnOnce() -> Prompt> IntoPrompt for F {
+    fn into_prompt(self) -> Prompt {
+        self()
+    }
+}

@@ -65,10 +65,10 @@ pub struct Resource {
 impl Resource {
     /// The resource at `uri`. Its name is the URI until [`Resource::named`] says otherwise.
     ///
-    /// `handler` gets the URI that was asked for.
+    /// `handler` gets the URI that was asked for, in a [`Reading`] that makes contents of text and bytes.
     pub fn new<F, Fut, R>(uri: impl Into<String>, handler: F) -> Self
     where
-        F: Fn(Context, ByteString) -> Fut + Send + Sync + 'static,
+        F: Fn(Context, Reading) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = R> + Send + 'static,
         R: IntoReadResult,
     {
@@ -80,7 +80,7 @@ impl Resource {
             size: None,
             annotations: None,
             handler: Arc::new(move |context, reading| {
-                let answer = handler(context, reading.uri.clone());
+                let answer = handler(context, reading.clone());
                 Box::pin(async move { answer.await.into_read_result(&reading) })
             }),
         }
@@ -131,13 +131,13 @@ pub struct ResourceTemplate {
 impl ResourceTemplate {
     /// The resources under `uri_template`. Its name is the template until [`ResourceTemplate::named`] says otherwise.
     ///
-    /// `handler` gets the URI that was asked for and the values of the template's parameters.
+    /// `handler` gets the URI that was asked for, in a [`Reading`], and the values of the template's parameters.
     ///
     /// # Errors
     /// The template cannot be parsed, has no parameter, or has one twice.
     pub fn new<F, Fut, R>(uri_template: &str, handler: F) -> Result<Self, InvalidTemplate>
     where
-        F: Fn(Context, ByteString, Parameters) -> Fut + Send + Sync + 'static,
+        F: Fn(Context, Reading, Parameters) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = R> + Send + 'static,
         R: IntoReadResult,
     {
@@ -147,7 +147,7 @@ impl ResourceTemplate {
             mime_type: None,
             annotations: None,
             handler: Arc::new(move |context, reading, parameters| {
-                let answer = handler(context, reading.uri.clone(), parameters);
+                let answer = handler(context, reading.clone(), parameters);
                 Box::pin(async move { answer.await.into_read_result(&reading) })
             }),
         })
@@ -260,6 +260,13 @@ pub trait IntoResource {
 impl IntoResource for ResourceComponent {
     fn into_resource(self) -> ResourceComponent {
         self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: FnOnce() -> C, C: IntoResource> IntoResource for F {
+    fn into_resource(self) -> ResourceComponent {
+        self().into_resource()
     }
 }
 

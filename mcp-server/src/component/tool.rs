@@ -211,3 +211,11 @@ impl IntoTool for Tool {
         self
     }
 }
+
+/// What `#[tool]` makes of a function.
+#[diagnostic::do_not_recommend]
+impl<F: FnOnce() -> Tool> IntoTool for F {
+    fn into_tool(self) -> Tool {
+        self()
+    }
+}

@@ -1,0 +1,129 @@
+//! What the three attributes emit alike.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Ident, Result};
+
+use crate::argument::Argument;
+use crate::function::Function;
+
+/// The expansion, or the mistakes as compile errors.
+pub(crate) fn answer(expansion: Result<TokenStream>) -> proc_macro::TokenStream {
+    expansion.unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// The function without arguments that makes the component, and the type that holds the body as `call`.
+///
+/// A function does not stand in the way of variables of its name, as a unit struct or constant would; the type stands
+/// in another namespace.
+pub(crate) fn component(function: &Function, component: &TokenStream, body: &TokenStream) -> TokenStream {
+    let (docs, cfgs) = function.shared_attributes();
+    let (visibility, ident, call) = (function.visibility(), function.ident(), function.as_call());
+    quote! {
+        #(#cfgs)*
+        #(#docs)*
+        #[must_use]
+        #visibility fn #ident() -> ::mcp_server::#component {
+            #body
+        }
+
+        #(#cfgs)*
+        #[doc(hidden)]
+        #[allow(dead_code, non_camel_case_types, missing_debug_implementations)]
+        #visibility enum #ident {}
+
+        #(#cfgs)*
+        #[allow(
+            clippy::missing_errors_doc,
+            clippy::must_use_candidate,
+            clippy::needless_pass_by_value,
+            clippy::too_many_arguments,
+            clippy::unused_async
+        )]
+        impl #ident {
+            #call
+        }
+    }
+}
+
+/// The names of the arguments' values in the expansion, where they meet no name of the user's.
+pub(crate) fn values(function: &Function) -> Vec<Ident> {
+    (0..function.arguments.len()).map(|index| format_ident!("__argument_{index}")).collect()
+}
+
+/// What the server gives: `let value = inject(&context)?;`.
+pub(crate) fn injections(function: &Function, values: &[Ident]) -> TokenStream {
+    let given = function.arguments.iter().zip(values).filter(|(argument, _)| argument.injected);
+    let lines = given.map(|(Argument { ty, .. }, value)| {
+        quote_spanned!(ty.span()=> let #value = <#ty as ::mcp_server::Inject>::inject(&__context)?;)
+    });
+    quote!(#(#lines)*)
+}
+
+/// What the server must be given, as calls on the component.
+pub(crate) fn requirements(function: &Function) -> TokenStream {
+    let given = function.arguments.iter().filter(|argument| argument.injected);
+    let calls = given.map(|Argument { ty, .. }| {
+        quote_spanned!(ty.span()=> .needs(<#ty as ::mcp_server::Inject>::requirement()))
+    });
+    quote!(#(#calls)*)
+}
+
+/// Runs the body and makes the component's result of what it returns. `convert` turns a value into a result, `refuse`
+/// an error's ending.
+pub(crate) fn run(function: &Function, values: &[Ident], convert: &TokenStream, refuse: &TokenStream) -> TokenStream {
+    let ident = function.ident();
+    let finished = quote! {
+        match __split.divide(__returned) {
+            ::core::result::Result::Ok(__value) => #convert,
+            ::core::result::Result::Err(__ending) => #refuse,
+        }
+    };
+    if function.is_async() {
+        quote! {
+            let __returned = #ident::call(#(#values),*).await;
+            #finished
+        }
+    } else {
+        quote! {
+            ::mcp_server::__private::blocking(move || {
+                let __returned = #ident::call(#(#values),*);
+                #finished
+            })
+            .await
+        }
+    }
+}
+
+/// `let __split` and `let __kind`: how the returned type is taken apart and what becomes of a value of success.
+pub(crate) fn conversion(function: &Function, of: &str) -> TokenStream {
+    let output = &function.output;
+    let (of_kind, kind) = (format_ident!("of_{of}"), format_ident!("{of}"));
+    quote! {
+        #[allow(unused_imports)]
+        use ::mcp_server::__private::levels::{
+            SplitFault as _, SplitLocal as _, SplitPlain as _, SplitReport as _, SplitShown as _, SplitUntold as _,
+        };
+        let __split = (&&&&&&::mcp_server::__private::Returned::<#output>::NEW).split();
+        let __kind = (&&&&__split.#of_kind()).#kind();
+    }
+}
+
+/// Values that are text on the wire: `let value = from.parse(name)?;`.
+pub(crate) fn text_values(function: &Function, values: &[Ident], from: &TokenStream) -> TokenStream {
+    let sent = function.arguments.iter().zip(values).filter(|(argument, _)| !argument.injected);
+    let lines = sent.map(|(argument, value)| {
+        let Argument { ty, name, .. } = argument;
+        match argument.default_value() {
+            None => quote_spanned! {ty.span()=>
+                let #value: #ty = ::mcp_server::__private::text::<#ty>(&#from, #name)?;
+            },
+            Some(default) => quote_spanned! {ty.span()=>
+                let #value: #ty = ::mcp_server::__private::text_if_given::<#ty>(&#from, #name)?
+                    .unwrap_or_else(|| #default);
+            },
+        }
+    });
+    quote!(#(#lines)*)
+}
