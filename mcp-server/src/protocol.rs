@@ -13,8 +13,8 @@ mod results;
 mod revision;
 
 pub use content::{Annotations, Content, Icon, ResourceContents, Role};
-pub(crate) use decode::{Incoming, Malformed, Message, Meta, decode};
-pub(crate) use era::{Refused, revision_of, revision_over_http, status, status_of};
+pub(crate) use decode::{Incoming, Malformed, Message, decode};
+pub(crate) use era::{revision_of, status};
 pub use failure::{Failure, code};
 pub(crate) use headers::StandardHeaders;
 pub use id::{InvalidId, ProgressToken, RequestId};
@@ -22,7 +22,7 @@ pub use json::Json;
 pub use level::Level;
 pub(crate) use render::{Renderer, notification, rendered};
 pub use results::{
-    CacheScope, Completion, Hints, Implementation, InputRequired, ListKind, ListPage, PromptMessage, PromptResult,
-    ReadResult, ToolResult,
+    CacheScope, Completion, Hints, Implementation, InputRequired, ListKind, ListPage, PromptMessage,
+    PromptResult, ReadResult, ToolResult,
 };
 pub use revision::{Revision, WireForm};

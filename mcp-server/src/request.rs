@@ -154,6 +154,25 @@ impl Request {
     }
 }
 
+#[cfg(test)]
+impl Request {
+    /// A request of nobody, for tests.
+    pub(crate) fn for_tests(operation: Operation, revision: Revision) -> Self {
+        Self {
+            operation,
+            id: None,
+            principal: Principal::anonymous(),
+            revision,
+            session: None,
+            meta: Json::EMPTY,
+            extensions: Extensions::new(),
+            caller: Caller::default(),
+            exchange: Exchange::default(),
+            resumed: None,
+        }
+    }
+}
+
 /// What a client said of itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller {

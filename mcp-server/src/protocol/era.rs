@@ -19,31 +19,15 @@ pub(crate) struct Refused {
     pub(crate) status: u16,
 }
 
-/// The revision that `incoming` is served under on HTTP.
+/// The revision that `incoming` is served under.
 ///
-/// `session` is the revision of the handshake session that the message belongs to, if any. `initialize` gets the
-/// revision that it agrees on.
+/// `headers` are those of HTTP; `None` is a transport without headers. `session` is the revision of the handshake
+/// session that the message belongs to, if any. `initialize` gets the revision that it agrees on.
 ///
 /// # Errors
 /// A request of 2026-07-28, in this order: incomplete `_meta`, a header missing or different from the body, a version
 /// that is not served this way, a method that was removed. Of either era, last: parameters that do not fit.
-pub(crate) fn revision_over_http(
-    incoming: &Incoming,
-    headers: &StandardHeaders<'_>,
-    session: Option<Revision>,
-) -> Result<Revision, Refused> {
-    revision(incoming, Some(headers), session)
-}
-
-/// As [`revision_over_http`], on stdio and in memory: there are no headers and no statuses.
-///
-/// # Errors
-/// As there, but for the headers.
-pub(crate) fn revision_of(incoming: &Incoming, session: Option<Revision>) -> Result<Revision, Failure> {
-    revision(incoming, None, session).map_err(|refused| refused.failure)
-}
-
-fn revision(
+pub(crate) fn revision_of(
     incoming: &Incoming,
     headers: Option<&StandardHeaders<'_>>,
     session: Option<Revision>,
@@ -215,7 +199,7 @@ mod tests {
     use bytes::Bytes;
     use serde_json::{Value, json};
 
-    use super::{Refused, StandardHeaders, revision, status_of};
+    use super::{Refused, StandardHeaders, revision_of, status_of};
     use crate::protocol::decode::{Incoming, Message, decode};
     use crate::protocol::{Failure, Revision, code};
 
@@ -255,9 +239,9 @@ mod tests {
     fn a_complete_modern_request_is_served_with_and_without_headers() {
         for method in ["tools/list", "server/discover", "vendor/method"] {
             let request = request(method, &json!({ "_meta": meta(MODERN) }));
-            assert_eq!(told(revision(&request, None, None)), Ok(Revision::V2026_07_28));
+            assert_eq!(told(revision_of(&request, None, None)), Ok(Revision::V2026_07_28));
             let headers = headers(MODERN, method);
-            assert_eq!(told(revision(&request, Some(&headers), None)), Ok(Revision::V2026_07_28));
+            assert_eq!(told(revision_of(&request, Some(&headers), None)), Ok(Revision::V2026_07_28));
         }
     }
 
@@ -348,14 +332,14 @@ mod tests {
         ];
         for (what, meta, headers, expected) in cases {
             let request = request("tools/list", &json!({ "_meta": meta }));
-            assert_eq!(told(revision(&request, headers.as_ref(), None)), expected, "{what}");
+            assert_eq!(told(revision_of(&request, headers.as_ref(), None)), expected, "{what}");
         }
     }
 
     #[test]
     fn an_unsupported_version_is_told_what_is_supported_and_what_it_asked_for() {
         let request = request("tools/list", &json!({ "_meta": meta("1900-01-01") }));
-        let data: Value = revision(&request, None, None).unwrap_err().failure.data.unwrap().to().unwrap();
+        let data: Value = revision_of(&request, None, None).unwrap_err().failure.data.unwrap().to().unwrap();
         assert_eq!(data["requested"], "1900-01-01");
         assert_eq!(data["supported"], json!(Revision::supported()));
     }
@@ -368,10 +352,10 @@ mod tests {
             let modern = request(method, &json!({ "_meta": meta(MODERN) }));
             let headers = headers(MODERN, method);
             let expected = refused(code::METHOD_NOT_FOUND, 404);
-            assert_eq!(told(revision(&modern, Some(&headers), None)), expected, "{method}");
+            assert_eq!(told(revision_of(&modern, Some(&headers), None)), expected, "{method}");
             let handshake = request(method, &json!({"protocolVersion": "2025-06-18"}));
             let session = Some(Revision::V2025_06_18);
-            assert_eq!(told(revision(&handshake, None, session)), Ok(Revision::V2025_06_18), "{method}");
+            assert_eq!(told(revision_of(&handshake, None, session)), Ok(Revision::V2025_06_18), "{method}");
         }
     }
 
@@ -379,7 +363,7 @@ mod tests {
     fn modern_methods_are_unknown_in_a_handshake_session() {
         for method in ["server/discover", "subscriptions/listen"] {
             let request = request(method, &json!({ "notifications": {} }));
-            let told = told(revision(&request, None, Some(Revision::V2025_11_25)));
+            let told = told(revision_of(&request, None, Some(Revision::V2025_11_25)));
             assert_eq!(told, refused(code::METHOD_NOT_FOUND, 200));
         }
     }
@@ -397,11 +381,11 @@ mod tests {
         for (asked, agreed) in cases {
             let request = request("initialize", &json!({ "protocolVersion": asked, "capabilities": {} }));
             for header in [None, Some(StandardHeaders::default()), Some(headers(MODERN, "initialize"))] {
-                assert_eq!(told(revision(&request, header.as_ref(), None)), Ok(agreed), "{asked}");
+                assert_eq!(told(revision_of(&request, header.as_ref(), None)), Ok(agreed), "{asked}");
             }
         }
         let without = request("initialize", &json!({}));
-        assert_eq!(told(revision(&without, None, None)), refused(code::INVALID_PARAMS, 200));
+        assert_eq!(told(revision_of(&without, None, None)), refused(code::INVALID_PARAMS, 200));
     }
 
     #[test]
@@ -409,33 +393,36 @@ mod tests {
         let request = request("tools/list", &json!({}));
         for agreed in Revision::ALL.into_iter().filter(|revision| !revision.is_stateless()) {
             let header = headers(agreed.as_str(), "ignored");
-            assert_eq!(told(revision(&request, Some(&header), None)), Ok(agreed));
-            assert_eq!(told(revision(&request, Some(&StandardHeaders::default()), Some(agreed))), Ok(agreed));
-            assert_eq!(told(revision(&request, None, Some(agreed))), Ok(agreed));
+            assert_eq!(told(revision_of(&request, Some(&header), None)), Ok(agreed));
+            assert_eq!(
+                told(revision_of(&request, Some(&StandardHeaders::default()), Some(agreed))),
+                Ok(agreed)
+            );
+            assert_eq!(told(revision_of(&request, None, Some(agreed))), Ok(agreed));
         }
         let none = StandardHeaders::default();
-        assert_eq!(told(revision(&request, Some(&none), None)), Ok(Revision::V2025_03_26));
+        assert_eq!(told(revision_of(&request, Some(&none), None)), Ok(Revision::V2025_03_26));
         let spaced = headers(" 2025-06-18 ", "ignored");
-        assert_eq!(told(revision(&request, Some(&spaced), None)), Ok(Revision::V2025_06_18));
+        assert_eq!(told(revision_of(&request, Some(&spaced), None)), Ok(Revision::V2025_06_18));
     }
 
     #[test]
     fn parameters_that_do_not_fit_are_refused_after_the_rules_of_the_revision() {
         let bad = json!({"cursor": 7});
         let handshake = request("tools/list", &bad);
-        assert_eq!(told(revision(&handshake, None, None)), refused(code::INVALID_PARAMS, 200));
+        assert_eq!(told(revision_of(&handshake, None, None)), refused(code::INVALID_PARAMS, 200));
         let modern = request("tools/list", &json!({"cursor": 7, "_meta": meta(MODERN)}));
         let headers = headers(MODERN, "tools/list");
-        assert_eq!(told(revision(&modern, Some(&headers), None)), refused(code::INVALID_PARAMS, 200));
+        assert_eq!(told(revision_of(&modern, Some(&headers), None)), refused(code::INVALID_PARAMS, 200));
         let expected = refused(code::HEADER_MISMATCH, 400);
-        assert_eq!(told(revision(&modern, Some(&StandardHeaders::default()), None)), expected);
+        assert_eq!(told(revision_of(&modern, Some(&StandardHeaders::default()), None)), expected);
     }
 
     #[test]
     fn notifications_need_no_headers_and_no_meta_but_no_unknown_version_either() {
         let notification = incoming(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled"}));
         let of =
-            |headers: &StandardHeaders<'_>, session| told(revision(&notification, Some(headers), session));
+            |headers: &StandardHeaders<'_>, session| told(revision_of(&notification, Some(headers), session));
         let version = |version| StandardHeaders { version: Some(version), ..Default::default() };
         assert_eq!(of(&version(MODERN), None), Ok(Revision::V2026_07_28));
         assert_eq!(of(&version("2025-11-25"), None), Ok(Revision::V2025_11_25));

@@ -72,9 +72,6 @@ pub struct ToolResult {
     pub is_error: bool,
     /// `_meta`, an object.
     pub meta: Option<Json>,
-    /// Whether the structured content stands under `result` before 2026-07-28: where the output schema is not one of
-    /// an object. `None` goes by the value.
-    pub(crate) wrap: Option<bool>,
 }
 
 impl ToolResult {

@@ -89,7 +89,7 @@ fn push_tool(object: &mut Object<'_>, result: &ToolResult, form: WireForm) {
         _ => push_array(out, &result.content, |out, content| push_content(out, content, form)),
     }
     if let Some(structured) = &result.structured {
-        push_structured(object, structured, result.wrap, form);
+        push_structured(object, structured, form);
     }
     if result.is_error {
         object.value("isError", &true);
@@ -104,10 +104,10 @@ fn push_text_copy(out: &mut Vec<u8>, structured: &Json) {
 }
 
 /// Any JSON on 2026-07-28; an object on 2025-06-18 and 2025-11-25; nothing before.
-fn push_structured(object: &mut Object<'_>, structured: &Json, wrap: Option<bool>, form: WireForm) {
+fn push_structured(object: &mut Object<'_>, structured: &Json, form: WireForm) {
     match form {
         WireForm::PlainWithoutAudio | WireForm::Plain => {}
-        WireForm::Structured if wrap.unwrap_or_else(|| !structured.is_object()) => {
+        WireForm::Structured if !structured.is_object() => {
             let mut wrapped = Object::begin(object.name("structuredContent"));
             wrapped.json("result", structured);
             wrapped.end();

@@ -109,18 +109,15 @@ fn the_exact_bytes_of_a_trivial_answer() {
 #[test]
 fn structured_content_takes_the_shape_of_each_revision() {
     let cases = [
-        // (value, wrap, 2025-06-18 and 2025-11-25)
-        (json!({"a": 1}), None, json!({"a": 1})),
-        (json!([1]), None, json!({"result": [1]})),
-        (json!(null), None, json!({"result": null})),
-        (json!("x"), None, json!({"result": "x"})),
-        (json!({"a": 1}), Some(true), json!({"result": {"a": 1}})),
+        // (value, on 2025-06-18 and 2025-11-25)
+        (json!({"a": 1}), json!({"a": 1})),
+        (json!([1]), json!({"result": [1]})),
+        (json!(null), json!({"result": null})),
+        (json!("x"), json!({"result": "x"})),
     ];
-    for (value, wrap, structured) in cases {
+    for (value, structured) in cases {
         for revision in Revision::ALL {
-            let mut result = ToolResult::structured(json_of(value.clone()));
-            result.wrap = wrap;
-            let result = tool(result, revision);
+            let result = tool(ToolResult::structured(json_of(value.clone())), revision);
             let expected = match revision.form() {
                 WireForm::PlainWithoutAudio | WireForm::Plain => None,
                 WireForm::Structured => Some(&structured),

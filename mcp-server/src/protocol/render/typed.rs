@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::protocol::json::present;
 use crate::protocol::{
     Completion, Content, Hints, Json, ListKind, ListPage, PromptMessage, PromptResult, ReadResult,
-    ResourceContents, ToolResult, WireForm,
+    ResourceContents, ToolResult,
 };
 use crate::{Operation, Reply};
 
@@ -19,17 +19,17 @@ impl Reply {
     #[must_use]
     pub fn typed(&self, operation: &Operation) -> Self {
         match self {
-            Self::Rendered { form, bytes, hints } => {
-                typed(operation, *form, bytes, *hints).unwrap_or_else(|| self.clone())
+            Self::Rendered { bytes, hints, .. } => {
+                typed(operation, bytes, *hints).unwrap_or_else(|| self.clone())
             }
             typed => typed.clone(),
         }
     }
 }
 
-fn typed(operation: &Operation, form: WireForm, bytes: &Bytes, hints: Option<Hints>) -> Option<Reply> {
+fn typed(operation: &Operation, bytes: &Bytes, hints: Option<Hints>) -> Option<Reply> {
     let reply = match operation {
-        Operation::CallTool { .. } => Reply::Tool(tool(form, bytes).ok()?),
+        Operation::CallTool { .. } => Reply::Tool(tool(bytes).ok()?),
         Operation::ReadResource { .. } => Reply::Resource(resource(bytes, hints).ok()?),
         Operation::GetPrompt { .. } => Reply::Prompt(prompt(bytes).ok()?),
         Operation::List { kind, .. } => Reply::List(list(*kind, bytes, hints).ok()?),
@@ -39,7 +39,7 @@ fn typed(operation: &Operation, form: WireForm, bytes: &Bytes, hints: Option<Hin
     Some(reply)
 }
 
-fn tool(form: WireForm, bytes: &Bytes) -> serde_json::Result<ToolResult> {
+fn tool(bytes: &Bytes) -> serde_json::Result<ToolResult> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Fields<'a> {
@@ -57,7 +57,6 @@ fn tool(form: WireForm, bytes: &Bytes) -> serde_json::Result<ToolResult> {
         structured: fields.structured_content.map(|value| slice(bytes, value)),
         is_error: fields.is_error,
         meta: fields.meta.map(|meta| slice(bytes, meta)),
-        wrap: (form == WireForm::Structured).then_some(false),
     })
 }
 

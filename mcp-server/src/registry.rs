@@ -1,0 +1,295 @@
+//! The components of a server: looked up by name, listed in the form of each revision.
+
+mod checks;
+mod component;
+mod cursor;
+mod pages;
+mod shelf;
+mod uri;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use self::component::Component;
+use self::pages::Pages;
+use self::shelf::Shelf;
+use crate::component::{
+    About, CachePolicy, Check, Parameters, Prompt, Resource, ResourceComponent, ResourceTemplate, Tool,
+};
+use crate::dispatch::Values;
+use crate::protocol::{Failure, Hints, ListKind};
+use crate::{Answer, Error, Operation, Refusal, Reply, Request, Result};
+
+/// The components of a server, checked. Cheap to clone; it never changes once built.
+#[derive(Clone)]
+pub(crate) struct Registry(Arc<Shelves>);
+
+#[derive(Default)]
+struct Shelves {
+    tools: Shelf<Tool>,
+    resources: Shelf<Resource>,
+    templates: Shelf<ResourceTemplate>,
+    prompts: Shelf<Prompt>,
+    /// The templates, the one with the most literal characters first.
+    precedence: Vec<Arc<ResourceTemplate>>,
+    page_size: Option<NonZeroUsize>,
+    pages: Pages,
+}
+
+/// What answers to a URI.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// The resource of exactly this URI.
+    Resource(Arc<Resource>),
+    /// The template that matches, and the values of its parameters.
+    Template(Arc<ResourceTemplate>, Parameters),
+}
+
+/// What the response cache must know of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// SHA-256 of its definition: what changes with it changes every cache key.
+    pub(crate) fingerprint: [u8; 32],
+    /// What its author declared; `None` is never cached.
+    pub(crate) cache: Option<CachePolicy>,
+}
+
+impl Registry {
+    /// The tool of that name.
+    pub(crate) fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
+        self.0.tools.get(name).map(|entry| &entry.component)
+    }
+
+    /// The prompt of that name.
+    pub(crate) fn prompt(&self, name: &str) -> Option<&Arc<Prompt>> {
+        self.0.prompts.get(name).map(|entry| &entry.component)
+    }
+
+    /// What answers to `uri`: the resource of exactly this URI, else of the templates that match the one with the
+    /// most literal characters; of two with as many, the first in the order of their texts.
+    pub(crate) fn resource(&self, uri: &str) -> Option<Found> {
+        if let Some(entry) = self.0.resources.get(uri) {
+            return Some(Found::Resource(Arc::clone(&entry.component)));
+        }
+        self.0.precedence.iter().find_map(|template| {
+            let parameters = template.matches(uri)?;
+            Some(Found::Template(Arc::clone(template), parameters))
+        })
+    }
+
+    pub(crate) fn has_tools(&self) -> bool {
+        !self.0.tools.is_empty()
+    }
+
+    /// Whether there are resources or templates of them.
+    pub(crate) fn has_resources(&self) -> bool {
+        !self.0.resources.is_empty() || !self.0.templates.is_empty()
+    }
+
+    pub(crate) fn has_prompts(&self) -> bool {
+        !self.0.prompts.is_empty()
+    }
+
+    /// Whether any component has a check of its own.
+    pub(crate) fn has_checks(&self) -> bool {
+        let shelves = &self.0;
+        shelves.tools.has_checks()
+            || shelves.resources.has_checks()
+            || shelves.templates.has_checks()
+            || shelves.prompts.has_checks()
+    }
+
+    /// Runs the check of the component that the request is for. A request for none, or for an unknown one, passes:
+    /// it is answered elsewhere.
+    pub(crate) async fn check(&self, request: &Request) -> Result<(), Refusal> {
+        let Some(check) = self.check_of(&request.operation) else { return Ok(()) };
+        check(request).await
+    }
+
+    /// What the response cache must know of the component that the operation is for; `None` without one.
+    pub(crate) fn facts(&self, operation: &Operation) -> Option<Facts> {
+        match operation {
+            Operation::CallTool { name, .. } => self.0.tools.facts(name),
+            Operation::GetPrompt { name, .. } => self.0.prompts.facts(name),
+            Operation::ReadResource { uri } => match self.resource(uri)? {
+                Found::Resource(resource) => self.0.resources.facts(resource.key()),
+                Found::Template(template, _) => self.0.templates.facts(template.key()),
+            },
+            _ => None,
+        }
+    }
+
+    /// One page of the list that the request is for, with what its sender may see. Only bytes are reused, never the
+    /// outcome of a check.
+    ///
+    /// Fails with `Invalid params` for a cursor that no page of this kind ended with.
+    pub(crate) async fn page(&self, request: &Request, hints: Hints) -> Answer {
+        let Operation::List { kind, cursor } = &request.operation else { return Failure::internal().into() };
+        let shelves = &self.0;
+        let page = match kind {
+            ListKind::Tools => shelves.page(&shelves.tools, request, cursor.as_deref()).await,
+            ListKind::Resources => shelves.page(&shelves.resources, request, cursor.as_deref()).await,
+            ListKind::ResourceTemplates => shelves.page(&shelves.templates, request, cursor.as_deref()).await,
+            ListKind::Prompts => shelves.page(&shelves.prompts, request, cursor.as_deref()).await,
+        };
+        match page {
+            Ok(bytes) => {
+                let form = request.revision.form();
+                Answer::Done(Reply::Rendered { form, bytes, hints: Some(hints) })
+            }
+            Err(failure) => failure.into(),
+        }
+    }
+
+    fn check_of(&self, operation: &Operation) -> Option<Check> {
+        match operation {
+            Operation::CallTool { name, .. } => self.tool(name)?.about().check.clone(),
+            Operation::GetPrompt { name, .. } => self.prompt(name)?.about().check.clone(),
+            Operation::ReadResource { uri } => self.resource(uri)?.about().check.clone(),
+            _ => None,
+        }
+    }
+}
+
+impl Shelves {
+    async fn page<T: Component>(
+        &self,
+        shelf: &Shelf<T>,
+        request: &Request,
+        cursor: Option<&str>,
+    ) -> Result<bytes::Bytes, Failure> {
+        let after = match cursor {
+            Some(cursor) => Some(cursor::decode(T::KIND, cursor).ok_or_else(unknown_cursor)?),
+            None => None,
+        };
+        let visible = shelf.visible(request).await;
+        let start = after.map_or(0, |after| shelf.position_after(&after));
+        Ok(self.pages.get_or_join(shelf, request.revision.form(), start, visible, self.page_size))
+    }
+}
+
+fn unknown_cursor() -> Failure {
+    Failure::invalid_params("the cursor is none that this server gave out for this list")
+}
+
+impl Found {
+    /// Whether its cached answers are everybody's.
+    pub(crate) fn is_public(&self) -> bool {
+        self.about().cache.is_some_and(|policy| policy.public)
+    }
+
+    pub(crate) fn about(&self) -> &About {
+        match self {
+            Self::Resource(resource) => resource.about(),
+            Self::Template(template, _) => template.about(),
+        }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shelves = &self.0;
+        f.debug_struct("Registry")
+            .field("tools", &shelves.tools)
+            .field("resources", &shelves.resources)
+            .field("templates", &shelves.templates)
+            .field("prompts", &shelves.prompts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Components on their way into a registry.
+#[derive(Default)]
+pub(crate) struct RegistryBuilder {
+    tools: Vec<Tool>,
+    resources: Vec<Resource>,
+    templates: Vec<ResourceTemplate>,
+    prompts: Vec<Prompt>,
+    page_size: Option<NonZeroUsize>,
+}
+
+impl RegistryBuilder {
+    pub(crate) fn tool(&mut self, tool: Tool) {
+        self.tools.push(tool);
+    }
+
+    pub(crate) fn resource(&mut self, resource: ResourceComponent) {
+        match resource {
+            ResourceComponent::Resource(resource) => self.resources.push(resource),
+            ResourceComponent::Template(template) => self.templates.push(template),
+        }
+    }
+
+    pub(crate) fn prompt(&mut self, prompt: Prompt) {
+        self.prompts.push(prompt);
+    }
+
+    /// At most so many items on a page; 0 is one page of all.
+    pub(crate) fn page_size(&mut self, items: usize) {
+        self.page_size = NonZeroUsize::new(items);
+    }
+
+    /// Checks that every value that a handler takes as `State<T>` is there.
+    ///
+    /// # Errors
+    /// Names the type that is missing and the component that takes it.
+    pub(crate) fn require_values(&self, values: &Values) -> Result<()> {
+        fn of<T: Component>(components: &[T], values: &Values) -> Result<()> {
+            for component in components {
+                let missing = component.about().needs.iter().find(|need| !values.contains_key(&need.type_id));
+                if let Some(need) = missing {
+                    return Err(Error::new(format!(
+                        "the {} {:?} takes State<{}>, which the server was not given: add .state(..) with a value of \
+                         this type",
+                        T::WORD,
+                        component.key(),
+                        need.type_name
+                    )));
+                }
+            }
+            Ok(())
+        }
+        of(&self.tools, values)?;
+        of(&self.resources, values)?;
+        of(&self.templates, values)?;
+        of(&self.prompts, values)
+    }
+
+    /// The registry of all that was added.
+    ///
+    /// # Errors
+    /// Names the component that is misnamed, registered twice or has a schema that clients refuse, and the remedy.
+    pub(crate) fn build(self) -> Result<Registry> {
+        for tool in &self.tools {
+            checks::tool(tool)?;
+        }
+        for resource in &self.resources {
+            checks::resource(resource)?;
+        }
+        for template in &self.templates {
+            checks::template(template)?;
+        }
+        for prompt in &self.prompts {
+            checks::prompt(prompt)?;
+        }
+        let templates = Shelf::new(self.templates)?;
+        let mut precedence: Vec<_> = templates.components().map(Arc::clone).collect();
+        precedence.sort_by_cached_key(|template| {
+            let text = template.uri_template().to_owned();
+            (std::cmp::Reverse(uri::literal_characters(&text)), text)
+        });
+        Ok(Registry(Arc::new(Shelves {
+            tools: Shelf::new(self.tools)?,
+            resources: Shelf::new(self.resources)?,
+            templates,
+            prompts: Shelf::new(self.prompts)?,
+            precedence,
+            page_size: self.page_size,
+            pages: Pages::default(),
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! What is refused when a server is built, since clients would refuse it later: each error names component and remedy.
+
+mod schema;
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::component::Component;
+use super::uri;
+use crate::component::{Prompt, Resource, ResourceTemplate, Tool};
+use crate::protocol::WireForm;
+use crate::{Error, Result};
+
+/// The longest name of anything that is no tool, in bytes.
+const MAX_NAME: usize = 256;
+
+/// # Errors
+/// The name is none that clients take (2026-07-28, server/tools, "Tool Names"), or a schema is refused.
+pub(super) fn tool(tool: &Tool) -> Result<()> {
+    let name = tool.name();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if !(1..=128).contains(&name.len()) || !name.bytes().all(fits) {
+        return Err(refused(
+            tool,
+            "has a name that clients refuse: use 1 to 128 letters, digits, `_`, `-` and `.`",
+        ));
+    }
+    schema::input(tool.input()).map_err(|defect| refused(tool, &format!("has an input schema {defect}")))?;
+    if let Some(output) = tool.output() {
+        schema::output(output).map_err(|defect| refused(tool, &format!("has an output schema {defect}")))?;
+    }
+    icons(tool)
+}
+
+/// # Errors
+/// The URI is none, or the name is empty, too long or has control characters.
+pub(super) fn resource(resource: &Resource) -> Result<()> {
+    if let Some(defect) = uri::defect(resource.uri()) {
+        return Err(refused(resource, defect));
+    }
+    name(resource, resource.name())?;
+    icons(resource)
+}
+
+/// # Errors
+/// As [`resource`], outside of the template's parameters.
+pub(super) fn template(template: &ResourceTemplate) -> Result<()> {
+    if let Some(defect) = uri::template_defect(template.uri_template()) {
+        return Err(refused(template, defect));
+    }
+    name(template, template.name())?;
+    icons(template)
+}
+
+/// # Errors
+/// The name is empty, too long or has control characters, or an argument has no name or another's.
+pub(super) fn prompt(prompt: &Prompt) -> Result<()> {
+    name(prompt, prompt.name())?;
+    let definition = definition(prompt);
+    let arguments = definition["arguments"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut seen = HashSet::new();
+    for argument in arguments {
+        let argument = argument["name"].as_str().unwrap_or_default();
+        if argument.is_empty() {
+            return Err(refused(prompt, "has an argument without a name: give it one"));
+        }
+        if !seen.insert(argument) {
+            return Err(refused(
+                prompt,
+                &format!("has the argument {argument:?} twice: rename one of the two"),
+            ));
+        }
+    }
+    icons(prompt)
+}
+
+fn name<T: Component>(component: &T, name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(refused(
+            component,
+            "has a name that clients refuse: use 1 to 256 bytes without control characters",
+        ));
+    }
+    Ok(())
+}
+
+/// Clients reject any other scheme (2026-07-28, basic/index, "`icons`").
+fn icons<T: Component>(component: &T) -> Result<()> {
+    let definition = definition(component);
+    let icons = definition["icons"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let fits = |src: &str| ["https://", "http://", "data:"].iter().any(|scheme| src.starts_with(scheme));
+    if icons.iter().all(|icon| icon["src"].as_str().is_some_and(fits)) {
+        return Ok(());
+    }
+    Err(refused(component, "has an icon that clients reject: use an https: or data: URI"))
+}
+
+fn definition<T: Component>(component: &T) -> Value {
+    component.definition(WireForm::Stateless).to().unwrap_or_default()
+}
+
+fn refused<T: Component>(component: &T, defect: &str) -> Error {
+    Error::new(format!("the {} {:?} {defect}", T::WORD, component.key()))
+}
