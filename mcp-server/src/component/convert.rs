@@ -1,13 +1,12 @@
 //! What handlers may return, and what becomes of it.
 
 mod error;
-mod probe;
+pub mod probe;
 mod prompt;
 mod resource;
 mod tool;
 
 pub use error::{BoxError, Ending};
-pub use probe::{PromptValue, ResourceValue, Returned, ToolValue, levels};
 pub use prompt::IntoPromptResult;
 pub use resource::{IntoReadResult, Reading};
 pub use tool::{IntoToolResult, Structured};
