@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kv_core::{AnyStore, Consistency, Store, StoreExt as _};
-use kv_memory::{MemoryConfig, MemoryStore};
+use kv_memory::MemoryStore;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -277,7 +277,7 @@ impl Server {
     ///
     /// # Errors
     /// Says by name what is registered twice, misnamed or incomplete, and which store cannot bear what for.
-    pub fn build(mut self) -> Result<Service> {
+    pub fn build(self) -> Result<Service> {
         for link in &self.chain {
             link.check()?;
         }
@@ -375,7 +375,7 @@ impl Service {
 }
 
 fn memory() -> AnyStore {
-    AnyStore::new(MemoryStore::new(MemoryConfig::default()))
+    AnyStore::new(MemoryStore::new())
 }
 
 /// Sessions and state must not vanish while they live.

@@ -171,19 +171,19 @@ impl Sessions {
         self.0.idle
     }
 
-    /// Begins a session of `principal`.
+    /// Begins a session of `principal` under a fresh id.
     pub(crate) async fn begin(
         &self,
         principal: &Principal,
+        id: &SessionId,
         handshake: &Handshake,
-    ) -> Result<SessionId, NotBegun> {
-        let id = SessionId::random();
+    ) -> Result<(), NotBegun> {
         let key = id.key(principal);
         if !self.0.count(&key) {
             return Err(NotBegun::Full);
         }
         self.collection().create(&key, handshake).await.map_err(NotBegun::Store)?;
-        Ok(id)
+        Ok(())
     }
 
     /// The session of `principal` under `id`; another principal's, an unknown and an ended one are all `None`.
@@ -214,7 +214,8 @@ impl Sessions {
         id: &SessionId,
         level: Level,
     ) -> kv_core::Result<bool> {
-        let changed = self.collection().update_with(&id.key(principal), |handshake| {
+        let (collection, key) = (self.collection(), id.key(principal));
+        let changed = collection.update_with(&key, |handshake| {
             handshake.map(|mut handshake: Handshake| {
                 handshake.set_level(level);
                 handshake

@@ -117,12 +117,14 @@ impl End {
                         None => std::future::pending().await,
                     }
                 };
-                tokio::select! {
-                    stopped = stopping.wait_for(|stopping| *stopping == Stopping::Now) => {
-                        if stopped.is_err() {
-                            std::future::pending::<()>().await;
-                        }
+                let stopped = async {
+                    let gone = stopping.wait_for(|stopping| *stopping == Stopping::Now).await.is_err();
+                    if gone {
+                        std::future::pending::<()>().await;
                     }
+                };
+                tokio::select! {
+                    () = stopped => {}
                     () = expired => {}
                 }
             })
