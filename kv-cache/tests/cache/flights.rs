@@ -1,0 +1,236 @@
+//! One run for all who wait.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{join_all, poll_immediate};
+use kv_cache::{Cache, SingleFlight};
+use kv_memory::MemoryStore;
+use tokio::sync::Notify;
+
+/// Counts how often it is begun, and how often it is dropped before its end.
+#[derive(Clone, Default)]
+struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    fn add(&self) -> usize {
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn read(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+struct OnDrop(Count);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.add();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_who_miss_at_once_fetch_once() {
+    for round in 0..50 {
+        let cache: Cache<String> = Cache::new(MemoryStore::new(), "c");
+        let runs = Count::default();
+        let callers = (0..100).map(|_| {
+            let (cache, runs) = (cache.clone(), runs.clone());
+            tokio::spawn(async move {
+                let fetch = move || async move {
+                    tokio::task::yield_now().await;
+                    Ok::<_, Infallible>(format!("run {}", runs.add()))
+                };
+                cache.get_or_fetch("id", fetch).await.unwrap()
+            })
+        });
+        for answer in join_all(callers).await {
+            assert_eq!(answer.unwrap(), "run 1", "round {round}");
+        }
+        assert_eq!(runs.read(), 1);
+        let seen = cache.statistics();
+        assert_eq!((seen.hits + seen.misses, seen.fetches, seen.puts), (100, 1, 1));
+    }
+}
+
+#[tokio::test]
+async fn different_ids_do_not_wait_for_each_other() {
+    let cache: Cache<u8> = Cache::new(MemoryStore::new(), "c");
+    let mut stuck = Box::pin(cache.get_or_fetch("stuck", pending::<Result<u8, Infallible>>));
+    assert!(poll_immediate(&mut stuck).await.is_none());
+    assert_eq!(cache.get_or_fetch("other", || async { Ok::<_, Infallible>(1) }).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_is_seen_by_each_who_waits_and_by_nobody_later() {
+    let cache: Cache<u8> = Cache::new(MemoryStore::new(), "c");
+    let (runs, gate) = (Count::default(), Arc::new(Notify::new()));
+    let fetch = |runs: Count| {
+        let gate = Arc::clone(&gate);
+        move || async move {
+            gate.notified().await;
+            Err::<u8, String>(format!("failure {}", runs.add()))
+        }
+    };
+    let all = join_all((0..10).map(|_| cache.get_or_fetch("id", fetch(runs.clone()))));
+    let (answers, ()) = tokio::join!(all, async { gate.notify_one() });
+    assert!(answers.iter().all(|answer| **answer.as_ref().unwrap_err() == "failure 1"));
+    assert_eq!(cache.get("id").await, None);
+    gate.notify_one();
+    let later = cache.get_or_fetch("id", fetch(runs.clone())).await;
+    assert_eq!(*later.unwrap_err(), "failure 2");
+    let fetched = cache.get_or_fetch("id", || async { Ok::<_, String>(7) }).await;
+    assert_eq!(fetched.unwrap(), 7);
+    assert_eq!(cache.get("id").await.unwrap().value, 7, "the failed fetches left no lease that bars it");
+}
+
+#[tokio::test]
+async fn a_dropped_leader_hands_its_run_over() {
+    let cache: Cache<u8> = Cache::new(MemoryStore::new(), "c");
+    let (runs, dropped, gate) = (Count::default(), Count::default(), Arc::new(Notify::new()));
+    let fetch = || {
+        let (runs, guard, gate) = (runs.clone(), OnDrop(dropped.clone()), Arc::clone(&gate));
+        move || async move {
+            runs.add();
+            gate.notified().await;
+            std::mem::forget(guard);
+            Ok::<_, Infallible>(5)
+        }
+    };
+    let mut leader = Box::pin(cache.get_or_fetch("id", fetch()));
+    assert!(poll_immediate(&mut leader).await.is_none());
+    let mut waiter = Box::pin(cache.get_or_fetch("id", fetch()));
+    assert!(poll_immediate(&mut waiter).await.is_none());
+    dropped.0.store(0, Ordering::SeqCst); // the waiter's own fetch was never begun
+    drop(leader);
+    gate.notify_one();
+    assert_eq!(waiter.await.unwrap(), 5);
+    assert_eq!((runs.read(), dropped.read()), (1, 0));
+    assert_eq!(cache.get("id").await.unwrap().value, 5);
+}
+
+#[tokio::test]
+async fn the_last_to_leave_drops_the_run_and_the_next_fetch_is_cached() {
+    let cache: Cache<u8> = Cache::new(MemoryStore::new(), "c");
+    let dropped = Count::default();
+    let mut waits: Vec<_> = (0..3)
+        .map(|_| {
+            let guard = OnDrop(dropped.clone());
+            Box::pin(cache.get_or_fetch("id", move || async move {
+                let _guard = guard;
+                pending::<Result<u8, Infallible>>().await
+            }))
+        })
+        .collect();
+    for wait in &mut waits {
+        assert!(poll_immediate(wait).await.is_none());
+    }
+    assert_eq!(dropped.read(), 2, "those that joined never began theirs");
+    waits.truncate(1);
+    assert_eq!(dropped.read(), 2);
+    drop(waits);
+    assert_eq!(dropped.read(), 3);
+    let fetched = cache.get_or_fetch("id", || async { Ok::<_, Infallible>(6) }).await;
+    assert_eq!(fetched.unwrap(), 6);
+    assert_eq!(cache.get("id").await.unwrap().value, 6, "the lease left behind was taken up");
+}
+
+#[tokio::test]
+async fn errors_of_different_types_are_each_their_own() {
+    let cache: Cache<u8> = Cache::new(MemoryStore::new(), "c");
+    let text = cache.get_or_fetch("id", || async {
+        tokio::task::yield_now().await;
+        Err::<u8, _>("text")
+    });
+    let number = cache.get_or_fetch("id", || async {
+        tokio::task::yield_now().await;
+        Err::<u8, _>(404)
+    });
+    let (text, number) = tokio::join!(text, number);
+    assert_eq!((*text.unwrap_err(), *number.unwrap_err()), ("text", 404));
+}
+
+#[tokio::test]
+async fn a_single_flight_shares_any_output_and_tells_who_began() {
+    let flights: SingleFlight<&str, (u16, Bytes)> = SingleFlight::new();
+    let render = || async {
+        tokio::task::yield_now().await;
+        (200, Bytes::from_static(b"rendered"))
+    };
+    let (first, second, other) =
+        (flights.join("a", render), flights.join("a", render), flights.join("b", render));
+    assert_eq!((first.began(), second.began(), other.began()), (true, false, true));
+    assert_eq!(flights.in_flight(), 2);
+    let (first, second) = tokio::join!(second, first);
+    assert_eq!(first, second);
+    assert_eq!(first.1.as_ptr(), second.1.as_ptr(), "the bytes are shared, not copied");
+    drop(other);
+    assert_eq!(flights.in_flight(), 0);
+    assert!(flights.join("a", render).began(), "an output is not kept");
+}
+
+#[tokio::test]
+async fn a_run_moves_to_another_task_with_whoever_waits() {
+    let flights: SingleFlight<u8, u8> = SingleFlight::new();
+    let gate = Arc::new(Notify::new());
+    let waits = Arc::clone(&gate);
+    let mut leader = flights.join(1, move || async move {
+        waits.notified().await;
+        9
+    });
+    assert!(poll_immediate(&mut leader).await.is_none());
+    let waiter = tokio::spawn(flights.join(1, || async { 0 }));
+    drop(leader);
+    gate.notify_one();
+    assert_eq!(waiter.await.unwrap(), 9);
+}
+
+#[tokio::test]
+async fn who_asks_after_forget_begins_anew_while_the_old_run_goes_on() {
+    let flights: SingleFlight<u8, &str> = SingleFlight::new();
+    let slow = flights.join(1, || async {
+        tokio::task::yield_now().await;
+        "old"
+    });
+    flights.forget(|key| *key == 1);
+    let new = flights.join(1, || async {
+        tokio::task::yield_now().await;
+        "new"
+    });
+    assert!(new.began());
+    assert_eq!(slow.await, "old");
+    assert_eq!(flights.in_flight(), 1, "the old run did not take the new one off the list");
+    assert_eq!(new.await, "new");
+}
+
+#[tokio::test]
+async fn a_panic_reaches_each_who_waits_and_nobody_hangs() {
+    let flights: SingleFlight<u8, u8> = SingleFlight::new();
+    let broken = || async {
+        tokio::task::yield_now().await;
+        if true { panic!("broken fetch") } else { 0 }
+    };
+    let waits: Vec<_> = (0..3).map(|_| tokio::spawn(flights.join(1, broken))).collect();
+    for wait in waits {
+        assert!(wait.await.unwrap_err().is_panic());
+    }
+    assert_eq!(flights.join(1, || async { 4 }).await, 4);
+}
+
+#[tokio::test]
+async fn nothing_runs_unless_somebody_polls() {
+    let flights: SingleFlight<u8, u8> = SingleFlight::new();
+    let runs = Count::default();
+    let counted = runs.clone();
+    let joined = flights.join(1, move || async move {
+        counted.add();
+        1
+    });
+    assert_eq!(runs.read(), 0);
+    assert_eq!(joined.now_or_never(), Some(1));
+}

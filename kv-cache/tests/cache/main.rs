@@ -1,0 +1,10 @@
+//! The behaviour of caches, through the public API.
+
+#[cfg(test)]
+mod entries;
+#[cfg(test)]
+mod failing;
+#[cfg(test)]
+mod flights;
+#[cfg(test)]
+mod races;
