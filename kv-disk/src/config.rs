@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use kv_core::{Clock, Result, StoreUrl};
 
+use crate::directory::DATA;
+
 /// The library that keeps the files. Recorded in the directory when the store is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -111,6 +113,11 @@ impl DiskConfig {
         config.create = params.take_bool("create")?.unwrap_or(true);
         params.finish()?;
         Ok(config)
+    }
+
+    /// Whether the directory holds a store already, or cannot be looked at. While false, opening creates one.
+    pub fn exists(&self) -> bool {
+        !matches!(self.dir.join(DATA).try_exists(), Ok(false))
     }
 }
 

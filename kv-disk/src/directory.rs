@@ -22,7 +22,7 @@ use crate::error;
 pub(crate) use self::access::{close_to_others, sync_dir};
 
 const LOCK: &str = "LOCK";
-const DATA: &str = "data";
+pub(crate) const DATA: &str = "data";
 const NEW: &str = "new";
 const ENGINE: &str = "ENGINE";
 /// Beside our own: the socket on which `larder serve` shares its store, and what file systems and desktops leave.
