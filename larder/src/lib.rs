@@ -1,1 +1,98 @@
 //! One key-value API over many databases, picked by URL.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use larder::StoreExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> larder::Result<()> {
+//! let store = larder::open("memory://").await?; // or disk:///var/lib/app?encrypt=aead
+//! let codes = store.collection::<String>("codes").ttl(Duration::from_secs(60));
+//!
+//! codes.put("4711", &"ann@example.org".to_owned()).await?;
+//! assert_eq!(codes.take("4711").await?.as_deref(), Some("ann@example.org"));
+//! assert!(codes.take("4711").await?.is_none(), "a code is spent once, whoever asks");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # URLs
+//!
+//! | URL | feature | own parameters |
+//! |---|---|---|
+//! | `memory://` | `memory` | `max_bytes`, `max_entries`, `on_full=refuse\|evict` |
+//! | `disk:///abs/dir`, `disk:rel/dir` | `disk` | `engine=sled\|redb`, `durability=os\|always`, `create=false` |
+//!
+//! Each open of `memory://` is a new store. On every URL may stand, in any order:
+//!
+//! | parameter | what it does |
+//! |---|---|
+//! | `ttl=10m` | entries without a ttl get this one |
+//! | `timeout=2s` | an operation that takes longer is a `Timeout` |
+//! | `prefix=app-` | puts the collections below a prefix, apart from all others |
+//! | `compress=zstd` | stores values smaller (feature `compress`) |
+//! | `encrypt=aead`, `encrypt=fernet` | seals values (feature `encrypt`); names are not hidden |
+//! | `key_file=/path` | where the key stands if `LARDER_KEY` is not set |
+//! | `namespace=name` | sets stores apart that share a database; default `larder` |
+//!
+//! They wrap the backend in one order however they are written, outermost first: ttl, timeout, prefix, compress,
+//! encrypt. A parameter that nobody knows is refused, with the one that was probably meant.
+//!
+//! # Keys
+//!
+//! With `encrypt` the key is `LARDER_KEY` (url-safe base64 of 32 bytes; several with commas, the first one seals),
+//! else `key_file`. On disk only, the third place is the platform's key file: it is made, for its owner alone, when the
+//! store itself is made. An existing store without its key is an error: a new key could open nothing.
+//!
+//! # Defaults
+//!
+//! [`default_store`] is for applications that are given no URL: `LARDER_STORE` if it is set, else memory on Linux and
+//! an encrypted directory on macOS and Windows. [`program_store`] keeps on every platform.
+
+mod defaults;
+mod keys;
+mod layers;
+mod open;
+pub mod platform;
+mod scheme;
+
+pub use kv_core::{
+    AnyStore, Capabilities, Change, Changes, Clock, Codec, Collection, Collections, Consistency, Cursor,
+    Entry, Error, ErrorKind, Found, Item, Judge, Key, Listed, Listing, Meta, NewEntry, Outcome, Page,
+    PutMode, RedactedUrl, Result, RoundTrips, Scan, ScanAll, Signal, Signals, Store, StoreExt, StoreUrl,
+    Unreadable, Version,
+};
+pub use scheme::schemes;
+
+use platform::System;
+
+/// The store that `url` names, wrapped as its parameters ask. Needs a tokio runtime.
+///
+/// # Errors
+/// `Invalid` for a malformed URL, an unknown scheme or parameter, and a missing key; `Unsupported` for what this build
+/// or this version does not have; else what the backend says, such as `Unavailable` for a directory in use. No
+/// message holds a password or a key.
+pub async fn open(url: &str) -> Result<AnyStore> {
+    platform::open(&System, url).await
+}
+
+/// The store of an application that was given no URL. Needs a tokio runtime.
+///
+/// `LARDER_STORE`, a URL, if that is set. Else on Linux a store in memory, without eviction, and one line on stderr
+/// that says so and what to set; on macOS and Windows an encrypted directory in the user's data directory. `app`
+/// names it there: letters, digits, `.`, `-` and `_`.
+///
+/// # Errors
+/// As [`open`]; `Invalid` for a bad `app` and where the user has no data directory.
+pub async fn default_store(app: &str) -> Result<AnyStore> {
+    platform::default_store(&System, app).await
+}
+
+/// As [`default_store`], for a program that must keep: an encrypted directory on every platform.
+///
+/// # Errors
+/// As [`default_store`].
+pub async fn program_store(app: &str) -> Result<AnyStore> {
+    platform::program_store(&System, app).await
+}

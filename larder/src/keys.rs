@@ -1,0 +1,47 @@
+//! Where the key of an encrypted store comes from.
+
+#[cfg(feature = "encrypt")]
+mod find;
+
+#[cfg(feature = "encrypt")]
+pub(crate) use find::Seal;
+#[cfg(not(feature = "encrypt"))]
+pub(crate) use without::Seal;
+
+/// What the store to be encrypted is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(feature = "memory", feature = "disk", feature = "encrypt")),
+    expect(dead_code, reason = "each backend has its own place, and only encryption asks")
+)]
+pub(crate) enum Place {
+    /// It is gone with the process.
+    Fleeting,
+    /// A directory of this machine that will be made now: its key may be made with it.
+    NewDisk,
+    /// A directory of this machine: another key than its own opens nothing.
+    ExistingDisk,
+}
+
+#[cfg(not(feature = "encrypt"))]
+mod without {
+    use kv_core::{AnyStore, Reserved, Result, Store};
+
+    use super::Place;
+    use crate::platform::Platform;
+
+    /// A build without encryption seals nothing; the parameter was refused.
+    #[derive(Debug)]
+    pub(crate) enum Seal {}
+
+    impl Seal {
+        #[expect(clippy::unused_async, reason = "the same signature as with encryption")]
+        pub(crate) async fn find(_: &impl Platform, _: &str, _: &Reserved, _: Place) -> Result<Option<Self>> {
+            Ok(None)
+        }
+
+        pub(crate) fn around(self, _: impl Store) -> AnyStore {
+            match self {}
+        }
+    }
+}

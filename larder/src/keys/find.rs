@@ -1,0 +1,104 @@
+//! `LARDER_KEY`, else `key_file`, else, on disk, the platform's key file.
+
+use std::path::{Path, PathBuf};
+
+use kv_core::{AnyStore, Encryption, Error, ErrorKind, Reserved, Result, Store, StoreExt};
+use kv_encrypt::{Cipher, EncryptExt, KeyRing};
+use zeroize::Zeroizing;
+
+use super::Place;
+use crate::platform::{self, Platform};
+
+const DEFAULT_NAMESPACE: &str = "larder";
+
+/// How the values of a store are sealed.
+#[derive(Debug)]
+pub(crate) struct Seal {
+    keys: KeyRing,
+    cipher: Cipher,
+    context: String,
+}
+
+/// Where a key may stand, read from the platform; what follows touches files.
+struct Source {
+    variable: Option<Zeroizing<String>>,
+    key_file: Option<PathBuf>,
+    /// The platform's key file, or why there is none.
+    platform: Result<PathBuf>,
+    place: Place,
+}
+
+impl Seal {
+    /// The keys that `reserved` asks for; `None` if the store is not to be encrypted.
+    pub(crate) async fn find(
+        platform: &impl Platform,
+        app: &str,
+        reserved: &Reserved,
+        place: Place,
+    ) -> Result<Option<Self>> {
+        let Some(encryption) = reserved.encrypt else { return Ok(None) };
+        let cipher = match encryption {
+            Encryption::Fernet => Cipher::Fernet,
+            _ => Cipher::Aead,
+        };
+        let variable =
+            platform.var(KeyRing::ENV).map(|text| Zeroizing::new(text.to_string_lossy().into_owned()));
+        let source = Source {
+            variable: variable.filter(|text| !text.trim().is_empty()),
+            key_file: reserved.key_file.clone(),
+            platform: platform::key_file(platform, app),
+            place,
+        };
+        let keys = tokio::task::spawn_blocking(move || source.read()).await.map_err(interrupted)??;
+        let context = reserved.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        Ok(Some(Self { keys, cipher, context }))
+    }
+
+    pub(crate) fn around(self, backend: impl Store) -> AnyStore {
+        backend.encrypted(self.keys).cipher(self.cipher).context(self.context).erased()
+    }
+}
+
+impl Source {
+    fn read(self) -> Result<KeyRing> {
+        if let Some(text) = &self.variable {
+            let unusable =
+                |error| Error::new(ErrorKind::Invalid, "LARDER_KEY holds no usable keys").because(error);
+            return KeyRing::from_text(text).map_err(unusable);
+        }
+        if let Some(path) = &self.key_file {
+            return KeyRing::from_file(path);
+        }
+        match self.place {
+            Place::Fleeting => Err(no_key("add `key_file=` to the URL", None)),
+            Place::ExistingDisk => existing(&self.platform?),
+            Place::NewDisk => created(&self.platform?),
+        }
+    }
+}
+
+/// The key that was made with the store, and no other: a new one could not open what is there.
+fn existing(path: &Path) -> Result<KeyRing> {
+    match path.try_exists() {
+        Ok(false) => Err(no_key("bring its key file back, or add `key_file=` to the URL", Some(path))),
+        _ => KeyRing::from_file(path),
+    }
+}
+
+fn created(path: &Path) -> Result<KeyRing> {
+    match KeyRing::create_file(path) {
+        // Another store of this user has made it, or another process that is just as new.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => KeyRing::from_file(path),
+        made => made,
+    }
+}
+
+fn no_key(instead: &str, looked_at: Option<&Path>) -> Error {
+    let looked = looked_at.map(|path| format!("; {} does not exist", path.display())).unwrap_or_default();
+    let message = format!("there is no key for the store: set LARDER_KEY, or {instead}{looked}");
+    Error::new(ErrorKind::Invalid, message)
+}
+
+fn interrupted(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Unexpected, "reading the key was interrupted").because(error)
+}
