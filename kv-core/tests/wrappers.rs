@@ -188,6 +188,47 @@ async fn a_read_only_store_reads_and_refuses_every_write_before_anything_is_sent
     assert_eq!(store.changes().await.unwrap().next().await, Some(Change::All));
 }
 
+#[cfg(feature = "compress")]
+#[tokio::test]
+async fn a_page_of_compressed_values_is_bounded_by_what_they_grow_to() {
+    let store = memory().compressed();
+    for n in 0..30 {
+        let large = NewEntry::new(vec![n; 1 << 20]);
+        store.put(Key::new("c", &format!("{n:02}")), large, PutMode::Replace).await.unwrap();
+    }
+    let mut pages = store.scan_all(Scan::one("c").values());
+    let mut lengths = Vec::new();
+    while let Some(items) = pages.page().await.unwrap() {
+        lengths.push(items.len());
+    }
+    assert_eq!(lengths, [8, 8, 8, 6]);
+    assert_eq!(store.scan(Scan::one("c"), None).await.unwrap().items.len(), 30, "ids alone take no room");
+}
+
+#[cfg(feature = "compress")]
+#[tokio::test]
+async fn compressed_values_are_small_below_and_whole_above() {
+    let bare = memory();
+    let store = bare.clone().compressed().level(19);
+    let value = Bytes::from(vec![b'x'; 10_000]);
+    store.put(A, NewEntry::new(value.clone()), PutMode::Replace).await.unwrap();
+    assert_eq!(store.get(A).await.unwrap().unwrap().value, value);
+    assert!(bare.get(A).await.unwrap().unwrap().value.len() < 100);
+}
+
+#[cfg(feature = "compress")]
+#[tokio::test]
+async fn a_take_of_what_cannot_be_unpacked_says_that_it_is_gone() {
+    let bare = memory();
+    put(&bare, A, None).await; // "value" begins with neither marker
+    let store = bare.compressed();
+    assert_eq!(store.get(A).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    let error = store.take(A, None).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Corrupt, Outcome::Unknown));
+    assert!(error.message().contains("removed"), "{error}");
+    assert!(!store.exists(A).await.unwrap());
+}
+
 async fn left(store: &impl Store, ttl: impl Into<Option<Duration>>) -> Option<Duration> {
     put(store, A, ttl).await;
     let single = store.get(A).await.unwrap().unwrap().ttl;

@@ -7,8 +7,8 @@ use zstd::stream::{read, write};
 
 use crate::each::{put_prepared, yield_now};
 use crate::{
-    AnyStore, Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Outcome, Page, PutMode,
-    Result, Scan, Signals, Store, Version,
+    AnyStore, Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Item, Key, NewEntry, Outcome, Page,
+    PutMode, Result, Scan, Signals, Store, Version,
 };
 
 const RAW: u8 = 0;
@@ -114,8 +114,13 @@ impl<S: Store> Store for Compress<S> {
         self.inner.delete_many(keys).await
     }
 
-    async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
+    async fn scan(&self, mut scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
         let mut page = self.inner.scan(scan, from).await?;
+        // Below, a page ends at 8 MiB of compressed bytes. A cursor cannot be made here: ask again for what fits.
+        while let Some(fits) = shorter_page(&page.items) {
+            scan = scan.limit(fits);
+            page = self.inner.scan(scan, from).await?;
+        }
         for item in &mut page.items {
             let unpacked = Self::unpacked(item.entry.take()).await;
             item.entry = unpacked.map_err(|e| e.during("scan").at(Key::new(&item.collection, &item.id)))?;
@@ -141,6 +146,24 @@ impl<S: Store> Store for Compress<S> {
 
     async fn close(&self) -> Result<()> {
         self.inner.close().await
+    }
+}
+
+/// How many items reach the bytes at which a page ends, if they are not all.
+fn shorter_page(items: &[Item]) -> Option<usize> {
+    let mut bytes = 0;
+    let ends_at = items.iter().position(|item| {
+        bytes += item.entry.as_ref().map_or(0, |entry| raw_length(&entry.value));
+        bytes >= Scan::MAX_PAGE_BYTES
+    })?;
+    Some(ends_at + 1).filter(|fits| *fits < items.len())
+}
+
+/// The length that the raw value has, or claims to have.
+fn raw_length(stored: &[u8]) -> usize {
+    match stored {
+        [ZSTD, a, b, c, d, ..] => usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX),
+        _ => stored.len(),
     }
 }
 
