@@ -291,11 +291,16 @@ impl Dispatcher {
             capabilities: Capabilities,
             #[serde(skip_serializing_if = "Option::is_none")]
             instructions: Option<&'a str>,
+            ttl_ms: u64,
+            cache_scope: &'static str,
         }
+        let public = self.scope(true) == CacheScope::Public;
         object(&Discovered {
             supported_versions: Revision::supported(),
             capabilities: self.capabilities(),
             instructions: self.0.instructions.as_deref(),
+            ttl_ms: 0,
+            cache_scope: if public { "public" } else { "private" },
         })
     }
 
