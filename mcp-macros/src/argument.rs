@@ -98,7 +98,10 @@ fn options(attributes: &[Attribute]) -> Result<Options> {
     let mut options = Options::default();
     for attribute in attributes {
         if attribute.path().is_ident("cfg") {
-            return Err(Error::new(attribute.span(), "an argument cannot depend on `cfg`: write two functions"));
+            return Err(Error::new(
+                attribute.span(),
+                "an argument cannot depend on `cfg`: write two functions",
+            ));
         }
         if attribute.path().is_ident("arg") {
             attribute.parse_nested_meta(|meta| options.take(&meta))?;
@@ -136,7 +139,8 @@ fn refuse_options(options: &Options, name: &Ident) -> Result<()> {
     if options.default.is_none() && options.rename.is_none() && options.description.is_none() {
         return Ok(());
     }
-    let message = format!("`{name}` is given by the server, not sent by the client: remove its other options");
+    let message =
+        format!("`{name}` is given by the server, not sent by the client: remove its other options");
     Err(Error::new(name.span(), message))
 }
 

@@ -35,6 +35,7 @@ fn literal(expression: &Expr) -> Option<String> {
 /// One space after `///` belongs to the comment, further ones to the text.
 fn joined(lines: &[String]) -> String {
     let lines: Vec<&str> = lines.iter().flat_map(|line| line.split('\n')).collect();
-    let lines: Vec<&str> = lines.iter().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
+    let lines: Vec<&str> =
+        lines.iter().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
     lines.join("\n").trim().to_owned()
 }

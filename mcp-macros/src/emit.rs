@@ -72,7 +72,12 @@ pub(crate) fn requirements(function: &Function) -> TokenStream {
 
 /// Runs the body and makes the component's result of what it returns. `convert` turns a value into a result, `refuse`
 /// an error's ending.
-pub(crate) fn run(function: &Function, values: &[Ident], convert: &TokenStream, refuse: &TokenStream) -> TokenStream {
+pub(crate) fn run(
+    function: &Function,
+    values: &[Ident],
+    convert: &TokenStream,
+    refuse: &TokenStream,
+) -> TokenStream {
     let ident = function.ident();
     let finished = quote! {
         match __split.divide(__returned) {

@@ -4,7 +4,9 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Error, FnArg, GenericParam, Ident, ItemFn, Result, ReturnType, Signature, Type, Visibility};
+use syn::{
+    Attribute, Error, FnArg, GenericParam, Ident, ItemFn, Result, ReturnType, Signature, Type, Visibility,
+};
 
 use crate::argument::Argument;
 use crate::docs;
@@ -115,7 +117,9 @@ fn argument(kind: Kind, input: &mut FnArg) -> Result<Argument> {
         FnArg::Typed(argument) => Argument::parse(argument),
         FnArg::Receiver(receiver) => Err(Error::new(
             receiver.span(),
-            format!("a {kind} has no `self`: move the function out of the `impl`, and take shared values as `State<T>`"),
+            format!(
+                "a {kind} has no `self`: move the function out of the `impl`, and take shared values as `State<T>`"
+            ),
         )),
     }
 }
@@ -123,12 +127,15 @@ fn argument(kind: Kind, input: &mut FnArg) -> Result<Argument> {
 fn check_signature(kind: Kind, signature: &Signature) -> Result<()> {
     let refuse = |span, message: String| Err(Error::new(span, message));
     if let Some(parameter) = signature.generics.params.first() {
-        return refuse(parameter.span(), match parameter {
-            GenericParam::Lifetime(_) => {
-                format!("a {kind} owns its arguments: remove the lifetime, write `String` for `&str`")
-            }
-            _ => format!("a {kind} cannot be generic, its schema needs the types: write them"),
-        });
+        return refuse(
+            parameter.span(),
+            match parameter {
+                GenericParam::Lifetime(_) => {
+                    format!("a {kind} owns its arguments: remove the lifetime, write `String` for `&str`")
+                }
+                _ => format!("a {kind} cannot be generic, its schema needs the types: write them"),
+            },
+        );
     }
     if let Some(clause) = &signature.generics.where_clause {
         return refuse(clause.span(), format!("a {kind} cannot be generic: remove the `where` clause"));
@@ -137,7 +144,10 @@ fn check_signature(kind: Kind, signature: &Signature) -> Result<()> {
         return refuse(token.span(), format!("a {kind} is not evaluated at compile time: remove `const`"));
     }
     if let Some(token) = &signature.unsafety {
-        return refuse(token.span(), format!("clients cannot uphold what an `unsafe` {kind} demands: remove `unsafe`"));
+        return refuse(
+            token.span(),
+            format!("clients cannot uphold what an `unsafe` {kind} demands: remove `unsafe`"),
+        );
     }
     if let Some(token) = &signature.abi {
         return refuse(token.span(), format!("a {kind} is called from Rust: remove `extern`"));

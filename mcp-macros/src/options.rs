@@ -44,7 +44,9 @@ impl Kind {
                 "requires",
                 "output_schema",
             ],
-            Self::Resource => &["name", "title", "description", "mime_type", "tags", "cache", "public", "requires"],
+            Self::Resource => {
+                &["name", "title", "description", "mime_type", "tags", "cache", "public", "requires"]
+            }
             Self::Prompt => &["name", "title", "description", "tags", "cache", "public", "requires"],
         }
     }
@@ -68,7 +70,10 @@ impl Options {
         let read = |input: ParseStream<'_>| Self::read(kind, input);
         let options = read.parse2(tokens)?;
         if let (Some(span), None) = (options.public, options.cache) {
-            return Err(Error::new(span, "`public` says who shares cached answers: write `cache = \"60s\"` too"));
+            return Err(Error::new(
+                span,
+                "`public` says who shares cached answers: write `cache = \"60s\"` too",
+            ));
         }
         Ok(options)
     }
@@ -172,7 +177,11 @@ fn option_name(kind: Kind, input: ParseStream<'_>) -> Result<Ident> {
         return Err(Error::new(input.span(), known()));
     }
     let option: Ident = input.parse()?;
-    if kind.known().contains(&option.to_string().as_str()) { Ok(option) } else { Err(Error::new(option.span(), known())) }
+    if kind.known().contains(&option.to_string().as_str()) {
+        Ok(option)
+    } else {
+        Err(Error::new(option.span(), known()))
+    }
 }
 
 fn text(option: &Ident, input: ParseStream<'_>) -> Result<LitStr> {
@@ -211,7 +220,8 @@ fn tags(option: &Ident, input: ParseStream<'_>) -> Result<Vec<LitStr>> {
         syn::parenthesized!(inner in input);
         Punctuated::<LitStr, Token![,]>::parse_terminated(&inner)
     };
-    let tags = read(input).map_err(|error| Error::new(error.span(), format!("write `{option}(\"one\", \"two\")`")))?;
+    let tags = read(input)
+        .map_err(|error| Error::new(error.span(), format!("write `{option}(\"one\", \"two\")`")))?;
     Ok(tags.into_iter().collect())
 }
 
@@ -219,7 +229,8 @@ fn tags(option: &Ident, input: ParseStream<'_>) -> Result<Vec<LitStr>> {
 const CAPABILITIES: [&str; 3] = ["elicitation", "sampling", "roots"];
 
 fn capabilities(option: &Ident, input: ParseStream<'_>) -> Result<Vec<String>> {
-    let wrong = |span| Error::new(span, "write which of these it needs: `requires(elicitation, sampling, roots)`");
+    let wrong =
+        |span| Error::new(span, "write which of these it needs: `requires(elicitation, sampling, roots)`");
     let read = |input: ParseStream<'_>| {
         let inner;
         syn::parenthesized!(inner in input);
@@ -242,7 +253,10 @@ fn output_schema(option: &Ident, input: ParseStream<'_>) -> Result<bool> {
         Expr::parse(input)
     };
     let wrong = |span| {
-        Error::new(span, "write `output_schema = off`, or nothing: the schema comes from what the function returns")
+        Error::new(
+            span,
+            "write `output_schema = off`, or nothing: the schema comes from what the function returns",
+        )
     };
     match read(input) {
         Ok(Expr::Path(path)) if path.path.is_ident("off") => Ok(false),
@@ -252,7 +266,8 @@ fn output_schema(option: &Ident, input: ParseStream<'_>) -> Result<bool> {
 }
 
 fn milliseconds(text: &LitStr) -> Result<u64> {
-    let wrong = || Error::new(text.span(), "write a number and its unit: `500ms`, `60s`, `10m`, `2h` or `1d`");
+    let wrong =
+        || Error::new(text.span(), "write a number and its unit: `500ms`, `60s`, `10m`, `2h` or `1d`");
     let value = text.value();
     let digits = value.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = value.split_at(digits);
@@ -275,7 +290,10 @@ fn milliseconds(text: &LitStr) -> Result<u64> {
 fn refuse_contradiction(seen: &[String], span: Span) -> Result<()> {
     let has = |name: &str| seen.iter().any(|option| option == name);
     if has("read_only") && has("destructive") {
-        return Err(Error::new(span, "what is `read_only` destroys nothing: remove `read_only` or `destructive`"));
+        return Err(Error::new(
+            span,
+            "what is `read_only` destroys nothing: remove `read_only` or `destructive`",
+        ));
     }
     Ok(())
 }

@@ -25,7 +25,8 @@ pub(crate) fn parameters(uri: &LitStr) -> Result<Vec<Parameter>> {
         if literal.contains('}') {
             return Err(wrong("this template has a `}` without its `{`"));
         }
-        let (expression, after) = tail.split_once('}').ok_or_else(|| wrong("this template has a `{` without its `}`"))?;
+        let (expression, after) =
+            tail.split_once('}').ok_or_else(|| wrong("this template has a `{` without its `}`"))?;
         let query = expression.starts_with('?');
         if adjacent && literal.is_empty() && !query {
             return Err(wrong("two parameters need something between them, or nobody knows where one ends"));
@@ -62,7 +63,8 @@ pub(crate) fn check(uri: &LitStr, parameters: &[Parameter], function: &Function)
     for argument in function.sent() {
         let name = argument.name.value();
         if !parameters.iter().any(|parameter| parameter.name == name) {
-            let message = format!("the URI has no parameter `{{{name}}}`: add it there, or remove the argument");
+            let message =
+                format!("the URI has no parameter `{{{name}}}`: add it there, or remove the argument");
             return Err(Error::new(argument.name.span(), message));
         }
     }
@@ -73,14 +75,16 @@ pub(crate) fn check(uri: &LitStr, parameters: &[Parameter], function: &Function)
 fn has_scheme(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else { return false };
     let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(letters) && !rest.is_empty()
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(letters)
+        && !rest.is_empty()
 }
 
 fn names(expression: &str) -> impl Iterator<Item = &str> {
     let query = expression.strip_prefix('?');
-    let single = query.is_none().then(|| {
-        expression.strip_prefix('+').or_else(|| expression.strip_suffix('*')).unwrap_or(expression)
-    });
+    let single = query
+        .is_none()
+        .then(|| expression.strip_prefix('+').or_else(|| expression.strip_suffix('*')).unwrap_or(expression));
     query.into_iter().flat_map(|names| names.split(',').map(str::trim)).chain(single)
 }
 

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
+use super::arguments::is_optional;
 pub use super::arguments::{Argument, Slots, fill, given, read};
 pub use super::convert::probe::{Returned, levels};
 pub use super::convert::{BoxError, Ending, probe};
 pub use super::schema::{Default as ArgumentDefault, InputSchema};
-use super::arguments::is_optional;
 use super::{IntoReadResult, Parameters, PromptArgument, Reading, ResourceTemplate, TextArguments};
 use crate::Context;
 use crate::protocol::{Failure, ToolResult};
