@@ -155,7 +155,7 @@ impl Registry {
 impl Shelves {
     async fn page<T: Component>(
         &self,
-        shelf: &Shelf<T>,
+        components: &Shelf<T>,
         request: &Request,
         cursor: Option<&str>,
     ) -> Result<bytes::Bytes, Failure> {
@@ -163,9 +163,9 @@ impl Shelves {
             Some(cursor) => Some(cursor::decode(T::KIND, cursor).ok_or_else(unknown_cursor)?),
             None => None,
         };
-        let visible = shelf.visible(request).await;
-        let start = after.map_or(0, |after| shelf.position_after(&after));
-        Ok(self.pages.get_or_join(shelf, request.revision.form(), start, visible, self.page_size))
+        let visible = components.visible(request).await;
+        let start = after.map_or(0, |after| components.position_after(&after));
+        Ok(self.pages.get_or_join(components, request.revision.form(), start, visible, self.page_size))
     }
 }
 

@@ -19,6 +19,10 @@ pub(crate) enum Message {
     /// A notification, which is never answered.
     Notification(Incoming),
     /// The answer to a request of ours: its result, or its error.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "this server sends no requests yet, so no answer is looked at")
+    )]
     Response {
         /// The id of our request; `None` where the client could not read it.
         id: Option<RequestId>,
@@ -148,13 +152,13 @@ struct Body<'a> {
     bare: Bare<'a>,
 }
 
-impl<'a> Body<'a> {
+impl Body<'_> {
     /// The message of this envelope; `params` makes the rest of it from the method.
     fn message(self, params: impl FnOnce(&str) -> Incoming) -> Result<Message, Malformed> {
         let Self { text, bare } = self;
         let id = bare.id.map(|id| RequestId::new(&json(text, id)));
         let readable = id.as_ref().and_then(|id| id.as_ref().ok()).cloned();
-        if !bare.jsonrpc.is_some_and(|version| version.get() == r#""2.0""#) {
+        if bare.jsonrpc.is_none_or(|version| version.get() != r#""2.0""#) {
             return Err(Malformed::invalid("jsonrpc must be \"2.0\"", readable));
         }
         let Some(method) = bare.method else { return response(text, &bare, readable) };

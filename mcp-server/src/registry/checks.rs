@@ -58,10 +58,9 @@ pub(super) fn template(template: &ResourceTemplate) -> Result<()> {
 pub(super) fn prompt(prompt: &Prompt) -> Result<()> {
     name(prompt, prompt.name())?;
     let definition = definition(prompt);
-    let arguments = definition["arguments"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut seen = HashSet::new();
-    for argument in arguments {
-        let argument = argument["name"].as_str().unwrap_or_default();
+    for argument in items(&definition, "arguments") {
+        let argument = text(argument, "name");
         if argument.is_empty() {
             return Err(refused(prompt, "has an argument without a name: give it one"));
         }
@@ -88,9 +87,8 @@ fn name<T: Component>(component: &T, name: &str) -> Result<()> {
 /// Clients reject any other scheme (2026-07-28, basic/index, "`icons`").
 fn icons<T: Component>(component: &T) -> Result<()> {
     let definition = definition(component);
-    let icons = definition["icons"].as_array().map(Vec::as_slice).unwrap_or_default();
     let fits = |src: &str| ["https://", "http://", "data:"].iter().any(|scheme| src.starts_with(scheme));
-    if icons.iter().all(|icon| icon["src"].as_str().is_some_and(fits)) {
+    if items(&definition, "icons").iter().all(|icon| fits(text(icon, "src"))) {
         return Ok(());
     }
     Err(refused(component, "has an icon that clients reject: use an https: or data: URI"))
@@ -98,6 +96,14 @@ fn icons<T: Component>(component: &T) -> Result<()> {
 
 fn definition<T: Component>(component: &T) -> Value {
     component.definition(WireForm::Stateless).to().unwrap_or_default()
+}
+
+fn items<'a>(definition: &'a Value, field: &str) -> &'a [Value] {
+    definition.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn refused<T: Component>(component: &T, defect: &str) -> Error {

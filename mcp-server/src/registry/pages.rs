@@ -31,7 +31,7 @@ impl Pages {
     /// The page that begins at `start`, as the object of a result.
     pub(super) fn get_or_join<T: Component>(
         &self,
-        shelf: &Shelf<T>,
+        components: &Shelf<T>,
         form: WireForm,
         start: usize,
         visible: Visible,
@@ -40,7 +40,7 @@ impl Pages {
         let address = Address { kind: T::KIND, form, start, visible };
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&address).cloned();
         known.unwrap_or_else(|| {
-            let page = joined(shelf, &address, size);
+            let page = joined(components, &address, size);
             self.keep(address, page.clone());
             page
         })
@@ -63,8 +63,8 @@ fn joined<T: Component>(shelf: &Shelf<T>, address: &Address, size: Option<NonZer
     let last = page.last().filter(|_| seen.next().is_some());
     let next_cursor = last.map(|entry| cursor::encode(T::KIND, &entry.order));
     let items = page.iter().map(|entry| entry.definition(address.form).clone()).collect();
-    let list = Reply::List(ListPage::new(T::KIND, items, next_cursor));
-    match rendered(&list, address.form) {
+    let reply = Reply::List(ListPage::new(T::KIND, items, next_cursor));
+    match rendered(&reply, address.form) {
         Reply::Rendered { bytes, .. } => bytes,
         _ => Bytes::from_static(b"{}"),
     }

@@ -73,7 +73,9 @@ fn names(page: &Value, field: &str) -> Vec<String> {
 #[tokio::test]
 async fn lists_are_in_the_order_of_names_and_one_page_by_default() {
     let registry = built(|builder| {
-        ["b", "a", "C", "a.b"].into_iter().for_each(|name| builder.tool(tool(name)));
+        for name in ["b", "a", "C", "a.b"] {
+            builder.tool(tool(name));
+        }
     });
     let page = page(&registry, ListKind::Tools, None).await.unwrap();
     assert_eq!(names(&page, "tools"), ["C", "a", "a.b", "b"]);
@@ -110,7 +112,9 @@ async fn pages_follow_each_other_by_cursor_in_every_kind() {
 async fn a_cursor_outlives_the_component_it_names() {
     let of = |names: &[&str]| {
         built(|builder| {
-            names.iter().for_each(|name| builder.tool(tool(name)));
+            for name in names {
+                builder.tool(tool(name));
+            }
             builder.page_size(2);
         })
     };
@@ -293,4 +297,16 @@ fn a_second_component_of_the_same_name_is_refused() {
         builder.resource(ResourceComponent::Resource(resource("x://a").named("two")));
     });
     assert!(error.contains("the resource \"x://a\" is registered twice"), "{error}");
+}
+
+#[test]
+fn a_value_that_a_handler_takes_must_be_given_to_the_server() {
+    use crate::component::Requirement;
+    let mut builder = RegistryBuilder::default();
+    builder.tool(tool("a").needs([Requirement::of::<u64>()]));
+    let mut values = crate::dispatch::Values::new();
+    let error = builder.require_values(&values).expect_err("passed").to_string();
+    assert!(error.contains("the tool \"a\" takes State<u64>") && error.contains(".state(..)"), "{error}");
+    values.insert(std::any::TypeId::of::<u64>(), std::sync::Arc::new(7_u64));
+    assert!(builder.require_values(&values).is_ok());
 }

@@ -110,13 +110,11 @@ impl Reader<'_> {
     /// `_meta` is read on its own: it is small, and its bytes are kept as they are.
     fn meta(&self) -> (Meta, Option<Defect>) {
         let Some(raw) = self.params.meta else { return (Meta::default(), None) };
-        match serde_json::from_str::<Object<Reserved<'_>>>(raw.get()) {
-            Ok(Object(reserved)) => self.reserved(raw, &reserved),
-            Err(_) => {
-                let defect = Defect::meta("_meta must be an object in which no reserved key stands twice");
-                (Meta::default(), Some(defect))
-            }
-        }
+        let Ok(Object(reserved)) = serde_json::from_str::<Object<Reserved<'_>>>(raw.get()) else {
+            let defect = Defect::meta("_meta must be an object in which no reserved key stands twice");
+            return (Meta::default(), Some(defect));
+        };
+        self.reserved(raw, &reserved)
     }
 
     fn reserved(&self, raw: &RawValue, reserved: &Reserved<'_>) -> (Meta, Option<Defect>) {

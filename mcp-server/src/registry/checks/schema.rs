@@ -61,7 +61,7 @@ impl Walk<'_> {
                 ("$ref" | "$dynamicRef", Value::String(target)) => self.reference(target)?,
                 (keyword, _) if DATA.contains(&keyword) => {}
                 (keyword, Value::Object(named)) if NAMED.contains(&keyword) => {
-                    self.all(named.values(), depth)?
+                    self.all(named.values(), depth)?;
                 }
                 (_, Value::Array(schemas)) => self.all(schemas.iter(), depth)?,
                 (_, value) => self.schema(value, depth + 1)?,
