@@ -183,8 +183,8 @@ impl Connection {
             return self.failed(Some(id), &failure);
         }
         let admitted = match &incoming.operation {
-            Operation::Initialize { params } => self.initialize(params),
-            _ => self.admitted(&incoming),
+            Operation::Initialize { params } if !incoming.meta.modern => self.initialize(params),
+            _ => self.admitted(&incoming), // a modern `initialize` is refused there
         };
         let (revision, caller) = match admitted {
             Ok(admitted) => admitted,
