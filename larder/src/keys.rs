@@ -11,8 +11,8 @@ pub(crate) use without::Seal;
 /// What the store to be encrypted is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
-    not(all(feature = "memory", feature = "disk", feature = "encrypt")),
-    expect(dead_code, reason = "each backend has its own place, and only encryption asks")
+    not(all(feature = "memory", feature = "disk")),
+    expect(dead_code, reason = "each backend is a place of its own")
 )]
 pub(crate) enum Place {
     /// It is gone with the process.
