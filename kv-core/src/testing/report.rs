@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::Law;
 
@@ -71,7 +72,11 @@ impl Report {
     }
 }
 
+/// Laws end on many threads, and the head of a file comes first.
+static WRITING: Mutex<()> = Mutex::new(());
+
 fn append(directory: &Path, harness: &str, line: &str) -> std::io::Result<()> {
+    let _one_at_a_time = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     std::fs::create_dir_all(directory)?;
     let file: String = harness.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let path = directory.join(format!("{file}.tsv"));
@@ -80,5 +85,5 @@ fn append(directory: &Path, harness: &str, line: &str) -> std::io::Result<()> {
     if new {
         file.write_all(format!("#\t{harness}\n").as_bytes())?;
     }
-    file.write_all(line.as_bytes()) // one write, so that laws that end together do not mix their lines
+    file.write_all(line.as_bytes())
 }

@@ -59,7 +59,7 @@ pub fn run<H: Harness>(
     harness: H,
     trial: impl for<'a> FnOnce(&'a H) -> Trial<'a>,
 ) {
-    let outcome = verdict(law, harness, trial);
+    let outcome = verdict(law, &harness, trial);
     let (verdict, problem) = judged(law, exceptions, outcome);
     Report::from_env().add(H::NAME, law, &verdict);
     if let Some(problem) = problem {
@@ -71,7 +71,7 @@ pub fn run<H: Harness>(
 ///
 /// # Panics
 /// If no executor can be built.
-pub fn verdict<H: Harness>(law: Law, harness: H, trial: impl for<'a> FnOnce(&'a H) -> Trial<'a>) -> Verdict {
+pub fn verdict<H: Harness>(law: Law, harness: &H, trial: impl for<'a> FnOnce(&'a H) -> Trial<'a>) -> Verdict {
     let runtime = match law.runtime {
         Runtime::Threads => {
             tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()
@@ -80,7 +80,7 @@ pub fn verdict<H: Harness>(law: Law, harness: H, trial: impl for<'a> FnOnce(&'a 
     };
     let runtime = runtime.expect("an executor");
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(async { tokio::time::timeout(PATIENCE, trial(&harness)).await })
+        runtime.block_on(async { tokio::time::timeout(PATIENCE, trial(harness)).await })
     }));
     runtime.shutdown_background();
     match ended {

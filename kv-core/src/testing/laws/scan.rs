@@ -240,7 +240,7 @@ pub async fn a_cursor_that_is_none_is_invalid(h: &impl Harness) -> Shown {
     let page = store.scan(Scan::one(LAWS).limit(10), None).await.expect("a page");
     let real = page.next.expect("there is more").as_bytes().to_vec();
     let mut flipped = real.clone();
-    flipped[0] ^= 0x80;
+    *flipped.first_mut().expect("a cursor is not empty") ^= 0x80;
     let garbage: [&[u8]; 6] = [b"", b"x", b"00", &[0xff; 40], &[0; 9], &flipped];
     for bytes in garbage {
         let cursor = Cursor::from_bytes(bytes.to_vec());
