@@ -14,11 +14,12 @@ pub(crate) async fn default_store(platform: &impl Platform, app: &str) -> Result
     }
     match platform.os() {
         Os::Linux => {
+            let store = open(platform, app, "memory://").await?;
             platform.tell(&format!(
                 "{app}: no store is set: everything is kept in memory and lost at the end; set {VARIABLE}, for \
                  example to disk:///var/lib/{app}?encrypt=aead"
             ));
-            open(platform, app, "memory://").await
+            Ok(store)
         }
         Os::MacOs | Os::Windows => kept(platform, app).await,
     }

@@ -52,7 +52,7 @@
 
 #![cfg_attr(
     not(any(feature = "memory", feature = "disk")),
-    expect(unused, reason = "a build without any backend only says what it lacks")
+    expect(unused, clippy::unused_async, reason = "a build without any backend only says what it lacks")
 )]
 
 mod defaults;
@@ -68,6 +68,15 @@ pub use kv_core::{
     PutMode, RedactedUrl, Result, RoundTrips, Scan, ScanAll, Signal, Signals, Store, StoreExt, StoreUrl,
     Unreadable, Version,
 };
+/// The crate of the disk backend, for who configures it in code.
+#[cfg(feature = "disk")]
+pub use kv_disk as disk;
+/// The crate of the encryption wrapper, for who has keys of their own or rotates them.
+#[cfg(feature = "encrypt")]
+pub use kv_encrypt as encrypt;
+/// The crate of the memory backend, for who configures it in code.
+#[cfg(feature = "memory")]
+pub use kv_memory as memory;
 pub use scheme::schemes;
 
 use platform::System;

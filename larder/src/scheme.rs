@@ -48,3 +48,26 @@ pub(crate) fn missing(scheme: &str) -> Error {
     let shown: String = scheme.chars().take(20).flat_map(char::escape_debug).collect();
     Error::new(ErrorKind::Invalid, format!("unknown scheme `{shown}`; {have}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use kv_core::ErrorKind;
+
+    use super::{HERE, missing, schemes};
+
+    #[test]
+    fn a_backend_that_was_not_built_names_the_feature_that_adds_it() {
+        for (scheme, feature, built) in HERE {
+            assert_eq!(schemes().any(|have| have == scheme), built);
+            let error = missing(scheme); // asked of those that are built too, since no build lacks all
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.message().contains(&format!("needs the feature `{feature}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_scheme_is_cut_and_escaped() {
+        let error = missing(&"\n".repeat(1_000));
+        assert!(error.message().len() < 200 && !error.message().contains('\n'));
+    }
+}
