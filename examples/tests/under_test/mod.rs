@@ -1,0 +1,31 @@
+//! What the tests of example servers share.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Where a tool is that `scripts/setup` installs. Without it a test is skipped, loudly; where everything is required
+/// it fails.
+pub(crate) fn tool(variable: &str) -> Option<PathBuf> {
+    let found = std::env::var_os(variable).map(PathBuf::from);
+    if found.is_none() {
+        assert!(std::env::var_os("LARDER_REQUIRE_ALL").is_none(), "{variable} is not set: run scripts/test");
+        eprintln!("SKIPPED: {variable} is not set; scripts/test sets it");
+    }
+    found
+}
+
+/// An address of this machine that nobody listens on.
+pub(crate) fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").to_string()
+}
+
+/// Waits until somebody listens.
+pub(crate) fn wait_for(address: &str) {
+    let started = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(started.elapsed() < Duration::from_secs(20), "nobody listens on {address}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
