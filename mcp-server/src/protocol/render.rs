@@ -163,10 +163,11 @@ fn begun(id: &RequestId, size: usize) -> Vec<u8> {
 
 /// One message as one line. A newline in JSON can only be white space: inside a string it is escaped.
 fn line(mut out: Vec<u8>) -> Bytes {
-    for byte in &mut out {
-        if matches!(*byte, b'\n' | b'\r') {
-            *byte = b' ';
-        }
+    let mut rest = out.as_mut_slice();
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
+        let Some((newline, behind)) = rest.get_mut(at..).and_then(<[u8]>::split_first_mut) else { break };
+        *newline = b' ';
+        rest = behind;
     }
     out.into()
 }

@@ -111,6 +111,7 @@ fn parameters_that_do_not_fit_are_a_defect_under_the_id() {
     }
 }
 
+/// Each a JSON-RPC error, not a bare status with text (gap 3 of the official SDK).
 #[test]
 fn what_is_no_message_has_its_code_and_the_id_where_it_could_be_read() {
     let seven = Some("7");
@@ -254,4 +255,35 @@ fn answers_to_questions_come_back_with_the_three_methods_that_can_ask() {
         assert_eq!(resumed.state.as_deref(), Some("s"));
     }
     assert!(with_params("tools/list", &format!("{{{extra}}}")).resumed.is_none());
+}
+
+const WHOLE: &str = r#"{"jsonrpc":"2.0","id":"\u0061","method":"tools/call","params":{"name":"t","arguments":{"a":[1,-2.5e3,"x"]},"requestState":"s","_meta":{"progressToken":3,"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+
+#[test]
+fn every_prefix_of_a_message_is_a_parse_error() {
+    assert!(matches!(decoded(WHOLE), Ok(Message::Request(_))));
+    for length in 0..WHOLE.len() {
+        let failure = decoded(&WHOLE[..length]).expect_err("a prefix passed").failure;
+        assert_eq!(failure.code, code::PARSE_ERROR, "{length}");
+    }
+}
+
+/// No panic, and whatever is kept as JSON is JSON: [`Json`] asserts that where tests run.
+#[test]
+fn a_message_with_any_one_byte_changed_is_decoded_or_refused() {
+    let mut outcomes = std::collections::BTreeSet::new();
+    for at in 0..WHOLE.len() {
+        for byte in *b"\"\\{}[]:,0-.e \n\0nx\x80\xff" {
+            let mut body = WHOLE.as_bytes().to_vec();
+            body[at] = byte;
+            let outcome = match decode(&Bytes::from(body)) {
+                Ok(Message::Request(incoming)) => incoming.defect.map_or(0, |defect| defect.failure.code),
+                Ok(_) => 1,
+                Err(malformed) => malformed.failure.code,
+            };
+            outcomes.insert(outcome);
+        }
+    }
+    let expected = [code::PARSE_ERROR, code::INVALID_PARAMS, code::INVALID_REQUEST, 0, 1];
+    assert_eq!(outcomes, expected.into(), "each way out is taken by some");
 }

@@ -64,6 +64,7 @@ fn replies() -> Vec<(Operation, Reply)> {
     ]
 }
 
+/// Every result, not only that of discover (gap 2 of the official SDK).
 #[test]
 fn every_result_of_2026_07_28_says_its_type_and_who_answers_and_none_before() {
     for (operation, reply) in replies() {
