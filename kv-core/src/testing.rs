@@ -87,15 +87,19 @@ pub struct Size {
     pub scan: usize,
     /// Entries of the large batch.
     pub batch: usize,
+    /// How long a law waits for what must come, but in no given time.
+    pub patience: Duration,
 }
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Size {
     /// For stores that answer in microseconds.
-    pub const LARGE: Self = Self { tasks: 64, rounds: 1_000, scan: 25_000, batch: 5_000 };
+    pub const LARGE: Self = Self { tasks: 64, rounds: 1_000, scan: 25_000, batch: 5_000, patience: PATIENCE };
     /// For stores that wait for a disk at each write.
-    pub const MEDIUM: Self = Self { tasks: 32, rounds: 100, scan: 25_000, batch: 5_000 };
+    pub const MEDIUM: Self = Self { tasks: 32, rounds: 100, ..Self::LARGE };
     /// For servers.
-    pub const SMALL: Self = Self { tasks: 16, rounds: 50, scan: 5_000, batch: 5_000 };
+    pub const SMALL: Self = Self { tasks: 16, rounds: 50, scan: 5_000, ..Self::LARGE };
 }
 
 /// Makes time pass for the stores of `harness`: moves its clock, or waits if nobody can. Rounded up to milliseconds.

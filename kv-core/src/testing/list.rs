@@ -228,7 +228,7 @@ macro_rules! __tests_of_laws {
                     name: stringify!($law),
                     runtime: $crate::testing::Runtime::$runtime,
                 };
-                $crate::testing::run(law, EXCEPTIONS, $harness, |harness| {
+                $crate::testing::run(law, EXCEPTIONS, &$harness, |harness| {
                     ::std::boxed::Box::pin($crate::testing::laws::$group::$law(harness))
                 });
             }

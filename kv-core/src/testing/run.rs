@@ -56,10 +56,10 @@ pub type Trial<'a> = Pin<Box<dyn Future<Output = Shown> + 'a>>;
 pub fn run<H: Harness>(
     law: Law,
     exceptions: &[Exception],
-    harness: H,
+    harness: &H,
     trial: impl for<'a> FnOnce(&'a H) -> Trial<'a>,
 ) {
-    let outcome = verdict(law, &harness, trial);
+    let outcome = verdict(law, harness, trial);
     let (verdict, problem) = judged(law, exceptions, outcome);
     Report::from_env().add(H::NAME, law, &verdict);
     if let Some(problem) = problem {

@@ -109,6 +109,8 @@ pub(crate) enum Fault {
     CreateInTwoSteps,
     /// `Update` compares, then writes.
     UpdateInTwoSteps,
+    /// `Update`s wait for each other, but not for a `take`.
+    UpdateRevives,
 
     // Batches
     /// An empty batch is refused.

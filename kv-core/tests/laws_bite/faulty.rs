@@ -51,6 +51,7 @@ struct State {
     removed: Mutex<Vec<Name>>,
     limbo: Mutex<Option<(Name, Bytes)>>,
     listed: Mutex<Option<Name>>,
+    updating: tokio::sync::Mutex<()>,
     count: AtomicUsize,
     used: AtomicBool,
     ready: AtomicBool,

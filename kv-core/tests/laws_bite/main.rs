@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use kv_core::Clock;
 use kv_core::testing::{Harness, Held, Law, ReferenceStore, Runtime, Shown, Size, Verdict, verdict};
@@ -36,9 +37,7 @@ impl Harness for Bench {
     }
 
     fn size(&self) -> Size {
-        let mut size = Size::SMALL;
-        size.batch = 2_000;
-        size
+        Size { batch: 2_000, patience: Duration::from_secs(3), ..Size::SMALL }
     }
 
     async fn sibling(&self, store: &Self::Store) -> Option<Self::Store> {
@@ -97,4 +96,19 @@ fn the_table_of_faults_names_each_law_once_and_no_other() {
     laws.sort_unstable();
     assert_eq!(named, laws);
     assert!(laws.len() >= 60);
+}
+
+#[test]
+fn a_take_in_two_steps_passes_the_sequential_law_and_fails_the_racing_one() {
+    use kv_core::testing::laws::atomic;
+
+    let law = |name| Law { group: "atomic", name, runtime: Runtime::Threads };
+    let sequential = with_fault(law("take_gives_the_value_once"), Fault::TakeInTwoSteps, |bench| {
+        Box::pin(atomic::take_gives_the_value_once(bench))
+    });
+    assert_eq!(sequential, Verdict::Holds);
+    let racing = with_fault(law("of_racing_takes_one_gets_the_entry"), Fault::TakeInTwoSteps, |bench| {
+        Box::pin(atomic::of_racing_takes_one_gets_the_entry(bench))
+    });
+    assert!(matches!(racing, Verdict::Broken(_)));
 }

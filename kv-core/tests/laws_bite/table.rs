@@ -68,7 +68,7 @@ pub(crate) const BITES: &[(&str, Fault)] = &[
     ("of_racing_creates_one_succeeds", Fault::CreateInTwoSteps),
     ("of_racing_creates_over_an_expired_entry_one_succeeds", Fault::CreateInTwoSteps),
     ("of_racing_updates_one_succeeds", Fault::UpdateInTwoSteps),
-    ("an_update_racing_with_a_take_never_revives_the_entry", Fault::UpdateInTwoSteps),
+    ("an_update_racing_with_a_take_never_revives_the_entry", Fault::UpdateRevives),
     ("an_entry_replaced_while_it_is_taken_is_taken_at_most_once", Fault::TakeInTwoSteps),
     ("counting_by_update_loses_nothing", Fault::UpdateInTwoSteps),
     // batch

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -125,7 +125,7 @@ pub async fn a_store_stays_usable_after_many_dropped_futures(h: &impl Harness) -
         store.set("c", "z").await;
         assert_eq!(store.remove("c").await.map(|entry| entry.value), Some("z".into()));
     };
-    tokio::time::timeout(Duration::from_secs(20), answers).await.expect("it still answers");
+    tokio::time::timeout(h.size().patience, answers).await.expect("it still answers");
     Ok(())
 }
 
@@ -154,11 +154,11 @@ async fn inside<H: Harness>(h: &H, store: &Subject<H::Store>) -> Option<Held> {
 
 /// Waits for the store to hold at most `entries`, without using it.
 async fn shrinks_to<H: Harness>(h: &H, store: &Subject<H::Store>, entries: u64) {
-    let until = Instant::now() + Duration::from_secs(15);
+    let until = Instant::now() + h.size().patience;
     while let Some(held) = inside(h, store).await.filter(|held| held.entries > entries) {
         assert!(
             Instant::now() < until,
-            "it holds {} entries after 15 s, {entries} at most live",
+            "it goes on holding {} entries, {entries} at most live",
             held.entries
         );
         pass(h, ms(20)).await;
@@ -301,15 +301,15 @@ pub async fn close_waits_for_operations_in_flight(h: &impl Harness) -> Shown {
     let writers: Vec<_> =
         (0..16).map(|n| tokio::spawn(write_until_closed(store.clone(), n, Arc::clone(&over)))).collect();
     tokio::time::sleep(ms(20)).await;
-    tokio::time::timeout(Duration::from_secs(30), store.close()).await.expect("it ends").expect("a close");
+    tokio::time::timeout(h.size().patience, store.close()).await.expect("it ends").expect("a close");
     over.store(true, Ordering::SeqCst);
     let all = async {
         for writer in writers {
             writer.await.expect("a writer");
         }
     };
-    // They need only be told: two seconds are for a busy machine.
-    tokio::time::timeout(Duration::from_secs(2), all).await.expect("an operation outlived the close");
+    // They need only be told: the seconds are for a busy machine.
+    tokio::time::timeout(h.size().patience / 10, all).await.expect("an operation outlived the close");
     Ok(())
 }
 

@@ -12,16 +12,22 @@ async fn stay_apart<H: Harness>(h: &H, names: &[(String, String)]) -> Shown {
     needs(store.capabilities().consistency != Consistency::BestEffort, "may lose entries")?;
     for (n, (collection, id)) in names.iter().enumerate() {
         let put = store.put(Key::new(collection, id), NewEntry::new(number(n)), PutMode::Create).await;
-        put.unwrap_or_else(|error| panic!("{collection:?}, {id:?} is not a name of its own: {error}"));
+        put.unwrap_or_else(|error| panic!("{} is not a name of its own: {error}", brief(collection, id)));
     }
     for (n, (collection, id)) in names.iter().enumerate() {
-        assert_eq!(value(&store, collection, id).await, Some(number(n)), "{collection:?}, {id:?}");
+        assert_eq!(value(&store, collection, id).await, Some(number(n)), "{}", brief(collection, id));
     }
     for (collection, id) in names {
         let taken = store.take(Key::new(collection, id), None).await.expect("a take");
-        assert!(taken.is_some(), "{collection:?}, {id:?} was taken by another name");
+        assert!(taken.is_some(), "{} was taken by another name", brief(collection, id));
     }
     Ok(())
+}
+
+/// The beginnings of both parts, and their lengths.
+fn brief(collection: &str, id: &str) -> String {
+    let start = |name: &str| name.chars().take(30).collect::<String>();
+    format!("{:?} ({}), {:?} ({})", start(collection), collection.len(), start(id), id.len())
 }
 
 async fn value<S: Store>(store: &Subject<S>, collection: &str, id: &str) -> Option<Bytes> {

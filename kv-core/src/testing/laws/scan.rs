@@ -161,7 +161,7 @@ pub async fn a_prefix_selects_by_bytes(h: &impl Harness) -> Shown {
         let items = store.list(Scan::one(LAWS).prefix(prefix)).await;
         let mut expected: Vec<_> = names.into_iter().filter(|id| id.starts_with(prefix)).collect();
         expected.sort_unstable();
-        assert_eq!(ids(&items), expected, "a prefix of {} bytes", prefix.len());
+        assert!(ids(&items) == expected, "a prefix of {} bytes selects {} ids", prefix.len(), items.len());
     }
     Ok(())
 }

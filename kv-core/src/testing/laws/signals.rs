@@ -1,14 +1,12 @@
 //! Wake-ups and news of changes: lossy, so a law sends again until it hears, but never on the wrong line.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::testing::tools::{LAWS, Subject, empty, ms, needs, refused, siblings};
 use crate::testing::{Harness, Shown, Skipped};
 use crate::{Change, Changes, ErrorKind, Key, NewEntry, PutMode, Result, Signal, Signals, Store};
-
-const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn signalling<H: Harness>(h: &H) -> Result<Subject<H::Store>, Skipped> {
     let store = empty(h).await?;
@@ -17,8 +15,14 @@ async fn signalling<H: Harness>(h: &H) -> Result<Subject<H::Store>, Skipped> {
 }
 
 /// Sends on `topic` until `listener` hears a message; what it heard.
-async fn heard<S: Store>(store: &S, topic: &str, message: &str, listener: &mut Signals) -> Bytes {
-    let until = Instant::now() + PATIENCE;
+async fn heard<H: Harness>(
+    h: &H,
+    store: &Subject<H::Store>,
+    topic: &str,
+    message: &str,
+    listener: &mut Signals,
+) -> Bytes {
+    let until = Instant::now() + h.size().patience;
     while Instant::now() < until {
         store.signal(topic, Bytes::from(message.to_owned())).await.expect("a signal");
         let wait = tokio::time::timeout(ms(500), listener.next()).await;
@@ -28,7 +32,7 @@ async fn heard<S: Store>(store: &S, topic: &str, message: &str, listener: &mut S
             Ok(None) => panic!("the subscription ended"),
         }
     }
-    panic!("nothing was heard on {topic:?} in 10 s");
+    panic!("nothing was heard on {topic:?}");
 }
 
 /// A signal reaches each subscriber of its topic.
@@ -37,7 +41,7 @@ pub async fn a_signal_reaches_each_subscriber_of_its_topic(h: &impl Harness) -> 
     let mut listeners =
         [store.signals("t").await, store.signals("t").await].map(|signals| signals.expect("one"));
     for listener in &mut listeners {
-        assert_eq!(heard(&*store.0, "t", "wake", listener).await, "wake");
+        assert_eq!(heard(h, &store, "t", "wake", listener).await, "wake");
     }
     Ok(())
 }
@@ -47,7 +51,7 @@ pub async fn a_signal_reaches_other_handles(h: &impl Harness) -> Shown {
     let (here, there) = siblings(h).await?;
     needs(here.capabilities().signals, "carries no signals")?;
     let mut listener = there.signals("t").await.expect("a subscription");
-    assert_eq!(heard(&*here.0, "t", "wake", &mut listener).await, "wake");
+    assert_eq!(heard(h, &here, "t", "wake", &mut listener).await, "wake");
     Ok(())
 }
 
@@ -63,7 +67,7 @@ pub async fn a_signal_reaches_no_other_topic(h: &impl Harness) -> Shown {
         store.signal(topic, Bytes::from(topic)).await.expect("a signal");
     }
     for (topic, listener) in topics.into_iter().zip(&mut listeners) {
-        assert_eq!(heard(&*store.0, topic, topic, listener).await, topic);
+        assert_eq!(heard(h, &store, topic, topic, listener).await, topic);
     }
     Ok(())
 }
@@ -74,7 +78,7 @@ pub async fn a_signal_above_1_kib_is_invalid(h: &impl Harness) -> Shown {
     for (topic, size) in [("empty", 0), ("largest", Signal::MAX_BYTES)] {
         let mut listener = store.signals(topic).await.expect("a subscription");
         let message = "x".repeat(size);
-        assert_eq!(heard(&*store.0, topic, &message, &mut listener).await, message);
+        assert_eq!(heard(h, &store, topic, &message, &mut listener).await, message);
     }
     let message = Bytes::from(vec![b'x'; Signal::MAX_BYTES + 1]);
     refused(store.signal("t", message).await, ErrorKind::Invalid);
@@ -90,7 +94,7 @@ pub async fn dropping_a_subscription_ends_no_other(h: &impl Harness) -> Shown {
     }
     let other = store.signals("other").await.expect("a subscription");
     drop(other);
-    assert_eq!(heard(&*store.0, "t", "wake", &mut kept).await, "wake");
+    assert_eq!(heard(h, &store, "t", "wake", &mut kept).await, "wake");
     Ok(())
 }
 
@@ -100,7 +104,7 @@ pub async fn close_ends_subscriptions(h: &impl Harness) -> Shown {
     let mut listener = store.signals("t").await.expect("a subscription");
     store.close().await.expect("a close");
     let end = async { while listener.next().await.is_some() {} };
-    tokio::time::timeout(PATIENCE, end).await.expect("the subscription outlives the store");
+    tokio::time::timeout(h.size().patience, end).await.expect("the subscription outlives the store");
     Ok(())
 }
 
@@ -123,8 +127,8 @@ async fn telling<H: Harness>(h: &H) -> Result<Subject<H::Store>, Skipped> {
     Ok(store)
 }
 
-async fn next(changes: &mut Changes) -> Option<Change> {
-    tokio::time::timeout(PATIENCE, changes.next()).await.expect("no news in 10 s")
+async fn next(h: &impl Harness, changes: &mut Changes) -> Option<Change> {
+    tokio::time::timeout(h.size().patience, changes.next()).await.expect("no news")
 }
 
 /// News of changes begin with "anything may have changed".
@@ -132,7 +136,7 @@ pub async fn news_of_changes_begin_with_all(h: &impl Harness) -> Shown {
     let store = telling(h).await?;
     for _ in 0..2 {
         let mut changes = store.changes().await.expect("a subscription");
-        assert_eq!(next(&mut changes).await, Some(Change::All));
+        assert_eq!(next(h, &mut changes).await, Some(Change::All));
         store.set("a", "x").await;
     }
     Ok(())
@@ -143,7 +147,7 @@ pub async fn a_change_through_another_handle_is_told(h: &impl Harness) -> Shown 
     let (here, there) = siblings(h).await?;
     needs(here.capabilities().changes, "does not tell what changed")?;
     let mut changes = there.changes().await.expect("a subscription");
-    assert_eq!(next(&mut changes).await, Some(Change::All));
+    assert_eq!(next(h, &mut changes).await, Some(Change::All));
     let key = Key::new(LAWS, "a/b: é");
     for step in 0..5 {
         there.get(key).await.expect("a get"); // some servers tell only of what was read
@@ -153,14 +157,14 @@ pub async fn a_change_through_another_handle_is_told(h: &impl Harness) -> Shown 
             2 => drop(here.take(key, None).await.expect("a take")),
             _ => drop(here.delete_many(&[key]).await.expect("a batch")),
         }
-        told(&mut changes, key).await;
+        told(h, &mut changes, key).await;
     }
     Ok(())
 }
 
-async fn told(changes: &mut Changes, key: Key<'_>) {
+async fn told(h: &impl Harness, changes: &mut Changes, key: Key<'_>) {
     loop {
-        match next(changes).await.expect("the subscription ended") {
+        match next(h, changes).await.expect("the subscription ended") {
             Change::All => return,
             Change::Key { collection, id } if (&*collection, &*id) == (key.collection, key.id) => return,
             Change::Key { .. } => {}
@@ -174,6 +178,6 @@ pub async fn close_ends_news_of_changes(h: &impl Harness) -> Shown {
     let mut changes = store.changes().await.expect("a subscription");
     store.close().await.expect("a close");
     let end = async { while changes.next().await.is_some() {} };
-    tokio::time::timeout(PATIENCE, end).await.expect("the subscription outlives the store");
+    tokio::time::timeout(h.size().patience, end).await.expect("the subscription outlives the store");
     Ok(())
 }

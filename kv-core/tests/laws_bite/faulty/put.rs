@@ -93,11 +93,26 @@ impl<S: Store + Clone> Faulty<S> {
                 tokio::task::yield_now().await;
                 self.inner.put(key, entry, PutMode::Replace).await
             }
+            Fault::UpdateRevives => self.update_among_updates(key, entry, expected).await,
             Fault::ExpiredUpdated if live.is_none() && self.was(name, expected) => {
                 self.inner.put(key, entry, PutMode::Replace).await
             }
             _ => self.put_anyhow(name, entry, PutMode::Update(expected)).await,
         }
+    }
+
+    async fn update_among_updates(
+        &self,
+        key: Key<'_>,
+        entry: NewEntry,
+        expected: Version,
+    ) -> Result<Version> {
+        let _alone = self.state.updating.lock().await;
+        if self.inner.get(key).await?.map(|entry| entry.version) != Some(expected) {
+            return Err(error(ErrorKind::Conflict).during("put").at(key));
+        }
+        tokio::task::yield_now().await;
+        self.inner.put(key, entry, PutMode::Replace).await
     }
 
     fn was(&self, name: &Name, version: Version) -> bool {
