@@ -57,7 +57,7 @@ impl Failure {
 
     /// The method is not served here.
     pub fn method_not_found(method: &str) -> Self {
-        Self::new(code::METHOD_NOT_FOUND, format!("method not found: {}", method.escape_debug()))
+        Self::new(code::METHOD_NOT_FOUND, format!("method not found: {}", excerpt(method)))
     }
 
     /// Adds data for programs.
@@ -66,6 +66,13 @@ impl Failure {
         self.data = Some(data.into());
         self
     }
+}
+
+/// The beginning of what a client sent, fit to be repeated in a message: 100 characters at most, escaped.
+pub(crate) fn excerpt(text: &str) -> String {
+    let end = text.char_indices().nth(100).map_or(text.len(), |(end, _)| end);
+    let (begin, rest) = text.split_at(end);
+    format!("{}{}", begin.escape_debug(), if rest.is_empty() { "" } else { ".." })
 }
 
 impl fmt::Debug for Failure {
@@ -81,3 +88,16 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, excerpt};
+
+    #[test]
+    fn what_a_client_sent_is_repeated_escaped_and_cut() {
+        assert_eq!(excerpt("a\nb"), "a\\nb");
+        assert_eq!(excerpt(&"ü".repeat(100)), "ü".repeat(100));
+        assert_eq!(excerpt(&"ü".repeat(101)), format!("{}..", "ü".repeat(100)));
+        assert!(Failure::method_not_found(&"x".repeat(1 << 20)).message.len() < 200);
+    }
+}
