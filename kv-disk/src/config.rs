@@ -97,7 +97,7 @@ impl DiskConfig {
         }
     }
     /// What `disk:///abs/dir` or `disk:rel/dir` asks for: `engine=sled|redb`, `durability=os|always`, `create=false`,
-    /// and the reserved `namespace`.
+    /// `lock_wait=0`, and the reserved `namespace`.
     ///
     /// # Errors
     /// `Invalid`, naming the parameter and what to write.
@@ -111,6 +111,7 @@ impl DiskConfig {
         let durabilities = Durability::ALL.map(|durability| (durability.as_str(), durability));
         config.durability = params.take_choice("durability", &durabilities)?.unwrap_or_default();
         config.create = params.take_bool("create")?.unwrap_or(true);
+        config.lock_wait = params.take_duration("lock_wait")?.unwrap_or(config.lock_wait);
         params.finish()?;
         Ok(config)
     }
@@ -144,9 +145,10 @@ mod tests {
 
     #[test]
     fn every_parameter_is_read() {
-        let config = read("disk:d?engine=redb&durability=always&create=false&namespace=n").unwrap();
+        let config = read("disk:d?engine=redb&durability=always&create=false&namespace=n&lock_wait=0").unwrap();
         assert_eq!((config.engine, config.durability), (Some(Engine::Redb), Durability::Always));
         assert_eq!((config.create, config.namespace.as_str()), (false, "n"));
+        assert!(config.lock_wait.is_zero());
     }
 
     #[test]
