@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::component::{Prompt, Tool};
 use crate::middleware::{BoxFuture, Link, Next, Refusal};
-use crate::protocol::{CacheScope, Failure, Hints, Implementation, Json, Level, ListKind, Revision, code};
+use crate::protocol::{CacheScope, Failure, Hints, Implementation, Json, Level, ListKind, Revision, code, excerpt};
 use crate::registry::{Found, Registry};
 use crate::running::{Deadline, Finish};
 use crate::session::Sessions;
@@ -124,12 +124,12 @@ impl Dispatcher {
         match &request.operation {
             Operation::CallTool { name, .. } => match self.0.registry.tool(name) {
                 Some(tool) => self.call(&Arc::clone(tool), request),
-                None => failed(Failure::invalid_params(format!("unknown tool: {}", name.escape_debug()))),
+                None => failed(Failure::invalid_params(format!("unknown tool: {}", excerpt(name)))),
             },
             Operation::ReadResource { .. } => self.read(request),
             Operation::GetPrompt { name, .. } => match self.0.registry.prompt(name) {
                 Some(prompt) => self.prompt(&Arc::clone(prompt), request),
-                None => failed(Failure::invalid_params(format!("unknown prompt: {}", name.escape_debug()))),
+                None => failed(Failure::invalid_params(format!("unknown prompt: {}", excerpt(name)))),
             },
             Operation::List { .. } => self.list(request),
             Operation::Discover => ready(self.discover()),
@@ -153,7 +153,7 @@ impl Dispatcher {
         }
         let Operation::CallTool { arguments, .. } = &request.operation else { return failed(Failure::internal()) };
         let (arguments, finish) = (arguments.clone(), tool.finishes());
-        let context = Context::new(request, self.clone(), tool.is_public());
+        let context = Context::new(request, self.clone(), tool.about().is_public());
         let run = tool.call(context, arguments);
         self.guarded(run, finish, move |result| match result {
             Ok(result) => Answer::Done(Reply::Tool(result)),
@@ -167,7 +167,7 @@ impl Dispatcher {
         }
         let Operation::GetPrompt { arguments, .. } = &request.operation else { return failed(Failure::internal()) };
         let arguments = arguments.clone();
-        let context = Context::new(request, self.clone(), prompt.is_public());
+        let context = Context::new(request, self.clone(), prompt.about().is_public());
         let run = prompt.get(context, &arguments);
         self.guarded(run, false, move |result| match result {
             Ok(result) => Answer::Done(Reply::Prompt(result)),
@@ -182,7 +182,8 @@ impl Dispatcher {
             return failed(not_found(&uri, request.revision));
         };
         let revision = request.revision;
-        let hints = Hints::new(0, self.scope(found.is_public()));
+        let declared = found.about().cache.map_or(0, |policy| policy.ttl.as_millis());
+        let hints = Hints::new(u64::try_from(declared).unwrap_or(u64::MAX), self.scope(found.is_public()));
         let context = Context::new(request, self.clone(), found.is_public());
         let run = match found {
             Found::Resource(resource) => resource.read(context, uri.clone()),

@@ -25,6 +25,8 @@ pub(crate) struct Exchange(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
+    /// Whose client gets what is said here, and whose values these are: a shared run belongs to who began it.
+    begun_by: Option<Exchange>,
     queue: Mutex<Queue>,
     reader: AtomicWaker,
     cancelled: AtomicBool,
@@ -50,9 +52,21 @@ const MAX_MESSAGES: usize = 64;
 const MAX_BYTES: usize = 256 << 10;
 
 impl Exchange {
+    /// For a run that others may wait for too: what it says goes to this request, and a cancellation of this request
+    /// does not reach it.
+    pub(crate) fn shared(&self) -> Self {
+        Self(Arc::new(Inner { begun_by: Some(self.clone()), ..Inner::default() }))
+    }
+
+    /// Where notifications go and values are.
+    fn first(&self) -> &Self {
+        self.0.begun_by.as_ref().map_or(self, Self::first)
+    }
+
     /// Puts a progress notification, in place of an unsent one of the same token.
     pub(crate) fn progress(&self, token: &ProgressToken, message: Bytes) {
-        let mut queue = self.queue();
+        let this = self.first();
+        let mut queue = this.queue();
         if queue.closed {
             return;
         }
@@ -65,12 +79,12 @@ impl Exchange {
             queue.push(Item { token: Some(token.clone()), message });
         }
         drop(queue);
-        self.0.reader.wake();
+        this.0.reader.wake();
     }
 
     /// Whether `progress` is beyond all that was reported before; remembers it if so.
     pub(crate) fn advances(&self, progress: f64) -> bool {
-        let mut queue = self.queue();
+        let mut queue = self.first().queue();
         let advances = progress.is_finite() && queue.progress.is_none_or(|before| progress > before);
         if advances {
             queue.progress = Some(progress);
@@ -80,13 +94,14 @@ impl Exchange {
 
     /// Puts any other notification; drops and counts it where the client reads too slowly.
     pub(crate) fn notify(&self, message: Bytes) {
-        let mut queue = self.queue();
+        let this = self.first();
+        let mut queue = this.queue();
         if queue.closed {
             return;
         }
         queue.push(Item { token: None, message });
         drop(queue);
-        self.0.reader.wake();
+        this.0.reader.wake();
     }
 
     /// The next message to send; pending while there is none.
@@ -105,12 +120,13 @@ impl Exchange {
 
     /// Takes no more messages: after the answer, or where nobody reads. What waits is still there to be sent.
     pub(crate) fn close(&self) {
-        self.queue().closed = true;
-    }
-
-    /// How many messages were dropped because the client read too slowly.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.queue().dropped
+        let mut queue = self.queue();
+        queue.closed = true;
+        let dropped = queue.dropped;
+        drop(queue);
+        if dropped > 0 {
+            tracing::debug!(dropped, "the client read too slowly: messages of this request were dropped");
+        }
     }
 
     /// Tells the handler that nobody waits for its answer any more, and sends nothing further.
@@ -165,7 +181,7 @@ impl Exchange {
     }
 
     fn locals(&self) -> MutexGuard<'_, Option<HashMap<String, Local>>> {
-        self.0.locals.lock().unwrap_or_else(PoisonError::into_inner)
+        self.first().0.locals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -212,10 +228,10 @@ mod tests {
         for _ in 0..MAX_MESSAGES + 3 {
             exchange.notify("x".into());
         }
-        assert_eq!(exchange.dropped(), 3);
+        assert_eq!(exchange.queue().dropped, 3);
         exchange.pop().unwrap();
         exchange.notify(vec![b'x'; 300 << 10].into());
-        assert_eq!(exchange.dropped(), 4);
+        assert_eq!(exchange.queue().dropped, 4);
     }
 
     #[test]

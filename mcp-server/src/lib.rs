@@ -30,7 +30,9 @@ pub use component::{
 pub use context::Context;
 pub use error::{Error, Result};
 pub use mcp_macros::{prompt, resource, tool};
-pub use middleware::{Logging, Middleware, Next, Refusal};
+pub use middleware::{
+    CacheStatistics, Cached, Logging, Middleware, Next, Refusal, ResponseCache, StatisticsReader,
+};
 pub use principal::Principal;
 pub use request::{Operation, Request};
 pub use server::{Server, Service};

@@ -1,5 +1,6 @@
 //! The chain around every request: what it looks like from outside, and how it is run.
 
+mod cache;
 mod logging;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use crate::dispatch::Dispatcher;
 use crate::protocol::{Failure, code};
 use crate::{Answer, Context, Request, Result};
 
+pub use cache::{CacheStatistics, Cached, ResponseCache, StatisticsReader};
 pub use logging::Logging;
 
 /// A future that owns all it needs: it can be moved into a body, detached, shared or run again.
@@ -76,6 +78,10 @@ pub struct Next {
 impl Next {
     pub(crate) const fn first(dispatcher: Dispatcher) -> Self {
         Self { dispatcher, position: 0 }
+    }
+
+    pub(crate) const fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
     }
 
     /// What a handler would know of `request`: its state, and the way of notifications to its client.
