@@ -8,6 +8,7 @@ use syn::visit::Visit;
 use syn::{Attribute, Error, Expr, ExprLit, Ident, Lit, LitStr, Pat, PatType, Result, Type};
 
 use crate::docs;
+use crate::emit::at;
 
 /// One argument of the function.
 pub(crate) struct Argument {
@@ -58,12 +59,12 @@ impl Argument {
     pub(crate) fn default_value(&self) -> Option<TokenStream> {
         let ty = &self.ty;
         let default = self.default.as_ref()?;
-        Some(match default {
-            Expr::Lit(ExprLit { lit: Lit::Str(_), .. }) => {
-                quote_spanned!(default.span()=> <#ty as ::core::convert::From<&'static str>>::from(#default))
-            }
-            _ => quote!(#default),
-        })
+        if let Expr::Lit(ExprLit { lit: Lit::Str(_), .. }) = default {
+            return Some(
+                quote_spanned!(at(default)=> ::mcp_server::__private::text_default::<#ty>(#default)),
+            );
+        }
+        Some(quote!(#default))
     }
 
     /// Whether it is visibly optional: a default, or an `Option`.
@@ -73,10 +74,8 @@ impl Argument {
 
     /// The description as `Option<&'static str>`.
     pub(crate) fn description_or_none(&self) -> TokenStream {
-        match &self.description {
-            Some(text) => quote!(::core::option::Option::Some(#text)),
-            None => quote!(::core::option::Option::None),
-        }
+        let none = || quote!(::core::option::Option::None);
+        self.description.as_ref().map_or_else(none, |text| quote!(::core::option::Option::Some(#text)))
     }
 }
 

@@ -1,16 +1,46 @@
 //! What the three attributes emit alike.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::spanned::Spanned as _;
-use syn::{Ident, Result};
+use syn::spanned::Spanned;
+use syn::{Ident, ItemFn, Result};
 
 use crate::argument::Argument;
 use crate::function::Function;
 
 /// The expansion, or the mistakes as compile errors.
-pub(crate) fn answer(expansion: Result<TokenStream>) -> proc_macro::TokenStream {
-    expansion.unwrap_or_else(|error| error.into_compile_error()).into()
+///
+/// Beside the mistakes stands a function of the same name, so that its uses are not reported as mistakes too.
+pub(crate) fn answer(
+    options: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+    component: &str,
+    expand: fn(TokenStream, TokenStream) -> Result<TokenStream>,
+) -> proc_macro::TokenStream {
+    let item = TokenStream::from(item);
+    let expansion = expand(options.into(), item.clone());
+    expansion
+        .unwrap_or_else(|error| {
+            let (errors, stand_in) = (error.into_compile_error(), stand_in(item, component));
+            quote!(#errors #stand_in)
+        })
+        .into()
+}
+
+fn stand_in(item: TokenStream, component: &str) -> Option<TokenStream> {
+    let ItemFn { vis, sig, .. } = syn::parse2(item).ok()?;
+    let (name, component) = (sig.ident, format_ident!("{component}"));
+    Some(quote! {
+        #[allow(dead_code)]
+        #vis fn #name() -> ::mcp_server::#component {
+            ::core::unreachable!()
+        }
+    })
+}
+
+/// Where errors about `node` point to. It stays known as ours, so that lints leave it alone.
+pub(crate) fn at(node: &impl Spanned) -> Span {
+    node.span().resolved_at(Span::call_site())
 }
 
 /// The function without arguments that makes the component, and the type that holds the body as `call`.
@@ -56,7 +86,7 @@ pub(crate) fn values(function: &Function) -> Vec<Ident> {
 pub(crate) fn injections(function: &Function, values: &[Ident]) -> TokenStream {
     let given = function.arguments.iter().zip(values).filter(|(argument, _)| argument.injected);
     let lines = given.map(|(Argument { ty, .. }, value)| {
-        quote_spanned!(ty.span()=> let #value = <#ty as ::mcp_server::Inject>::inject(&__context)?;)
+        quote_spanned!(at(ty)=> let #value = <#ty as ::mcp_server::Inject>::inject(&__context)?;)
     });
     quote!(#(#lines)*)
 }
@@ -64,9 +94,9 @@ pub(crate) fn injections(function: &Function, values: &[Ident]) -> TokenStream {
 /// What the server must be given, as calls on the component.
 pub(crate) fn requirements(function: &Function) -> TokenStream {
     let given = function.arguments.iter().filter(|argument| argument.injected);
-    let calls = given.map(|Argument { ty, .. }| {
-        quote_spanned!(ty.span()=> .needs(<#ty as ::mcp_server::Inject>::requirement()))
-    });
+    let calls = given.map(
+        |Argument { ty, .. }| quote_spanned!(at(ty)=> .needs(<#ty as ::mcp_server::Inject>::requirement())),
+    );
     quote!(#(#calls)*)
 }
 
@@ -79,8 +109,9 @@ pub(crate) fn run(
     refuse: &TokenStream,
 ) -> TokenStream {
     let ident = function.ident();
+    let divided = quote_spanned!(at(&function.output)=> __split.divide(__returned));
     let finished = quote! {
-        match __split.divide(__returned) {
+        match #divided {
             ::core::result::Result::Ok(__value) => #convert,
             ::core::result::Result::Err(__ending) => #refuse,
         }
@@ -121,10 +152,10 @@ pub(crate) fn text_values(function: &Function, values: &[Ident], from: &TokenStr
     let lines = sent.map(|(argument, value)| {
         let Argument { ty, name, .. } = argument;
         match argument.default_value() {
-            None => quote_spanned! {ty.span()=>
+            None => quote_spanned! {at(ty)=>
                 let #value: #ty = ::mcp_server::__private::text::<#ty>(&#from, #name)?;
             },
-            Some(default) => quote_spanned! {ty.span()=>
+            Some(default) => quote_spanned! {at(ty)=>
                 let #value: #ty = ::mcp_server::__private::text_if_given::<#ty>(&#from, #name)?
                     .unwrap_or_else(|| #default);
             },

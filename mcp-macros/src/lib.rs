@@ -50,7 +50,7 @@ mod tool;
 /// [`Tool`]: https://docs.rs/mcp-server/latest/mcp_server/struct.Tool.html
 #[proc_macro_attribute]
 pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
-    emit::answer(tool::expand(options.into(), item.into()))
+    emit::answer(options, item, "Tool", tool::expand)
 }
 
 /// Makes a resource of a function, or a template of resources: `server.resource(name)` registers it.
@@ -68,7 +68,7 @@ pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `description`, `mime_type`, `tags(..)`, `cache`, `public`, `requires(..)`.
 #[proc_macro_attribute]
 pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {
-    emit::answer(resource::expand(options.into(), item.into()))
+    emit::answer(options, item, "ResourceComponent", resource::expand)
 }
 
 /// Makes a prompt of a function: `server.prompt(name)` registers it.
@@ -90,5 +90,5 @@ pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `cache`, `public`, `requires(..)`.
 #[proc_macro_attribute]
 pub fn prompt(options: TokenStream, item: TokenStream) -> TokenStream {
-    emit::answer(prompt::expand(options.into(), item.into()))
+    emit::answer(options, item, "Prompt", prompt::expand)
 }

@@ -3,10 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::Result;
-use syn::spanned::Spanned as _;
 
 use crate::argument::Argument;
-use crate::emit;
+use crate::emit::{self, at};
 use crate::function::Function;
 use crate::options::{Kind, Options};
 
@@ -32,7 +31,7 @@ fn declared(function: &Function) -> Vec<TokenStream> {
         let Argument { ty, name, .. } = argument;
         let description = argument.description_or_none();
         let has_default = argument.default.is_some();
-        quote_spanned! {ty.span()=>
+        quote_spanned! {at(ty)=>
             ::mcp_server::__private::prompt_argument::<#ty>(#name, #description, #has_default)
         }
     };
@@ -43,7 +42,7 @@ fn handler(function: &Function) -> TokenStream {
     let values = emit::values(function);
     let parsed = emit::text_values(function, &values, &quote!(__arguments));
     let injections = emit::injections(function, &values);
-    let convert = quote_spanned!(function.output.span()=> __kind.prompt_result(__value));
+    let convert = quote_spanned!(at(&function.output)=> __kind.prompt_result(__value));
     let refuse = quote!(::core::result::Result::Err(__ending.into_failure()));
     let run = emit::run(function, &values, &convert, &refuse);
     quote! {

@@ -2,10 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::spanned::Spanned as _;
 use syn::{Error, Ident, Result};
 
-use crate::emit;
+use crate::emit::{self, at};
 use crate::function::Function;
 use crate::options::{Kind, Options};
 use crate::template;
@@ -56,7 +55,7 @@ fn handler(function: &Function, is_template: bool) -> TokenStream {
 }
 
 fn run(function: &Function, values: &[Ident]) -> TokenStream {
-    let convert = quote_spanned!(function.output.span()=> __kind.read_result(__value, &__reading));
+    let convert = quote_spanned!(at(&function.output)=> __kind.read_result(__value, &__reading));
     let refuse = quote!(::core::result::Result::Err(__ending.into_failure()));
     emit::run(function, values, &convert, &refuse)
 }

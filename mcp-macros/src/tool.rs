@@ -2,11 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::spanned::Spanned as _;
 use syn::{Ident, Result};
 
 use crate::argument::Argument;
-use crate::emit;
+use crate::emit::{self, at};
 use crate::function::Function;
 use crate::options::{Kind, Options};
 
@@ -39,7 +38,7 @@ fn body(options: &Options, function: &Function) -> TokenStream {
 }
 
 fn schema_of_output(function: &Function) -> TokenStream {
-    quote_spanned!(function.output.span()=> .output_schema(__kind.schema()))
+    quote_spanned!(at(&function.output)=> .output_schema(__kind.schema()))
 }
 
 /// One slot for each argument that the client sends, and the function that reads them.
@@ -49,7 +48,15 @@ fn slots(function: &Function) -> TokenStream {
     let types: Vec<_> = sent.iter().map(|argument| &argument.ty).collect();
     let names: Vec<_> = sent.iter().map(|argument| &argument.name).collect();
     let indexes = 0..sent.len();
-    let given = sent.iter().zip(&fields).map(|(argument, field)| given(argument, field));
+    let given =
+        sent.iter().zip(&fields).enumerate().map(|(index, (argument, field))| given(argument, field, index));
+    let defaults = sent.iter().enumerate().filter_map(|(index, argument)| {
+        let (name, ty, default) = (default_name(index), &argument.ty, argument.default_value()?);
+        Some(quote!(fn #name() -> #ty { #default }))
+    });
+    let fills = sent.iter().zip(&fields).map(|(Argument { ty, name, .. }, field)| {
+        quote_spanned!(at(ty)=> ::mcp_server::__private::fill::<#ty, A>(&mut self.#field, #name, map))
+    });
     quote! {
         struct __Slots {
             #(#fields: ::core::option::Option<#types>,)*
@@ -70,11 +77,13 @@ fn slots(function: &Function) -> TokenStream {
                 map: &mut A,
             ) -> ::core::result::Result<(), A::Error> {
                 match index {
-                    #(#indexes => ::mcp_server::__private::fill(&mut self.#fields, #names, map),)*
+                    #(#indexes => #fills,)*
                     _ => ::core::result::Result::Ok(()),
                 }
             }
         }
+
+        #(#defaults)*
 
         #[allow(clippy::unnecessary_wraps)]
         fn __read(
@@ -86,28 +95,35 @@ fn slots(function: &Function) -> TokenStream {
     }
 }
 
-fn given(argument: &Argument, field: &Ident) -> TokenStream {
-    let name = &argument.name;
-    match argument.default_value() {
-        Some(default) => quote!(slots.#field.unwrap_or_else(|| #default)),
-        None => quote!(::mcp_server::__private::given(slots.#field, #name)?),
+/// The function that makes the default of the argument sent as number `index`.
+fn default_name(index: usize) -> Ident {
+    format_ident!("__default_{index}")
+}
+
+fn given(argument: &Argument, field: &Ident, index: usize) -> TokenStream {
+    let Argument { ty, name, .. } = argument;
+    if argument.default.is_some() {
+        let default = default_name(index);
+        return quote!(slots.#field.unwrap_or_else(#default));
     }
+    quote_spanned!(at(ty)=> ::mcp_server::__private::given::<#ty>(slots.#field, #name)?)
 }
 
 fn schema(function: &Function) -> TokenStream {
-    let arguments = function.sent().map(|argument| {
+    let arguments = function.sent().enumerate().map(|(index, argument)| {
         let Argument { ty, name, .. } = argument;
         let description = argument.description_or_none();
-        let default = match argument.default_value() {
-            None => quote!(::core::option::Option::None),
-            Some(default) => quote!({
+        let default = if argument.default.is_some() {
+            let default = default_name(index);
+            quote!({
                 #[allow(unused_imports)]
                 use ::mcp_server::__private::{HideDefault as _, ShowDefault as _};
-                let __default: #ty = #default;
-                ::core::option::Option::Some((&&::mcp_server::__private::Shown(&__default)).shown())
-            }),
+                ::core::option::Option::Some((&&::mcp_server::__private::Shown(&#default())).shown())
+            })
+        } else {
+            quote!(::core::option::Option::None)
         };
-        quote_spanned!(ty.span()=> .argument::<#ty>(#name, #description, #default))
+        quote_spanned!(at(ty)=> .argument::<#ty>(#name, #description, #default))
     });
     quote!(::mcp_server::__private::InputSchema::new() #(#arguments)* .finish())
 }
@@ -116,7 +132,7 @@ fn handler(function: &Function, values: &[Ident]) -> TokenStream {
     let sent = function.arguments.iter().zip(values).filter(|(argument, _)| !argument.injected);
     let sent: Vec<_> = sent.map(|(_, value)| value).collect();
     let injections = emit::injections(function, values);
-    let convert = quote_spanned!(function.output.span()=> __kind.tool_result(__value));
+    let convert = quote_spanned!(at(&function.output)=> __kind.tool_result(__value));
     let run = emit::run(function, values, &convert, &quote!(__ending.into_tool()));
     quote! {
         move |__context: ::mcp_server::Context, __arguments: ::mcp_server::protocol::Json| async move {

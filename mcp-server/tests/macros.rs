@@ -1,5 +1,7 @@
 //! Functions with `#[tool]`, `#[resource]` and `#[prompt]`, and the same by hand, seen by a client.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+
 #[path = "macros/by_hand.rs"]
 mod by_hand;
 #[path = "macros/errors.rs"]

@@ -86,6 +86,11 @@ impl About {
         }
     }
 
+    /// Whether every caller may get the same cached answer.
+    pub(crate) fn is_public(&self) -> bool {
+        self.cache.is_some_and(|policy| policy.public)
+    }
+
     pub(super) fn set_meta(&mut self, meta: Json) {
         self.meta = Some(meta);
     }
@@ -185,11 +190,6 @@ macro_rules! about_methods {
         ) -> Self {
             self.about.needs.extend(requirement);
             self
-        }
-
-        /// Whether every caller may get the same cached answer.
-        pub(crate) fn is_public(&self) -> bool {
-            self.about.cache.is_some_and(|policy| policy.public)
         }
 
         /// What it has in common with every component.

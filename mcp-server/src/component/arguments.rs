@@ -46,7 +46,7 @@ pub fn read<S: Slots>(arguments: &Json) -> Result<S, String> {
 ///
 /// # Errors
 /// The value does not fit, or the argument stands there twice.
-pub fn fill<'de, T: DeserializeOwned, A: MapAccess<'de>>(
+pub fn fill<'de, T: Argument, A: MapAccess<'de>>(
     slot: &mut Option<T>,
     name: &str,
     map: &mut A,
@@ -64,7 +64,7 @@ pub fn fill<'de, T: DeserializeOwned, A: MapAccess<'de>>(
 ///
 /// # Errors
 /// The argument is missing and must not be.
-pub fn given<T: DeserializeOwned>(slot: Option<T>, name: &str) -> Result<T, String> {
+pub fn given<T: Argument>(slot: Option<T>, name: &str) -> Result<T, String> {
     slot.or_else(absent).ok_or_else(|| format!("missing argument `{name}`"))
 }
 

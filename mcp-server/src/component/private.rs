@@ -55,6 +55,28 @@ impl<T> HideDefault for Shown<'_, T> {
     }
 }
 
+/// What a default that is written as text can become.
+#[diagnostic::on_unimplemented(
+    message = "the default of a `{Self}` is not text",
+    label = "write a value of type `{Self}`, without quotes"
+)]
+pub trait DefaultText {
+    /// The default.
+    fn from_text(text: &'static str) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: From<&'static str>> DefaultText for T {
+    fn from_text(text: &'static str) -> Self {
+        Self::from(text)
+    }
+}
+
+/// The default of an argument that is written as text.
+pub fn text_default<T: DefaultText>(text: &'static str) -> T {
+    T::from_text(text)
+}
+
 /// What an argument of a prompt or a resource template can be: its text is read into it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from text",

@@ -205,28 +205,27 @@ async fn an_argument_may_have_the_name_of_its_tool() {
 }
 
 #[tool]
-#[expect(clippy::type_complexity, reason = "the test is about many arguments of many types")]
 fn anything(
     value: Value,
     map: std::collections::BTreeMap<String, (u8, bool)>,
     list: Vec<Option<char>>,
-    a: u8,
-    b: i64,
-    c: bool,
-    d: f32,
-    e: std::net::Ipv4Addr,
+    small: u8,
+    large: i64,
+    flag: bool,
+    half: f32,
+    address: std::net::Ipv4Addr,
 ) -> String {
-    format!("{value} {map:?} {list:?} {a} {b} {c} {d} {e}")
+    format!("{value} {map:?} {list:?} {small} {large} {flag} {half} {address}")
 }
 
 #[tokio::test]
 async fn any_type_that_can_be_read_and_described_is_an_argument() {
     let arguments = json!({
-        "value": [1, { "x": null }], "map": { "k": [1, true] }, "list": ["ä", null], "a": 255, "b": -1, "c": false,
-        "d": 0.5, "e": "127.0.0.1",
+        "value": [1, { "x": null }], "map": { "k": [1, true] }, "list": ["ä", null], "small": 255,
+        "large": -1, "flag": false, "half": 0.5, "address": "127.0.0.1",
     });
     let expected = r#"[1,{"x":null}] {"k": (1, true)} [Some('ä'), None] 255 -1 false 0.5 127.0.0.1"#;
     assert_eq!(text(&called(anything, arguments).await), expected);
     let definition = listed(&with_tool(anything), "tools/list").await;
-    assert_eq!(definition["inputSchema"]["properties"]["e"]["format"], "ipv4");
+    assert_eq!(definition["inputSchema"]["properties"]["address"]["format"], "ipv4");
 }
