@@ -159,6 +159,17 @@ pub async fn a_plain_put_over_a_tagged_entry_is_plain(h: &impl Harness) -> Shown
 
 const KIB: usize = 1 << 10;
 
+/// Bytes that no wrapper can make smaller.
+fn noise(len: usize) -> Bytes {
+    let mut state = 1_u64;
+    let bytes = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let [high, ..] = state.to_be_bytes(); // the low bits repeat soon
+        high
+    });
+    bytes.take(len).collect()
+}
+
 async fn limited<H: Harness>(h: &H) -> Result<Subject<H::Store>, Skipped> {
     h.full().await.map(|store| Subject(Arc::new(store))).ok_or(Skipped("has no limit to reach"))
 }
@@ -166,7 +177,7 @@ async fn limited<H: Harness>(h: &H) -> Result<Subject<H::Store>, Skipped> {
 /// Creates entries of 1 KiB until there is no room; how many there was room for.
 async fn fill_up<S: Store>(store: &Subject<S>, ttl: Option<Duration>) -> usize {
     for n in 0..1_000 {
-        let entry = NewEntry::new(pattern(KIB)).ttl(ttl);
+        let entry = NewEntry::new(noise(KIB)).ttl(ttl);
         if let Err(error) = store.put(Key::new(LAWS, &n.to_string()), entry, PutMode::Create).await {
             assert_eq!(error.kind(), ErrorKind::Full, "{error}");
             return n;
@@ -180,9 +191,9 @@ pub async fn a_full_store_refuses_and_keeps_what_it_has(h: &impl Harness) -> Sho
     let store = limited(h).await?;
     let room = fill_up(&store, None).await;
     assert!((4..=64).contains(&room), "room for {room}");
-    refused(store.try_set("more", pattern(KIB), PutMode::Replace).await, ErrorKind::Full);
+    refused(store.try_set("more", noise(KIB), PutMode::Replace).await, ErrorKind::Full);
     for n in 0..room {
-        assert_eq!(store.value(&n.to_string()).await, Some(pattern(KIB)), "entry {n} of {room} was dropped");
+        assert_eq!(store.value(&n.to_string()).await, Some(noise(KIB)), "entry {n} of {room} was dropped");
     }
     assert_eq!(store.value("more").await, None);
     Ok(())
@@ -194,10 +205,10 @@ pub async fn a_value_that_finds_no_room_leaves_the_old_one(h: &impl Harness) -> 
     fill_up(&store, None).await;
     let version = store.read("0").await.expect("the first entry").version;
     for mode in [PutMode::Replace, PutMode::Update(version)] {
-        let error = store.try_set("0", pattern(128 * KIB), mode).await.expect_err("there is no room");
+        let error = store.try_set("0", noise(128 * KIB), mode).await.expect_err("there is no room");
         assert!(matches!(error.kind(), ErrorKind::Full | ErrorKind::TooLarge), "{error}");
         let entry = store.read("0").await.expect("the old entry");
-        assert_eq!((entry.value, entry.version), (pattern(KIB), version));
+        assert_eq!((entry.value, entry.version), (noise(KIB), version));
     }
     Ok(())
 }
@@ -209,7 +220,7 @@ pub async fn a_full_store_takes_writes_once_there_is_room(h: &impl Harness) -> S
     for n in 0..room {
         store.remove(&n.to_string()).await.expect("an entry");
         store
-            .try_set(&format!("again {n}"), pattern(KIB - 16), PutMode::Create)
+            .try_set(&format!("again {n}"), noise(KIB - 16), PutMode::Create)
             .await
             .expect("there is room");
     }
@@ -222,7 +233,7 @@ pub async fn what_expired_makes_room(h: &impl Harness) -> Shown {
     fill_up(&store, Some(ms(500))).await;
     pass(h, ms(551)).await;
     let until = Instant::now() + h.size().patience;
-    while let Err(error) = store.try_set("more", pattern(KIB), PutMode::Replace).await {
+    while let Err(error) = store.try_set("more", noise(KIB), PutMode::Replace).await {
         assert_eq!(error.kind(), ErrorKind::Full, "{error}");
         assert!(Instant::now() < until, "expired entries still take the room");
         pass(h, ms(50)).await;
