@@ -16,3 +16,8 @@ pub async fn serve(server: Server) -> Result<()> {
     }
     server.run().await
 }
+
+/// What the README shows, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -12,7 +12,9 @@ use tokio::sync::Semaphore;
 
 use crate::component::{Prompt, Tool};
 use crate::middleware::{BoxFuture, Link, Next, Refusal};
-use crate::protocol::{CacheScope, Failure, Hints, Implementation, Json, Level, ListKind, Revision, code, excerpt};
+use crate::protocol::{
+    CacheScope, Failure, Hints, Implementation, Json, Level, ListKind, Revision, code, excerpt,
+};
 use crate::registry::{Found, Registry};
 use crate::running::{Deadline, Finish};
 use crate::session::Sessions;
@@ -151,7 +153,9 @@ impl Dispatcher {
         if let Some(failure) = missing_capability(&tool.about().requires, &request) {
             return failed(failure);
         }
-        let Operation::CallTool { arguments, .. } = &request.operation else { return failed(Failure::internal()) };
+        let Operation::CallTool { arguments, .. } = &request.operation else {
+            return failed(Failure::internal());
+        };
         let (arguments, finish) = (arguments.clone(), tool.finishes());
         let context = Context::new(request, self.clone(), tool.about().is_public());
         let run = tool.call(context, arguments);
@@ -165,7 +169,9 @@ impl Dispatcher {
         if let Some(failure) = missing_capability(&prompt.about().requires, &request) {
             return failed(failure);
         }
-        let Operation::GetPrompt { arguments, .. } = &request.operation else { return failed(Failure::internal()) };
+        let Operation::GetPrompt { arguments, .. } = &request.operation else {
+            return failed(Failure::internal());
+        };
         let arguments = arguments.clone();
         let context = Context::new(request, self.clone(), prompt.about().is_public());
         let run = prompt.get(context, &arguments);
@@ -195,7 +201,9 @@ impl Dispatcher {
                 result.hints = Some(result.hints.unwrap_or(hints));
                 Answer::Done(Reply::Resource(result))
             }
-            Err(failure) if failure.code == code::RESOURCE_NOT_FOUND => Answer::Failed(not_found(&uri, revision)),
+            Err(failure) if failure.code == code::RESOURCE_NOT_FOUND => {
+                Answer::Failed(not_found(&uri, revision))
+            }
             Err(failure) => Answer::Failed(failure),
         })
     }
@@ -208,7 +216,10 @@ impl Dispatcher {
         answer: impl FnOnce(T) -> Answer + Send + 'static,
     ) -> BoxFuture<Answer> {
         let Ok(permit) = Arc::clone(&self.0.calls).try_acquire_owned() else {
-            return failed(Failure::new(code::INTERNAL_ERROR, "too many requests in flight, try again later"));
+            return failed(Failure::new(
+                code::INTERNAL_ERROR,
+                "too many requests in flight, try again later",
+            ));
         };
         let deadline = Deadline::new(run, self.0.handler_timeout);
         let guarded = async move {
@@ -248,10 +259,15 @@ impl Dispatcher {
         }
         let this = self.clone();
         Box::pin(async move {
-            let Operation::Other { params, .. } = &request.operation else { return Failure::internal().into() };
+            let Operation::Other { params, .. } = &request.operation else {
+                return Failure::internal().into();
+            };
             let level = params.to().ok().and_then(|params: Params| Level::from_name(&params.level));
             let Some(level) = level else {
-                return Failure::invalid_params("level must be one of debug, info, notice, warning, error, critical, alert, emergency").into();
+                return Failure::invalid_params(
+                    "level must be one of debug, info, notice, warning, error, critical, alert, emergency",
+                )
+                .into();
             };
             let Some(session) = &request.session else { return Failure::internal().into() };
             match this.0.sessions.set_level(&request.principal, session, level).await {

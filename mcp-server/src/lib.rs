@@ -23,9 +23,9 @@ pub use authenticate::{Authenticate, Denied, StaticTokens, Verified};
 #[doc(hidden)]
 pub use component::private as __private;
 pub use component::{
-    CachePolicy, Inject, IntoPrompt, IntoPromptResult, IntoReadResult, IntoResource, IntoTool, IntoToolResult,
-    InvalidTemplate, Parameters, Prompt, PromptArgument, Reading, Requirement, Resource, ResourceComponent,
-    ResourceTemplate, State, Structured, TextArguments, Tool, ToolAnnotations, schema_for,
+    CachePolicy, Inject, IntoPrompt, IntoPromptResult, IntoReadResult, IntoResource, IntoTool,
+    IntoToolResult, InvalidTemplate, Parameters, Prompt, PromptArgument, Reading, Requirement, Resource,
+    ResourceComponent, ResourceTemplate, State, Structured, TextArguments, Tool, ToolAnnotations, schema_for,
 };
 pub use context::Context;
 pub use error::{Error, Result};

@@ -93,7 +93,9 @@ impl Handshake {
             client_info: Implementation,
         }
         let params: Params = params.to().map_err(|error| {
-            Failure::invalid_params(format!("initialize needs protocolVersion, capabilities and clientInfo: {error}"))
+            Failure::invalid_params(format!(
+                "initialize needs protocolVersion, capabilities and clientInfo: {error}"
+            ))
         })?;
         let capabilities = serde_json::Value::from(params.capabilities);
         if capabilities.to_string().len() > Self::MAX_CAPABILITIES {
@@ -287,6 +289,9 @@ fn digest(key: &str) -> Option<[u8; 16]> {
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").field("idle", &self.0.idle).field("cap", &self.0.cap).finish_non_exhaustive()
+        f.debug_struct("Sessions")
+            .field("idle", &self.0.idle)
+            .field("cap", &self.0.cap)
+            .finish_non_exhaustive()
     }
 }

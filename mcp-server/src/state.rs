@@ -169,7 +169,8 @@ impl StateError {
     }
 
     fn not_json(name: &str, error: serde_json::Error) -> Self {
-        let message = format!("the value of {name:?} cannot be kept as JSON; use set_local for this request alone");
+        let message =
+            format!("the value of {name:?} cannot be kept as JSON; use set_local for this request alone");
         Self { message: Cow::Owned(message), source: Some(Box::new(error)) }
     }
 

@@ -79,7 +79,9 @@ async fn exclusion_goes_before_inclusion_and_statistics_tell() {
     }
     assert_eq!(excluded.runs.load(Ordering::SeqCst), 2);
 
-    let cache = ResponseCache::new().declare(Cached::Tools, "count", policy).only(Cached::Tools, Vec::<String>::new());
+    let cache = ResponseCache::new()
+        .declare(Cached::Tools, "count", policy)
+        .only(Cached::Tools, Vec::<String>::new());
     let statistics = cache.statistics();
     assert_eq!(statistics.read().tools.hits, 0);
     let included = counted(cache, None);

@@ -15,19 +15,30 @@ struct Stats {
 
 /// Answers what it is told.
 #[tool(read_only)]
-async fn echo(/** what to answer */ text: String) -> String {
+async fn echo(
+    /** what to answer */
+    text: String,
+) -> String {
     text
 }
 
 /// Adds two whole numbers.
 #[tool(read_only)]
-async fn add(/** the first */ a: i64, /** the second */ b: i64) -> i64 {
+async fn add(
+    /** the first */
+    a: i64,
+    /** the second */
+    b: i64,
+) -> i64 {
     a.saturating_add(b)
 }
 
 /// Counts, sums and averages numbers.
 #[tool(read_only)]
-async fn stats(/** the numbers */ values: Vec<f64>) -> Stats {
+async fn stats(
+    /** the numbers */
+    values: Vec<f64>,
+) -> Stats {
     let (count, sum) = (values.len(), values.iter().sum());
     #[expect(clippy::cast_precision_loss, reason = "nobody sends 2^52 numbers")]
     let mean = if count == 0 { 0.0 } else { sum / count as f64 };
@@ -36,13 +47,19 @@ async fn stats(/** the numbers */ values: Vec<f64>) -> Stats {
 
 /// One item of a bench.
 #[resource("bench://item/{id}")]
-async fn item(/** which item */ id: String) -> String {
+async fn item(
+    /** which item */
+    id: String,
+) -> String {
     format!("item {id}")
 }
 
 /// Greets somebody.
 #[prompt]
-async fn greet(/** whom to greet */ name: String) -> String {
+async fn greet(
+    /** whom to greet */
+    name: String,
+) -> String {
     format!("Greet {name} warmly.")
 }
 

@@ -239,7 +239,11 @@ impl Inner {
             let cache = |name: &str| {
                 Cache::with_encoding(store.clone(), name, KeptEncoding).max_item_bytes(self.max_item_bytes)
             };
-            Caches { tools: cache("cache/tools"), resources: cache("cache/resources"), prompts: cache("cache/prompts") }
+            Caches {
+                tools: cache("cache/tools"),
+                resources: cache("cache/resources"),
+                prompts: cache("cache/prompts"),
+            }
         });
         match kind {
             Cached::Tools => &caches.tools,
@@ -266,7 +270,9 @@ fn millis(duration: Duration) -> u64 {
 
 impl fmt::Debug for ResponseCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseCache").field("max_item_bytes", &self.0.max_item_bytes).finish_non_exhaustive()
+        f.debug_struct("ResponseCache")
+            .field("max_item_bytes", &self.0.max_item_bytes)
+            .finish_non_exhaustive()
     }
 }
 

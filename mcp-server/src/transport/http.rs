@@ -135,7 +135,8 @@ async fn mcp(State(endpoint): State<Endpoint>, request: axum::extract::Request) 
         Method::POST => endpoint.post(parts, body, verified).await,
         Method::DELETE => endpoint.end_session(&parts, &verified).await,
         _ => {
-            let failure = Failure::new(crate::protocol::code::INVALID_REQUEST, "this endpoint takes POST and DELETE");
+            let failure =
+                Failure::new(crate::protocol::code::INVALID_REQUEST, "this endpoint takes POST and DELETE");
             let mut response = endpoint.refuse(StatusCode::METHOD_NOT_ALLOWED, None, &failure);
             response.headers_mut().insert("allow", HeaderValue::from_static("POST, DELETE"));
             response

@@ -18,7 +18,8 @@ use crate::dispatch::Dispatcher;
 use crate::exchange::Exchange;
 use crate::middleware::BoxFuture;
 use crate::protocol::{
-    Failure, Incoming, Json, Level, Malformed, Message, Renderer, RequestId, Revision, code, decode, revision_of,
+    Failure, Incoming, Json, Level, Malformed, Message, Renderer, RequestId, Revision, code, decode,
+    revision_of,
 };
 use crate::request::Caller;
 use crate::running::{Abandoned, Running};
@@ -129,7 +130,9 @@ impl Connection {
                 None
             }
             Message::Response { .. } => None, // nothing was asked
-            Message::Batch(_) => Some(self.failed(None, &Failure::new(code::INVALID_REQUEST, "a batch in a batch"))),
+            Message::Batch(_) => {
+                Some(self.failed(None, &Failure::new(code::INVALID_REQUEST, "a batch in a batch")))
+            }
         }
     }
 
@@ -157,9 +160,9 @@ impl Connection {
 
     fn batched(self: &Arc<Self>, message: &Bytes) -> Option<Answering> {
         match decode(message) {
-            Ok(Message::Request(Incoming { operation: Operation::Initialize { .. }, id, .. })) => {
-                Some(self.failed(id, &Failure::new(code::INVALID_REQUEST, "initialize may not stand in a batch")))
-            }
+            Ok(Message::Request(Incoming { operation: Operation::Initialize { .. }, id, .. })) => Some(
+                self.failed(id, &Failure::new(code::INVALID_REQUEST, "initialize may not stand in a batch")),
+            ),
             Ok(message) => self.message(message),
             Err(malformed) => Some(self.refused(malformed)),
         }

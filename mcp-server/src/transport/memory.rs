@@ -232,7 +232,9 @@ impl TestClient {
 
     async fn answer(&self, connection: &Connection, id: u64) -> std::result::Result<Value, TestError> {
         while let Some(line) = connection.outgoing().next().await {
-            let Ok(mut message) = serde_json::from_slice::<Value>(&line) else { return Err(lost("not JSON")) };
+            let Ok(mut message) = serde_json::from_slice::<Value>(&line) else {
+                return Err(lost("not JSON"));
+            };
             if message.get("id").and_then(Value::as_u64) != Some(id) {
                 self.kept().push_back(message);
                 continue;

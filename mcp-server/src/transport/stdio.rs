@@ -45,7 +45,9 @@ fn spawn(
         let result = work(&runtime, &connection);
         drop(ended.send(result));
     });
-    spawned.map(drop).map_err(|error| Error::new("the thread for the standard streams did not start").because(error))
+    spawned
+        .map(drop)
+        .map_err(|error| Error::new("the thread for the standard streams did not start").because(error))
 }
 
 fn read(runtime: &Handle, connection: &Arc<Connection>) -> std::io::Result<()> {

@@ -28,7 +28,8 @@ pub(super) fn key(server: &str, fingerprint: &[u8; 32], public: bool, request: &
     }
     add(request.operation.method().as_bytes());
     add(request.operation.target().unwrap_or_default().as_bytes());
-    if let Operation::CallTool { arguments, .. } | Operation::GetPrompt { arguments, .. } = &request.operation {
+    if let Operation::CallTool { arguments, .. } | Operation::GetPrompt { arguments, .. } = &request.operation
+    {
         add(&canonical(arguments)?);
     }
     Some(hex(&hash.finalize()))

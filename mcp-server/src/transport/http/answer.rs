@@ -16,10 +16,10 @@ use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 
 use super::{Endpoint, Stopping};
+use crate::Answer;
 use crate::exchange::Exchange;
 use crate::protocol::{Failure, RequestId, Revision, code, status};
 use crate::running::Running;
-use crate::Answer;
 
 /// A request that is served, up to the bytes of its answer.
 pub(super) struct Serving {

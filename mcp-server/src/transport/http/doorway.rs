@@ -44,7 +44,8 @@ impl Endpoint {
     }
 
     fn check_types(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !media_type(content_type).eq_ignore_ascii_case("application/json") {
             return Err(
                 self.refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json")
@@ -137,7 +138,8 @@ fn without_port(host: &str) -> &str {
 
 fn is_loopback_name(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn media_type(value: &str) -> &str {
@@ -219,7 +221,9 @@ mod tests {
         for origin in ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:1", "https://app.example"] {
             assert!(origin_allowed(&options, &parts(&[("origin", origin)], loopback)), "{origin}");
         }
-        for origin in ["http://evil.example", "null", "http://localhost.evil.example", "https://app.example.evil"] {
+        for origin in
+            ["http://evil.example", "null", "http://localhost.evil.example", "https://app.example.evil"]
+        {
             assert!(!origin_allowed(&options, &parts(&[("origin", origin)], loopback)), "{origin}");
         }
         assert!(!origin_allowed(&options, &parts(&[("origin", "http://localhost")], Some("10.0.0.1:80"))));
@@ -227,10 +231,18 @@ mod tests {
 
     #[test]
     fn an_absent_accept_header_and_wildcards_accept_both_types() {
-        for header in [None, Some("*/*"), Some("application/*, text/*"), Some("application/json, text/event-stream;q=0.5")] {
+        for header in [
+            None,
+            Some("*/*"),
+            Some("application/*, text/*"),
+            Some("application/json, text/event-stream;q=0.5"),
+        ] {
             let headers: Vec<_> = header.map(|value| ("accept", value)).into_iter().collect();
             let headers = parts(&headers, None).headers;
-            assert!(accepts(&headers, "application/json") && accepts(&headers, "text/event-stream"), "{header:?}");
+            assert!(
+                accepts(&headers, "application/json") && accepts(&headers, "text/event-stream"),
+                "{header:?}"
+            );
         }
         assert!(!accepts(&parts(&[("accept", "application/json")], None).headers, "text/event-stream"));
     }

@@ -142,7 +142,8 @@ impl Endpoint {
         let request = arrival.admit(incoming, revision, None, handshake.caller());
         let answer = self.0.dispatcher.run(request).await;
         if matches!(answer, Answer::Done(_)) {
-            let begun = self.0.dispatcher.sessions().begin(&arrival.verified.principal, &session, &handshake).await;
+            let begun =
+                self.0.dispatcher.sessions().begin(&arrival.verified.principal, &session, &handshake).await;
             match begun {
                 Ok(()) => {}
                 Err(NotBegun::Full) => {
@@ -167,7 +168,8 @@ impl Endpoint {
     fn unfit_version(&self, arrival: &Arrival, id: &RequestId) -> Option<Response> {
         let version = arrival.headers().version()?;
         let served = Revision::from_name(version).is_some_and(|revision| !revision.is_stateless());
-        let failure = Failure::new(code::INVALID_REQUEST, "the MCP-Protocol-Version header names no served revision");
+        let failure =
+            Failure::new(code::INVALID_REQUEST, "the MCP-Protocol-Version header names no served revision");
         (!served).then(|| self.refuse(StatusCode::BAD_REQUEST, Some(id), &failure))
     }
 
@@ -207,7 +209,8 @@ impl Endpoint {
         let (session, handshake) = match arrival.session() {
             Ok((session, handshake)) if handshake.revision() == Revision::V2025_03_26 => (session, handshake),
             Ok(_) | Err(Absent::Missing) => {
-                return *self.refused(StatusCode::BAD_REQUEST, "batches are served in sessions of 2025-03-26 only");
+                return *self
+                    .refused(StatusCode::BAD_REQUEST, "batches are served in sessions of 2025-03-26 only");
             }
             Err(Absent::Gone) => return self.session_gone(None),
             Err(Absent::Unknown) => return self.store_unavailable(None),

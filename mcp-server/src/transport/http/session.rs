@@ -62,7 +62,8 @@ impl Endpoint {
     }
 
     pub(super) fn no_session(&self, id: Option<&RequestId>) -> Response {
-        let failure = Failure::new(code::INVALID_REQUEST, "the Mcp-Session-Id header is missing: initialize first");
+        let failure =
+            Failure::new(code::INVALID_REQUEST, "the Mcp-Session-Id header is missing: initialize first");
         self.refuse(StatusCode::BAD_REQUEST, id, &failure)
     }
 
