@@ -17,7 +17,9 @@ mod tool;
 
 /// Makes a tool of a function: `server.tool(name)` registers it.
 ///
-/// ```ignore
+/// ```
+/// use mcp_server::{Server, tool};
+///
 /// /// Adds two numbers.
 /// #[tool]
 /// async fn add(
@@ -27,6 +29,9 @@ mod tool;
 /// ) -> f64 {
 ///     a + b
 /// }
+///
+/// let server = Server::new("calc").tool(add);
+/// # server.test_client().unwrap();
 /// ```
 ///
 /// The function's name and doc comment become the tool's name and description, `///` above an argument its
@@ -55,12 +60,23 @@ pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes a resource of a function, or a template of resources: `server.resource(name)` registers it.
 ///
-/// ```ignore
+/// ```
+/// # use std::collections::HashMap;
+/// use mcp_server::{Server, State, resource};
+///
+/// #[derive(Clone, serde::Serialize)]
+/// struct Profile {
+///     name: String,
+/// }
+///
 /// /// The profile of a user.
 /// #[resource("user://{id}/profile", mime_type = "application/json")]
-/// async fn profile(id: u64, users: State<Users>) -> Option<Profile> {
-///     users.find(id).await
+/// async fn profile(id: u64, users: State<HashMap<u64, Profile>>) -> Option<Profile> {
+///     users.get(&id).cloned()
 /// }
+///
+/// let server = Server::new("people").state(HashMap::<u64, Profile>::new()).resource(profile);
+/// # server.test_client().unwrap();
 /// ```
 ///
 /// Every parameter of the template is an argument and the other way round. `{name}` takes one segment, `{name*}`
@@ -73,7 +89,9 @@ pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes a prompt of a function: `server.prompt(name)` registers it.
 ///
-/// ```ignore
+/// ```
+/// use mcp_server::{Server, prompt};
+///
 /// /// Asks for a review.
 /// #[prompt]
 /// fn review(
@@ -84,6 +102,9 @@ pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {
 /// ) -> String {
 ///     format!("Review this, strictness {strictness} of 5:\n{code}")
 /// }
+///
+/// let server = Server::new("reviews").prompt(review);
+/// # server.test_client().unwrap();
 /// ```
 ///
 /// Clients send text, which is read into the argument's type. Options: `name`, `title`, `description`, `tags(..)`,
