@@ -133,7 +133,7 @@ fn no_key(cause: aws_lc_rs::error::Unspecified) -> Error {
     Error::new(ErrorKind::Unexpected, "the key could not be derived").because(cause)
 }
 
-pub(crate) fn no_random(cause: aws_lc_rs::error::Unspecified) -> Error {
+fn no_random(cause: aws_lc_rs::error::Unspecified) -> Error {
     Error::new(ErrorKind::Unexpected, "the system gives no random bytes").because(cause)
 }
 

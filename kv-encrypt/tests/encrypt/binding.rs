@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::common::{CIPHERS, KEY, bottom, put, raw, read_as, ring, sealed_by, tagged};
 use bytes::Bytes;
-use kv_core::{ErrorKind, Key, Meta, NewEntry, Outcome, PutMode, Scan, Store};
+use kv_core::{ErrorKind, Key, Meta, NewEntry, Outcome, PutMode, Scan, Store, StoreExt as _};
 use kv_encrypt::{Cipher, EncryptExt as _, Encrypted, KeyRing, Mode, SecretKey};
 
 #[tokio::test]
@@ -154,6 +154,39 @@ async fn a_value_moved_to_another_id_or_collection_does_not_open() {
             assert_eq!(store.get(place).await.unwrap_err().kind(), ErrorKind::Corrupt, "{place:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_value_moved_to_another_prefix_does_not_open() {
+    for cipher in CIPHERS {
+        let bottom = bottom();
+        let app = sealed_by(&bottom, &[1], cipher).prefixed("app-one");
+        let other = sealed_by(&bottom, &[1], cipher).prefixed("app-two");
+        let bare = sealed_by(&bottom, &[1], cipher);
+        put(&app, KEY, "value", Meta::default()).await;
+        let held = bottom.scan(Scan::under("").values(), None).await.unwrap().items.remove(0).entry.unwrap();
+        put(&bottom.clone().prefixed("app-two"), KEY, held.value.clone(), Meta::default()).await;
+        put(&bottom, KEY, held.value, Meta::default()).await;
+        assert_eq!(app.get(KEY).await.unwrap().unwrap().value, "value");
+        for moved in [other.get(KEY).await, bare.get(KEY).await] {
+            assert_eq!(moved.unwrap_err().kind(), ErrorKind::Corrupt);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_compressed_before_encryption_came_can_be_migrated() {
+    let bottom = bottom();
+    let value = Bytes::from("words and words and ".repeat(100));
+    put(&bottom.clone().compressed(), KEY, value.clone(), Meta::default()).await;
+    let held = raw(&bottom, KEY).await.value;
+    assert_eq!(held[0], 1, "the mark of a compressed frame is that of a sealed value");
+    let strict = sealed_by(&bottom, &[1], Cipher::Aead);
+    assert_eq!(strict.clone().compressed().get(KEY).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    let migrating = strict.clone().mode(Mode::Migration);
+    assert_eq!(migrating.clone().compressed().get(KEY).await.unwrap().unwrap().value, value);
+    assert_eq!(migrating.rotate(|_| ()).await.unwrap().rotated, 1);
+    assert_eq!(strict.compressed().get(KEY).await.unwrap().unwrap().value, value);
 }
 
 #[tokio::test]
