@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn every_parameter_is_read() {
-        let config = read("disk:d?engine=redb&durability=always&create=false&namespace=n&lock_wait=0").unwrap();
+        let config =
+            read("disk:d?engine=redb&durability=always&create=false&namespace=n&lock_wait=0").unwrap();
         assert_eq!((config.engine, config.durability), (Some(Engine::Redb), Durability::Always));
         assert_eq!((config.create, config.namespace.as_str()), (false, "n"));
         assert!(config.lock_wait.is_zero());

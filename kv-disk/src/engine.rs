@@ -126,6 +126,7 @@ fn applied(op: &Op, old: Option<&[u8]>) -> Applied {
 
 /// An open engine. Its calls may panic on damaged files: see [`Poison`](crate::poison::Poison).
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one per store, and it never moves")]
 pub(crate) enum Db {
     Sled(SledEngine),
     Redb(RedbEngine),
@@ -148,11 +149,11 @@ impl Db {
         }
     }
 
-    /// Shows the stored bytes under `key` to `read`.
-    pub(crate) fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+    /// The stored bytes under `key`.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         match self {
-            Self::Sled(sled) => sled.get(key, read),
-            Self::Redb(redb) => redb.get(key, read),
+            Self::Sled(sled) => sled.get(key),
+            Self::Redb(redb) => redb.get(key),
         }
     }
 

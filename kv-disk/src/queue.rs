@@ -65,13 +65,11 @@ impl Queue {
 
     /// The thread: one `commit` for all that came meanwhile, until stopped, and then until nothing is left.
     pub(crate) fn run(&self, commit: impl Fn(&[Op]) -> Answer) {
-        while let Some((ops, jobs)) = self.next() {
-            let answer = commit(&ops);
-            self.undone.fetch_sub(jobs.iter().filter(|(writes, _)| *writes > 0).count(), Ordering::SeqCst);
-            match answer {
-                Ok(applied) => share(applied, jobs),
-                Err(e) => jobs.into_iter().for_each(|(_, reply)| drop(reply.send(Err(e.clone())))),
-            }
+        while let Some(round) = self.next() {
+            let answer = commit(&round.ops);
+            let done = round.waiting.iter().filter(|(writes, _)| *writes > 0).count();
+            self.undone.fetch_sub(done, Ordering::SeqCst);
+            round.answer(answer);
         }
     }
 
@@ -81,8 +79,8 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    /// The writes of one commit, and who waits for how many of them.
-    fn next(&self) -> Option<(Vec<Op>, Vec<(usize, oneshot::Sender<Answer>)>)> {
+    /// All that came meanwhile, within bounds; `None` once stopped and empty.
+    fn next(&self) -> Option<Round> {
         let mut state = self.state();
         while state.jobs.is_empty() {
             if state.stopped {
@@ -90,14 +88,16 @@ impl Queue {
             }
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let (mut ops, mut jobs) = (Vec::new(), Vec::with_capacity(state.jobs.len()));
-        while let Some(job) =
-            state.jobs.pop_front_if(|job| ops.is_empty() || ops.len() + job.ops.len() <= GROUP)
-        {
-            jobs.push((job.ops.len(), job.reply));
-            ops.extend(job.ops);
+        let mut round = Round { ops: Vec::new(), waiting: Vec::with_capacity(state.jobs.len()) };
+        while let Some(job) = state.jobs.pop_front() {
+            if !round.ops.is_empty() && round.ops.len() + job.ops.len() > GROUP {
+                state.jobs.push_front(job);
+                break;
+            }
+            round.waiting.push((job.ops.len(), job.reply));
+            round.ops.extend(job.ops);
         }
-        Some((ops, jobs))
+        Some(round)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -105,12 +105,24 @@ impl Queue {
     }
 }
 
-/// Hands each job its part.
-fn share(applied: Vec<Result<Applied>>, jobs: Vec<(usize, oneshot::Sender<Answer>)>) {
-    let mut applied = applied.into_iter();
-    for (writes, reply) in jobs {
-        let part = applied.by_ref().take(writes).collect();
-        drop(reply.send(Ok(part))); // nobody waits for a dropped write
+/// The writes of one commit, and who waits for how many of them.
+#[derive(Debug)]
+struct Round {
+    ops: Vec<Op>,
+    waiting: Vec<(usize, oneshot::Sender<Answer>)>,
+}
+
+impl Round {
+    /// Hands each job its part.
+    fn answer(self, answer: Answer) {
+        let mut applied = answer.map(Vec::into_iter);
+        for (writes, reply) in self.waiting {
+            let part = match &mut applied {
+                Ok(applied) => Ok(applied.take(writes).collect()),
+                Err(e) => Err(e.clone()),
+            };
+            drop(reply.send(part)); // nobody waits for a dropped write
+        }
     }
 }
 
@@ -127,6 +139,7 @@ mod tests {
         (0..count).map(|n| Op { key: n.to_string().into_bytes(), action: Action::Delete }).collect()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it stands in for a commit")]
     fn done(ops: &[Op]) -> super::Answer {
         Ok(ops.iter().map(|_| Ok(Applied::default())).collect())
     }

@@ -44,7 +44,7 @@ impl Request {
             shared.poison.guard(|| shared.db.visit(bounds, |key, stored| draft.see(key, stored)))?;
             match draft.seek.take() {
                 Some(key) if range.end().is_none_or(|end| key.as_slice() < end) => {
-                    begin = Bound::Included(key)
+                    begin = Bound::Included(key);
                 }
                 _ => return draft.finish(),
             }

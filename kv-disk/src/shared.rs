@@ -4,7 +4,6 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use kv_core::backend::{self, Deadlines, Reclaim};
 use kv_core::{Clock, Entry, Result};
 
@@ -34,9 +33,10 @@ pub(crate) struct Shared {
 impl Shared {
     /// The live entry under a stored key.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Entry>> {
-        let now = self.clock.unix_ms();
-        let read = |stored: &[u8]| wire::open(key, Bytes::copy_from_slice(stored), now);
-        self.poison.guard(|| self.db.get(key, read)).map(Option::flatten)
+        match self.poison.guard(|| self.db.get(key))? {
+            Some(stored) => wire::open(key, stored, self.clock.unix_ms()),
+            None => Ok(None),
+        }
     }
 
     /// Does one write at once, without making it durable.
@@ -130,9 +130,8 @@ impl Reclaim<Arc<[u8]>> for Shared {
         // Behind all writes that were queued before, and with them in one commit.
         let answer = self.queue.push(ops.collect()).blocking_recv();
         match answer {
-            Ok(Ok(_)) => Vec::new(),
             Ok(Err(_)) if !self.poison.is_poisoned() => expired,
-            Ok(Err(_)) | Err(_) => Vec::new(), // nothing will be removed any more
+            _ => Vec::new(), // done, or nothing will be removed any more
         }
     }
 }

@@ -130,7 +130,9 @@ impl Inner {
         let durability = if engine == Engine::Redb { Durability::Always } else { config.durability };
         let (dir, warnings) = (open.directory().root().to_owned(), open.directory().warnings().to_vec());
         #[cfg(feature = "tracing")]
-        warnings.iter().for_each(|warning| tracing::warn!(target: "larder", "{warning}"));
+        for warning in &warnings {
+            tracing::warn!(target: "larder", "{warning}");
+        }
         let mut namespace = backend::encode(&[&config.namespace], "");
         namespace.shrink_to_fit();
         Ok(Self {

@@ -1,5 +1,7 @@
 //! The laws of a store, on both engines and both durabilities.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::sync::Mutex;
 
 use kv_core::Clock;

@@ -3,6 +3,7 @@
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 
+use bytes::Bytes;
 use kv_core::Result;
 use redb::{
     AccessGuard, Builder, Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition,
@@ -83,10 +84,10 @@ impl RedbEngine {
         Ok(Self(db))
     }
 
-    pub(super) fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let table = self.0.begin_read().map_err(error::redb)?.open_table(DATA).map_err(error::redb)?;
         let found = table.get(key).map_err(error::redb)?;
-        found.map(|stored| read(stored.value())).transpose()
+        Ok(found.map(|stored| Bytes::copy_from_slice(stored.value()))) // the page is not ours to keep
     }
 
     pub(super) fn visit(
@@ -125,12 +126,11 @@ impl RedbEngine {
 /// The outer error is the engine's and undoes the whole transaction; the inner one is a condition that did not hold.
 fn apply(table: &mut Table<'_, &'static [u8], &'static [u8]>, op: &Op, now: u64) -> Result<Result<Applied>> {
     let key = op.key.as_slice();
-    let change = match &op.action {
-        Action::Put { guard: Guard::Always, .. } => Ok(Change::Write),
-        _ => {
-            let current = table.get(key).map_err(error::redb)?;
-            decide(op, current.as_ref().map(AccessGuard::value), now)
-        }
+    let change = if matches!(op.action, Action::Put { guard: Guard::Always, .. }) {
+        Ok(Change::Write)
+    } else {
+        let current = table.get(key).map_err(error::redb)?;
+        decide(op, current.as_ref().map(AccessGuard::value), now)
     };
     let old = match (change, op.stored()) {
         (Err(refused), _) | (Ok(_), Err(refused)) => return Ok(Err(refused)),

@@ -9,6 +9,7 @@ mod sync;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use kv_core::Result;
 use sled::{IVec, Tree};
 
@@ -73,8 +74,9 @@ impl SledEngine {
         Ok(Self { tree, larder, db, dir: dir.to_owned(), sync })
     }
 
-    pub(super) fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
-        self.tree.get(key).map_err(error::sled)?.map(|stored| read(&stored)).transpose()
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        // Not a copy: sled counts references to each value by itself, so nothing else is kept alive.
+        Ok(self.tree.get(key).map_err(error::sled)?.map(Bytes::from_owner))
     }
 
     pub(super) fn visit(
@@ -95,13 +97,13 @@ impl SledEngine {
         let old = match (&op.action, op.stored()?) {
             (Action::Put { guard: Guard::Always, .. }, Some(stored)) => self.tree.insert(&op.key, stored),
             (Action::Delete, _) => self.tree.remove(&op.key),
-            (_, stored) => return self.swap(op, stored.map(IVec::from), now),
+            (_, stored) => return self.swap(op, stored.map(IVec::from).as_ref(), now),
         };
         Ok(applied(op, old.map_err(error::sled)?.as_deref()))
     }
 
     /// Decides on what is there and writes only if it is still there, until that succeeds.
-    fn swap(&self, op: &Op, proposed: Option<IVec>, now: u64) -> Result<Applied> {
+    fn swap(&self, op: &Op, proposed: Option<&IVec>, now: u64) -> Result<Applied> {
         let mut current = match &op.action {
             Action::Put { guard: Guard::Absent, .. } => None, // most likely: one step saved
             _ => self.tree.get(&op.key).map_err(error::sled)?,
@@ -110,7 +112,7 @@ impl SledEngine {
             let new = match decide(op, current.as_deref(), now)? {
                 Change::Leave => return Ok(Applied::default()),
                 Change::Remove => None,
-                Change::Write => proposed.clone(),
+                Change::Write => proposed.cloned(),
             };
             match self.tree.compare_and_swap(&op.key, current.as_ref(), new).map_err(error::sled)? {
                 Ok(()) => return Ok(applied(op, current.as_deref())),

@@ -179,7 +179,7 @@ async fn survives_kills(mode: usize) {
     let (mut outputs, mut before) = (Vec::new(), Vec::new());
     let mut slowest = Duration::ZERO;
     while outputs.len() < rounds() {
-        for _ in 0..1 + outputs.len() % 2 {
+        for _ in 0..=outputs.len() % 2 {
             outputs.push(killed(dir.path(), mode, outputs.len(), millis_below(150), false));
         }
         let started = Instant::now();
@@ -188,8 +188,8 @@ async fn survives_kills(mode: usize) {
         for (round, states) in before.iter().enumerate() {
             assert_eq!(found(&store, round).await, *states, "round {round} was whole once");
         }
-        for round in before.len()..outputs.len() {
-            before.push(check(&store, round, &outputs[round]).await);
+        for (round, output) in outputs.iter().enumerate().skip(before.len()) {
+            before.push(check(&store, round, output).await);
         }
         store.close().await.unwrap();
     }

@@ -258,7 +258,7 @@ mod permissions {
             });
             open(engine, dir.path()).await.close().await.unwrap();
             all_below(&dir.path().join("data"), &mut |path| {
-                assert_eq!(mode(path) & 0o077, 0, "{}", path.display())
+                assert_eq!(mode(path) & 0o077, 0, "{}", path.display());
             });
         }
     }
