@@ -1,1 +1,33 @@
-fn main() {}
+//! The program `larder`: arguments in, exit status out.
+
+use std::error::Error as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use larder_cli::{Cli, Failure};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tell(&Failure::new("the threads of the program did not start").because(error)),
+    };
+    let ended = runtime.block_on(larder_cli::run(cli));
+    // A read of stdin that nobody waits for any more must not keep the process.
+    runtime.shutdown_background();
+    ended.map_or_else(|failure| tell(&failure), |()| ExitCode::SUCCESS)
+}
+
+/// The failure and its causes, on one line of stderr.
+fn tell(failure: &Failure) -> ExitCode {
+    let mut line = format!("larder: {failure}");
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    drop(writeln!(std::io::stderr().lock(), "{line}")); // a closed stderr hears nothing
+    ExitCode::from(failure.status() as u8)
+}

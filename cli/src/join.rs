@@ -1,0 +1,111 @@
+//! One store, many `larder serve`: the first owns it, the others join it through a socket.
+//!
+//! Each MCP client starts a server of its own, and a directory has one owner. So the owner listens on `larder.sock`
+//! and serves each connection as one more stdio client. Whoever joins copies lines, remembers how its client shook
+//! hands, and when the owner ends takes the directory or joins the next owner, shaking hands again on its client's
+//! behalf.
+
+mod door;
+mod relay;
+mod socket;
+mod tracking;
+
+use std::path::Path;
+use std::time::Duration;
+
+use kv_core::{AnyStore, ErrorKind};
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep};
+
+use self::relay::Relay;
+use crate::serve::{Owner, ServeSettings};
+use crate::{Failure, store};
+
+pub(crate) use door::Door;
+
+/// How long a directory may be held by somebody who does not open the door: one that is starting or ending.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often both are tried meanwhile.
+const AGAIN: Duration = Duration::from_millis(25);
+
+/// Serves stdin and stdout, from a store of its own or through the process that owns it.
+pub(crate) async fn stdio(settings: &ServeSettings) -> Result<(), Failure> {
+    let url = settings.url()?;
+    let Some(dir) = store::directory(&url) else {
+        let store = store::open(&url, ServeSettings::STORE).await?;
+        return serve_alone(settings, &url, store).await;
+    };
+    match way_in(&url, &dir).await? {
+        WayIn::Own(store) => serve_alone(settings, &url, store).await,
+        WayIn::Joined(stream) => serve_joined(settings, &url, &dir, stream).await,
+    }
+}
+
+async fn serve_alone(settings: &ServeSettings, url: &str, store: AnyStore) -> Result<(), Failure> {
+    let owner = Owner::new(settings, url, store).await?;
+    let served = owner.service().serve_stdio().await;
+    owner.end().await;
+    Ok(served?)
+}
+
+/// Copies lines for as long as the client speaks, whoever owns the directory.
+async fn serve_joined(
+    settings: &ServeSettings,
+    url: &str,
+    dir: &Path,
+    stream: UnixStream,
+) -> Result<(), Failure> {
+    let mut relay = Relay::new();
+    let mut way = WayIn::Joined(stream);
+    loop {
+        let ended = match way {
+            WayIn::Joined(stream) => {
+                tracing::info!(dir = %dir.display(), "joined the server that has the store open");
+                relay.through(stream).await
+            }
+            WayIn::Own(store) => {
+                tracing::info!(dir = %dir.display(), "took over the store");
+                let owner = Owner::new(settings, url, store).await?;
+                let ended = relay.through(owner.connection()).await;
+                owner.end().await;
+                ended
+            }
+        };
+        if ended.map_err(|error| Failure::new("stdin or stdout failed").because(error))?.is_over() {
+            return Ok(());
+        }
+        way = way_in(url, dir).await?;
+    }
+}
+
+/// How a process gets at the store.
+enum WayIn {
+    Own(AnyStore),
+    Joined(UnixStream),
+}
+
+/// Joins the owner, or becomes it. Both are tried in turn: one may be ending while another starts.
+async fn way_in(url: &str, dir: &Path) -> Result<WayIn, Failure> {
+    let at_once = without_wait(url);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(stream) = socket::connect(dir).await {
+            return Ok(WayIn::Joined(stream));
+        }
+        match larder::open(&at_once).await {
+            Ok(store) => return Ok(WayIn::Own(store)),
+            Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() < until => {
+                sleep(AGAIN).await;
+            }
+            Err(error) => return Err(store::failure(url, ServeSettings::STORE, error)),
+        }
+    }
+}
+
+/// The URL that does not wait for a directory in use: we do, and look at the door meanwhile.
+fn without_wait(url: &str) -> String {
+    if url.contains("lock_wait=") {
+        return url.to_owned();
+    }
+    format!("{url}{}lock_wait=0", if url.contains('?') { '&' } else { '?' })
+}

@@ -1,0 +1,185 @@
+//! The joiner's side: lines are copied between a client and whoever owns the store.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, Stdout, split, stdin, stdout,
+};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+
+use super::tracking::Tracking;
+
+/// How long answers may still arrive once the client has said all.
+const GRACE: Duration = Duration::from_secs(3);
+/// Lines of the client that may wait while nobody owns the store.
+const WAITING: usize = 64;
+
+/// One client on stdin and stdout, and what must be known of it to go on with another owner.
+#[derive(Debug)]
+pub(super) struct Relay {
+    input: mpsc::Receiver<Vec<u8>>,
+    output: Stdout,
+    tracking: Mutex<Tracking>,
+    /// Rings when the owner has answered our `initialize`.
+    settled: Notify,
+}
+
+/// How it ended with one owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The client, or this process, is done.
+    Over,
+    /// The owner is gone.
+    Lost,
+}
+
+impl Ended {
+    pub(super) fn is_over(self) -> bool {
+        self == Self::Over
+    }
+}
+
+impl Relay {
+    /// Reads stdin from now on.
+    pub(super) fn new() -> Self {
+        let (lines, input) = mpsc::channel(WAITING);
+        tokio::spawn(async move {
+            let mut stdin = BufReader::new(stdin());
+            while let Some(line) = next_line(&mut stdin).await {
+                if lines.send(line).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Self { input, output: stdout(), tracking: Mutex::default(), settled: Notify::new() }
+    }
+
+    /// Copies lines to and from `owner` until the client or the owner ends. Requests that the owner leaves behind are
+    /// answered with an error.
+    pub(super) async fn through(
+        &mut self,
+        owner: impl AsyncRead + AsyncWrite + Send + Unpin,
+    ) -> io::Result<Ended> {
+        let Self { input, output, tracking, settled } = self;
+        let (from_owner, to_owner) = split(owner);
+        let ended = {
+            let up = up(input, to_owner, tracking, settled);
+            let down = down(from_owner, output, tracking, settled);
+            tokio::pin!(up, down);
+            tokio::select! {
+                ended = &mut up => {
+                    let rest = timeout(GRACE, down).await; // what was answered before it ended still arrives
+                    rest.unwrap_or(Ok(())).map(|()| ended)
+                }
+                read = &mut down => read.map(|()| Ended::Lost),
+                () = stopped() => Ok(Ended::Over),
+            }
+        };
+        match ended {
+            Ok(Ended::Lost) => {
+                let lost = locked(tracking).lost();
+                for answer in lost {
+                    output.write_all(&answer).await?;
+                }
+                output.flush().await.map(|()| Ended::Lost)
+            }
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Over), // the client has gone
+            ended => ended,
+        }
+    }
+}
+
+/// From the client to the owner.
+async fn up(
+    input: &mut mpsc::Receiver<Vec<u8>>,
+    mut owner: impl AsyncWrite + Unpin,
+    tracking: &Mutex<Tracking>,
+    settled: &Notify,
+) -> Ended {
+    if greet(&mut owner, tracking, settled).await.is_err() {
+        return Ended::Lost;
+    }
+    while let Some(line) = input.recv().await {
+        locked(tracking).sent(&line);
+        if send(&mut owner, &line).await.is_err() {
+            return Ended::Lost;
+        }
+    }
+    let _ = owner.shutdown().await; // an owner that is gone has nothing left to answer
+    Ended::Over
+}
+
+/// Shakes hands on the client's behalf with an owner that does not know it.
+async fn greet(
+    owner: &mut (impl AsyncWrite + Unpin),
+    tracking: &Mutex<Tracking>,
+    settled: &Notify,
+) -> io::Result<()> {
+    let replay = locked(tracking).replay();
+    let Some(initialize) = replay.initialize else { return Ok(()) };
+    send(owner, &initialize).await?;
+    while replay.answered_to_us && !locked(tracking).is_settled() {
+        settled.notified().await;
+    }
+    for line in replay.rest {
+        send(owner, &line).await?;
+    }
+    Ok(())
+}
+
+/// From the owner to the client, until the owner ends. An error is the client's.
+async fn down(
+    owner: impl AsyncRead + Unpin,
+    output: &mut Stdout,
+    tracking: &Mutex<Tracking>,
+    settled: &Notify,
+) -> io::Result<()> {
+    let mut owner = BufReader::new(owner);
+    while let Some(line) = next_line(&mut owner).await {
+        let for_client = locked(tracking).received(&line);
+        if for_client {
+            output.write_all(&line).await?;
+            output.flush().await?;
+        } else {
+            settled.notify_one();
+        }
+    }
+    Ok(())
+}
+
+async fn send(owner: &mut (impl AsyncWrite + Unpin), line: &[u8]) -> io::Result<()> {
+    owner.write_all(line).await?;
+    if !line.ends_with(b"\n") {
+        owner.write_all(b"\n").await?;
+    }
+    owner.flush().await
+}
+
+/// The next line with its end; `None` at the end and when reading fails, which is the same to us. A line that was cut
+/// off by the end of an owner is none.
+async fn next_line(input: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    let read = input.read_until(b'\n', &mut line).await.ok()?;
+    (read > 0 && line.ends_with(b"\n")).then_some(line)
+}
+
+fn locked(tracking: &Mutex<Tracking>) -> MutexGuard<'_, Tracking> {
+    tracking.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until the process is asked to stop.
+async fn stopped() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => if interrupted.is_err() { std::future::pending().await },
+        () = terminated => {}
+    }
+}

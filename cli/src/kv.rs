@@ -1,0 +1,108 @@
+//! `larder kv`: the entries of any store, from the shell.
+
+mod delete;
+mod export;
+mod get;
+mod import;
+mod line;
+mod list;
+mod output;
+mod progress;
+mod put;
+
+use std::future::Future;
+
+use clap::{Args, Subcommand};
+use kv_core::AnyStore;
+
+use crate::settings::{Level, LogSettings};
+use crate::url_argument::UrlArgument;
+use crate::{Failure, logging, serve, store};
+
+/// What `larder kv` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KvCommand {
+    /// Write an entry's value to stdout, byte for byte
+    Get(get::Get),
+    /// Write an entry, whatever stood there
+    Put(put::Put),
+    /// Remove an entry
+    Delete(delete::Delete),
+    /// List the entries of a collection, or of all
+    List(list::List),
+    /// Write entries to stdout, one JSON object a line, values decrypted
+    Export(export::Export),
+    /// Read from stdin what `export` wrote
+    Import(import::Import),
+}
+
+/// The store to work on, and how to answer.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// The store: a URL, `default`, @FILE or $NAME that holds a URL
+    url: UrlArgument,
+
+    /// Answer as JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// Names one entry.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct KeyArguments {
+    /// The collection it is in
+    collection: String,
+    /// Its id
+    id: String,
+}
+
+pub(crate) async fn run(command: KvCommand) -> Result<(), Failure> {
+    logging::start(&LogSettings { log_level: Level::Warn, json_logs: false });
+    match command {
+        KvCommand::Get(get) => get.run().await,
+        KvCommand::Put(put) => put.run().await,
+        KvCommand::Delete(delete) => delete.run().await,
+        KvCommand::List(list) => list.run().await,
+        KvCommand::Export(export) => export.run().await,
+        KvCommand::Import(import) => import.run().await,
+    }
+}
+
+impl Common {
+    /// Opens the store, works on it and closes it, whatever the work brought.
+    async fn with_store<T, W, F>(&self, work: W) -> Result<T, Failure>
+    where
+        W: FnOnce(AnyStore) -> F,
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let url = match self.url.as_given() {
+            "default" => store::default_url()?,
+            _ => self.url.resolve("URL")?,
+        };
+        let store = store::open(&url, "URL").await?;
+        let done = work(store.clone()).await;
+        serve::close(&store).await;
+        done
+    }
+}
+
+impl KeyArguments {
+    fn key(&self) -> kv_core::Key<'_> {
+        kv_core::Key::new(&self.collection, &self.id)
+    }
+
+    fn absent(&self) -> Failure {
+        let Self { collection, id } = self;
+        Failure::absent(format!("there is no entry {id:?} in the collection {collection:?}"))
+    }
+}
+
+/// What the store said, as an error of the command.
+fn failed(error: kv_core::Error) -> Failure {
+    match error.kind() {
+        kv_core::ErrorKind::Invalid | kv_core::ErrorKind::Unsupported | kv_core::ErrorKind::TooLarge => {
+            Failure::usage("the store refused").because(error)
+        }
+        _ => Failure::new("the store failed").because(error),
+    }
+}

@@ -1,0 +1,39 @@
+//! `larder kv delete`.
+
+use clap::Args;
+use kv_core::{ErrorKind, Store as _};
+use serde_json::json;
+
+use super::output::Output;
+use super::{Common, KeyArguments, failed};
+use crate::Failure;
+
+/// Arguments of `larder kv delete`.
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    key: KeyArguments,
+}
+
+impl Delete {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let Self { common, key } = self;
+        // One step, so that of two who delete one is told that it did.
+        let taken = common.with_store(async |store| match store.take(key.key(), None).await {
+            Ok(taken) => Ok(taken.is_some()),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true), // unreadable, and removed all the same
+            Err(error) => Err(failed(error)),
+        });
+        if !taken.await? {
+            return Err(key.absent());
+        }
+        if !common.json {
+            return Ok(());
+        }
+        let mut output = Output::new();
+        output.json(&json!({ "collection": key.collection, "id": key.id, "deleted": true }))?;
+        output.flush().map(drop)
+    }
+}

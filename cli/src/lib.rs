@@ -1,0 +1,32 @@
+//! The parts of the program `larder`: a memory server for agents, and tools for any store.
+//!
+//! The program is [`run`] behind [`Cli`]; [`memory::server`] can be mounted in any application.
+
+mod completions;
+mod failure;
+#[cfg(unix)]
+mod join;
+mod kv;
+mod logging;
+pub mod memory;
+mod serve;
+mod settings;
+mod store;
+mod url_argument;
+
+pub use failure::{Failure, Status};
+pub use settings::Cli;
+
+use settings::Command;
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// Why it did not, with the exit status to end with.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Serve(settings) => serve::run(*settings).await,
+        Command::Kv(command) => kv::run(command).await,
+        Command::Completions { shell } => completions::run(shell),
+    }
+}

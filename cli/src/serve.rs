@@ -1,0 +1,175 @@
+//! `larder serve`.
+
+mod owner;
+mod print_config;
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use kv_core::{AnyStore, Store, parse_duration};
+use mcp_server::{Server, Service};
+use tokio::net::TcpListener;
+
+use crate::settings::LogSettings;
+use crate::url_argument::UrlArgument;
+use crate::{Failure, logging, memory, store};
+
+pub(crate) use owner::Owner;
+
+const EXAMPLES: &str = "\
+Examples:
+  larder serve                                        on stdio: MCP clients start it so
+  larder serve --print-config claude-desktop          what to paste into the client
+  larder serve --http 127.0.0.1:8000                  MCP at /mcp, a probe at /healthz
+  larder serve --store memory://                      forgets at the end
+  larder serve --store 'disk:///srv/memory?encrypt=aead&durability=always'
+
+Without --store, memories are kept encrypted in the user's data directory. Every flag can also be set by the
+variable that is named with it.";
+
+/// What `larder serve` is told.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeSettings {
+    /// Where memories are kept: a store URL, @FILE or $NAME that holds one. Without: encrypted, in the user's data
+    /// directory
+    #[arg(long, env = "LARDER_STORE", hide_env_values = true, value_name = "URL")]
+    pub(crate) store: Option<UrlArgument>,
+
+    /// Serve HTTP on this address instead of stdio, such as 127.0.0.1:8000
+    #[arg(long, env = "LARDER_HTTP", value_name = "ADDRESS")]
+    pub(crate) http: Option<String>,
+
+    /// Let recall, search and list answer from a cache, such as 30s: answers may be that old, each for its own user
+    /// only. 0 turns it off
+    #[arg(long, env = "LARDER_CACHE_TTL", value_name = "DURATION", default_value = "0", value_parser = parse_duration)]
+    pub(crate) cache_ttl: Duration,
+
+    /// Allow this Host header on HTTP, beside the loopback names
+    #[arg(long, env = "LARDER_ALLOW_HOST", value_name = "HOST", value_delimiter = ',')]
+    pub(crate) allow_host: Vec<String>,
+
+    /// Allow every Host header on HTTP; web pages can then reach a server on this machine
+    #[arg(long, env = "LARDER_ANY_HOST", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) any_host: bool,
+
+    /// Allow browsers on this origin, such as `https://app.example`
+    #[arg(long, env = "LARDER_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub(crate) allow_origin: Vec<String>,
+
+    /// How to log
+    #[command(flatten)]
+    pub(crate) logs: LogSettings,
+
+    /// Print what to paste into an MCP client for these settings, and end
+    #[arg(long, value_enum, value_name = "CLIENT")]
+    pub(crate) print_config: Option<Client>,
+}
+
+/// MCP clients whose configuration can be printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Client {
+    /// Claude Desktop: `claude_desktop_config.json`.
+    ClaudeDesktop,
+    /// Claude Code: `.mcp.json`.
+    ClaudeCode,
+    /// Cursor: `.cursor/mcp.json`.
+    Cursor,
+    /// Visual Studio Code: `.vscode/mcp.json`.
+    Vscode,
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ClaudeDesktop => "claude-desktop",
+            Self::ClaudeCode => "claude-code",
+            Self::Cursor => "cursor",
+            Self::Vscode => "vscode",
+        })
+    }
+}
+
+impl ServeSettings {
+    /// The store's URL. An empty variable is none.
+    pub(crate) fn url(&self) -> Result<String, Failure> {
+        match self.store.as_ref().filter(|store| !store.as_given().is_empty()) {
+            Some(store) => store.resolve(Self::STORE),
+            None => store::default_url(),
+        }
+    }
+
+    /// How errors name the setting of the store.
+    pub(crate) const STORE: &'static str = "--store or LARDER_STORE";
+
+    /// The memory server on `store` as these settings want it.
+    pub(crate) fn service(&self, store: &AnyStore) -> Result<Service, Failure> {
+        let capabilities = store.capabilities();
+        let backend = capabilities.backend;
+        if capabilities.evicts {
+            return Err(Failure::usage(format!(
+                "the {backend} store may drop entries, and a memory must not: remove on_full=evict from --store"
+            )));
+        }
+        if !capabilities.writable {
+            return Err(Failure::usage(format!("the {backend} store takes no writes: change --store")));
+        }
+        let cache_ttl = Some(self.cache_ttl).filter(|ttl| !ttl.is_zero());
+        let mut server = memory::server(store, cache_ttl);
+        server = self.allow_host.iter().fold(server, Server::allow_host);
+        server = self.allow_origin.iter().fold(server, Server::allow_origin);
+        if self.any_host {
+            server = server.any_host();
+        }
+        Ok(server.build()?)
+    }
+}
+
+pub(crate) async fn run(settings: ServeSettings) -> Result<(), Failure> {
+    if let Some(client) = settings.print_config {
+        return print_config::print(client, &settings);
+    }
+    logging::start(&settings.logs);
+    match settings.http.clone().filter(|address| !address.is_empty()) {
+        Some(address) => http(&settings, &address).await,
+        None => stdio(&settings).await,
+    }
+}
+
+async fn http(settings: &ServeSettings, address: &str) -> Result<(), Failure> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let message = format!("{address:?} cannot be listened on: change --http or LARDER_HTTP");
+        Failure::new(message).because(error)
+    })?;
+    let url = settings.url()?;
+    let store = store::open(&url, ServeSettings::STORE).await?;
+    let owner = Owner::new(settings, &url, store).await?;
+    let served = owner.service().serve_listener(listener).await;
+    owner.end().await;
+    Ok(served?)
+}
+
+/// A client of its own: joins whoever serves the directory already.
+#[cfg(unix)]
+async fn stdio(settings: &ServeSettings) -> Result<(), Failure> {
+    crate::join::stdio(settings).await
+}
+
+/// Without Unix sockets there is nothing to join: a directory in use is an error.
+#[cfg(not(unix))]
+async fn stdio(settings: &ServeSettings) -> Result<(), Failure> {
+    let url = settings.url()?;
+    let store = store::open(&url, ServeSettings::STORE).await?;
+    let owner = Owner::new(settings, &url, store).await?;
+    let served = owner.service().serve_stdio().await;
+    owner.end().await;
+    Ok(served?)
+}
+
+/// Flushes and ends `store`; what goes wrong then is only logged.
+pub(crate) async fn close(store: &AnyStore) {
+    if let Err(error) = store.close().await {
+        tracing::warn!(%error, "the store did not close properly");
+    }
+}

@@ -1,0 +1,64 @@
+//! The process that holds the store.
+
+use kv_core::AnyStore;
+use mcp_server::Service;
+
+use super::{ServeSettings, close};
+use crate::Failure;
+#[cfg(unix)]
+use crate::join::Door;
+
+/// A running memory server with the store it opened, and the door through which others join it.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    service: Service,
+    store: AnyStore,
+    #[cfg(unix)]
+    door: Option<Door>,
+}
+
+impl Owner {
+    /// Builds the server on `store`, just opened by `url`; a store on disk can then be joined.
+    pub(crate) async fn new(settings: &ServeSettings, url: &str, store: AnyStore) -> Result<Self, Failure> {
+        let service = match settings.service(&store) {
+            Ok(service) => service,
+            Err(failure) => {
+                close(&store).await;
+                return Err(failure);
+            }
+        };
+        Ok(Self {
+            #[cfg(unix)]
+            door: crate::store::directory(url).and_then(|dir| Door::open(&dir, &service)),
+            service,
+            store,
+        })
+    }
+
+    pub(crate) const fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// A connection from within this process, served as one from stdio.
+    #[cfg(unix)]
+    pub(crate) fn connection(&self) -> tokio::io::DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let service = self.service.clone();
+        tokio::spawn(async move {
+            let (input, output) = tokio::io::split(theirs);
+            if let Err(error) = service.serve_lines(input, output).await {
+                tracing::debug!(%error, "the connection from within ended early");
+            }
+        });
+        ours
+    }
+
+    /// Ends what others have joined, then the store: the directory is free once this returns.
+    pub(crate) async fn end(self) {
+        #[cfg(unix)]
+        if let Some(door) = self.door {
+            door.close().await;
+        }
+        close(&self.store).await;
+    }
+}

@@ -1,0 +1,69 @@
+//! The store that a command works on.
+
+use std::path::PathBuf;
+
+use kv_core::{AnyStore, ErrorKind, RedactedUrl, StoreUrl};
+use larder::platform::{self, System};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use crate::Failure;
+
+/// The program's name among the user's data.
+const APP: &str = "larder";
+
+/// What stands unescaped in a path of ours.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
+/// The URL of the store that `larder serve` uses when it is given none: an encrypted directory among the user's data.
+///
+/// # Errors
+/// The user has no data directory.
+pub(crate) fn default_url() -> Result<String, Failure> {
+    let dir = platform::data_dir(&System, APP).map_err(|error| {
+        Failure::usage("there is no place for the default store: give --store URL").because(error)
+    })?;
+    let dir = dir.join("store");
+    let path = dir.to_str().ok_or_else(|| {
+        Failure::usage(format!("{} is not UTF-8: give --store URL, or set XDG_DATA_HOME", dir.display()))
+    })?;
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    Ok(format!("disk://{slash}{}?encrypt=aead", percent_encode(path.replace('\\', "/").as_bytes(), ESCAPED)))
+}
+
+/// The directory of a store on disk; `None` for every other store, and for what is no URL.
+pub(crate) fn directory(url: &str) -> Option<PathBuf> {
+    let url = StoreUrl::parse(url).ok()?;
+    if url.scheme() == "disk" { url.directory().ok() } else { None }
+}
+
+/// Opens `url`; `what` names the flag or argument in errors.
+///
+/// # Errors
+/// As [`larder::open`], with what to do about it.
+pub(crate) async fn open(url: &str, what: &str) -> Result<AnyStore, Failure> {
+    larder::open(url).await.map_err(|error| failure(url, what, error))
+}
+
+pub(crate) fn failure(url: &str, what: &str, error: kv_core::Error) -> Failure {
+    let shown = RedactedUrl::new(url);
+    let message = format!("the store {shown} did not open (change {what})");
+    match error.kind() {
+        ErrorKind::Invalid | ErrorKind::Unsupported => Failure::usage(message).because(error),
+        _ => Failure::new(message).because(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::directory;
+
+    #[test]
+    fn only_a_store_on_disk_has_a_directory() {
+        assert_eq!(directory("disk:///a%20b?encrypt=aead").as_deref(), Some(Path::new("/a b")));
+        assert_eq!(directory("memory://"), None);
+        assert_eq!(directory("no url"), None);
+    }
+}
