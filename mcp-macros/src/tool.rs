@@ -33,7 +33,7 @@ fn body(options: &Options, function: &Function) -> TokenStream {
         };
         #slots
         #conversion
-        ::mcp_server::Tool::new(#name, #schema, #handler) #output #requirements #calls
+        ::mcp_server::__private::typed(::mcp_server::Tool::new(#name, #schema, #handler)) #output #requirements #calls
     }
 }
 
@@ -55,7 +55,7 @@ fn slots(function: &Function) -> TokenStream {
         Some(quote!(fn #name() -> #ty { #default }))
     });
     let fills = sent.iter().zip(&fields).map(|(Argument { ty, name, .. }, field)| {
-        quote_spanned!(at(ty)=> ::mcp_server::__private::fill::<#ty, A>(&mut self.#field, #name, map))
+        quote_spanned!(at(ty)=> ::mcp_server::__private::fill::<#ty, __A>(&mut self.#field, #name, map))
     });
     quote! {
         struct __Slots {
@@ -71,11 +71,11 @@ fn slots(function: &Function) -> TokenStream {
         impl ::mcp_server::__private::Slots for __Slots {
             const NAMES: &'static [&'static str] = &[#(#names),*];
 
-            fn read<'de, A: ::mcp_server::__private::MapAccess<'de>>(
+            fn read<'de, __A: ::mcp_server::__private::MapAccess<'de>>(
                 &mut self,
                 index: usize,
-                map: &mut A,
-            ) -> ::core::result::Result<(), A::Error> {
+                map: &mut __A,
+            ) -> ::core::result::Result<(), __A::Error> {
                 match index {
                     #(#indexes => #fills,)*
                     _ => ::core::result::Result::Ok(()),

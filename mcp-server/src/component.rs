@@ -11,6 +11,7 @@ mod state;
 mod template;
 mod text;
 mod tool;
+mod validator;
 
 pub(crate) use about::{About, Check};
 pub use about::{CachePolicy, Requirement};

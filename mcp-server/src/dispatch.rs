@@ -371,7 +371,7 @@ fn missing_capability(required: &[&'static str], request: &Request) -> Option<Fa
         return None;
     }
     let declared = request.caller.capabilities.as_ref();
-    let declared: HashMap<String, serde::de::IgnoredAny> =
+    let declared: serde_json::Map<String, serde_json::Value> =
         declared.and_then(|declared| declared.to().ok()).unwrap_or_default();
     let missing = required.iter().filter(|name| !declared.contains_key(**name));
     let missing: serde_json::Map<_, _> =

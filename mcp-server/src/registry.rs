@@ -260,9 +260,11 @@ impl RegistryBuilder {
     ///
     /// # Errors
     /// Names the component that is misnamed, registered twice or has a schema that clients refuse, and the remedy.
-    pub(crate) fn build(self) -> Result<Registry> {
-        for tool in &self.tools {
+    pub(crate) fn build(mut self) -> Result<Registry> {
+        for tool in &mut self.tools {
             checks::tool(tool)?;
+            let enforced = tool.enforce_schema();
+            enforced.map_err(|missing| Error::new(format!("the tool {:?} {missing}", tool.name())))?;
         }
         for resource in &self.resources {
             checks::resource(resource)?;

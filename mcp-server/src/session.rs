@@ -104,7 +104,7 @@ impl Handshake {
         let asked = Revision::from_name(&params.protocol_version).filter(|revision| !revision.is_stateless());
         Ok(Self {
             revision: asked.unwrap_or(Revision::LATEST_HANDSHAKE).as_str().to_owned(),
-            client: trimmed(params.client_info),
+            client: trimmed(&params.client_info),
             capabilities,
             level: None,
         })
@@ -129,14 +129,16 @@ impl Handshake {
     }
 }
 
-fn trimmed(client: Implementation) -> Implementation {
-    let cut = |mut text: String| {
-        text.truncate(text.floor_char_boundary(Handshake::MAX_TEXT));
-        text
-    };
-    let mut kept = Implementation::new(cut(client.name), cut(client.version));
-    kept.title = client.title.map(cut);
+fn trimmed(client: &Implementation) -> Implementation {
+    let mut kept = Implementation::new(cut(&client.name), cut(&client.version));
+    kept.title = client.title.as_deref().map(cut);
     kept
+}
+
+/// The beginning of `text`, at most 256 bytes, of whole characters.
+fn cut(text: &str) -> String {
+    let end = (0..=Handshake::MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
 }
 
 /// The sessions of one server, in its store.

@@ -84,7 +84,7 @@ impl StateMap {
     ///
     /// # Errors
     /// As for [`StateMap::get`], and for a value that is no JSON: keep that with [`StateMap::set_local`].
-    pub async fn set<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<(), StateError> {
+    pub async fn set<T: Serialize + Sync + ?Sized>(&self, name: &str, value: &T) -> Result<(), StateError> {
         let value = serde_json::to_value(value).map_err(|error| StateError::not_json(name, error))?;
         let (collection, id) = self.kept()?;
         let changed = collection.update_with(id, |map| {

@@ -31,7 +31,7 @@ fn counted(cache: ResponseCache, policy: Option<CachePolicy>) -> Counted {
     if let Some(policy) = policy {
         tool = tool.cache(policy);
     }
-    let client = Server::new("counted").tool(tool).with(cache).test_client().unwrap();
+    let client = Server::new("counted").tool(tool).with(cache).test_client().expect("the server is complete");
     Counted { client, runs }
 }
 

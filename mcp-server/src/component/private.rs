@@ -7,12 +7,17 @@ pub use super::arguments::{Argument, Slots, fill, given, read};
 pub use super::convert::probe::{Returned, levels};
 pub use super::convert::{BoxError, Ending, probe};
 pub use super::schema::{Default as ArgumentDefault, InputSchema};
-use super::{IntoReadResult, Parameters, PromptArgument, Reading, ResourceTemplate, TextArguments};
+use super::{IntoReadResult, Parameters, PromptArgument, Reading, ResourceTemplate, TextArguments, Tool};
 use crate::Context;
 use crate::protocol::{Failure, ToolResult};
 
 /// serde's trait for the maps that arguments are read from.
 pub use serde::de::MapAccess;
+
+/// A tool whose schema was made of the types that its arguments are read into.
+pub fn typed(tool: Tool) -> Tool {
+    tool.typed()
+}
 
 /// Runs `work` on a thread where it may block.
 ///

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::IntoToolResult;
 use super::about::{About, about_methods};
 use super::schema::object_output;
+use super::validator::Validator;
 use crate::Context;
 use crate::middleware::BoxFuture;
 use crate::protocol::{Failure, Icon, Json, ToolResult, WireForm};
@@ -46,6 +47,8 @@ pub struct Tool {
     output_schema: Option<Json>,
     annotations: ToolAnnotations,
     finish: bool,
+    by_hand: bool,
+    validator: Option<Validator>,
     handler: Handler,
 }
 
@@ -66,6 +69,8 @@ impl Tool {
             output_schema: R::output_schema(),
             annotations: ToolAnnotations::default(),
             finish: false,
+            by_hand: true,
+            validator: None,
             handler: Arc::new(move |context, arguments| {
                 let answer = handler(context, arguments);
                 Box::pin(async move { answer.await.into_tool_result() })
@@ -137,8 +142,27 @@ impl Tool {
         self.output_schema.as_ref()
     }
 
-    /// Runs the handler.
+    /// The schema says what the handler's own type says: reading the arguments enforces it.
+    pub(super) fn typed(mut self) -> Self {
+        self.by_hand = false;
+        self
+    }
+
+    /// Makes sure that the input schema is enforced.
+    ///
+    /// # Errors
+    /// Names what is not enforced, and the feature that would.
+    pub(crate) fn enforce_schema(&mut self) -> Result<(), String> {
+        self.validator = Validator::of(&self.input_schema, self.by_hand)?;
+        Ok(())
+    }
+
+    /// Runs the handler, unless the arguments are not what the schema says.
     pub(crate) fn call(&self, context: Context, arguments: Json) -> BoxFuture<Result<ToolResult, Failure>> {
+        if let Some(wrong) = self.validator.as_ref().and_then(|validator| validator.complaint(&arguments)) {
+            let refused = ToolResult::error(format!("invalid arguments: {wrong}"));
+            return Box::pin(std::future::ready(Ok(refused)));
+        }
         (self.handler)(context, arguments)
     }
 

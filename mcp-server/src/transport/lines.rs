@@ -73,7 +73,7 @@ impl Connection {
         let answer = match decode(line) {
             Ok(Message::Batch(messages)) => self.batch(&messages),
             Ok(message) => self.message(message),
-            Err(malformed) => Some(self.refused(malformed)),
+            Err(malformed) => Some(self.refused(&malformed)),
         };
         if let Some(answer) = answer {
             self.write(answer);
@@ -160,11 +160,14 @@ impl Connection {
 
     fn batched(self: &Arc<Self>, message: &Bytes) -> Option<Answering> {
         match decode(message) {
-            Ok(Message::Request(Incoming { operation: Operation::Initialize { .. }, id, .. })) => Some(
-                self.failed(id, &Failure::new(code::INVALID_REQUEST, "initialize may not stand in a batch")),
-            ),
+            Ok(Message::Request(Incoming { operation: Operation::Initialize { .. }, id, .. })) => {
+                Some(self.failed(
+                    id.as_ref(),
+                    &Failure::new(code::INVALID_REQUEST, "initialize may not stand in a batch"),
+                ))
+            }
             Ok(message) => self.message(message),
-            Err(malformed) => Some(self.refused(malformed)),
+            Err(malformed) => Some(self.refused(&malformed)),
         }
     }
 
@@ -183,7 +186,7 @@ impl Connection {
     fn request(self: &Arc<Self>, incoming: Incoming) -> Answering {
         let Some(id) = incoming.id.clone() else { return self.failed(None, &Failure::internal()) };
         if let Some(failure) = self.not_admitted(&id) {
-            return self.failed(Some(id), &failure);
+            return self.failed(Some(&id), &failure);
         }
         let admitted = match &incoming.operation {
             Operation::Initialize { params } if !incoming.meta.modern => self.initialize(params),
@@ -191,7 +194,7 @@ impl Connection {
         };
         let (revision, caller) = match admitted {
             Ok(admitted) => admitted,
-            Err(failure) => return self.failed(Some(id), &failure),
+            Err(failure) => return self.failed(Some(&id), &failure),
         };
         self.served(id, self.build(incoming, revision, caller))
     }
@@ -307,12 +310,12 @@ impl Connection {
         })
     }
 
-    fn refused(&self, malformed: Malformed) -> Answering {
-        self.failed(malformed.id, &malformed.failure)
+    fn refused(&self, malformed: &Malformed) -> Answering {
+        self.failed(malformed.id.as_ref(), &malformed.failure)
     }
 
-    fn failed(&self, id: Option<RequestId>, failure: &Failure) -> Answering {
-        Box::pin(std::future::ready(Some(self.renderer.error(id.as_ref(), failure))))
+    fn failed(&self, id: Option<&RequestId>, failure: &Failure) -> Answering {
+        Box::pin(std::future::ready(Some(self.renderer.error(id, failure))))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -15,14 +15,14 @@ use crate::{Denied, Principal, Verified};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LocalAddress(pub(super) SocketAddr);
 
-type Refusal = Box<Response>;
+pub(super) type Refusal = Box<Response>;
 
 impl Endpoint {
     /// Checks what any request must pass, and finds out whose it is.
     pub(super) async fn enter(&self, parts: &mut Parts) -> Result<Verified, Refusal> {
         self.check_host(parts)?;
         if !origin_allowed(&self.0.options, parts) {
-            return Err(self.refused(
+            return Err(self.refusal(
                 StatusCode::FORBIDDEN,
                 "this Origin is not allowed; the server's operator allows it by .allow_origin(..) or --allow-origin",
             ));
@@ -37,7 +37,7 @@ impl Endpoint {
         if host_allowed(&self.0.options, parts) {
             return Ok(());
         }
-        Err(self.refused(
+        Err(self.refusal(
             StatusCode::FORBIDDEN,
             "this Host is not allowed; the server's operator allows it by .allow_host(..), --allow-host or --any-host",
         ))
@@ -48,11 +48,11 @@ impl Endpoint {
             headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !media_type(content_type).eq_ignore_ascii_case("application/json") {
             return Err(
-                self.refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json")
+                self.refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json")
             );
         }
         if !accepts(headers, "application/json") || !accepts(headers, "text/event-stream") {
-            return Err(self.refused(
+            return Err(self.refusal(
                 StatusCode::NOT_ACCEPTABLE,
                 "the Accept header must list application/json and text/event-stream",
             ));
@@ -62,14 +62,14 @@ impl Endpoint {
 
     async fn verify(&self, parts: &mut Parts) -> Result<Verified, Refusal> {
         if let Some(authenticator) = &self.0.authenticator {
-            return authenticator.authenticate(parts).await.map_err(|denied| self.denied(&denied));
+            return authenticator.authenticate(parts).await.map_err(|denied| self.denied(&denied).into());
         }
         let mounted = parts.extensions.remove::<Principal>();
         Ok(mounted.unwrap_or_default().into())
     }
 
     /// RFC 6750 §3: a 401 names the scheme, and what was wrong with the proof.
-    fn denied(&self, denied: &Denied) -> Refusal {
+    fn denied(&self, denied: &Denied) -> Response {
         let (status, message, challenge) = match denied {
             Denied::Unauthorized(detail) => (StatusCode::UNAUTHORIZED, "authentication is required", detail),
             Denied::Forbidden(detail) => (StatusCode::FORBIDDEN, "this needs another right", detail),
@@ -82,8 +82,14 @@ impl Endpoint {
         response
     }
 
-    pub(super) fn refused(&self, status: StatusCode, message: &'static str) -> Refusal {
-        Box::new(self.refuse(status, None, &Failure::new(code::INVALID_REQUEST, message)))
+    /// As [`Endpoint::refused`], on its way through a `Result`.
+    #[expect(clippy::unnecessary_box_returns, reason = "an error that is rare and large")]
+    pub(super) fn refusal(&self, status: StatusCode, message: &'static str) -> Refusal {
+        Box::new(self.refused(status, message))
+    }
+
+    pub(super) fn refused(&self, status: StatusCode, message: &'static str) -> Response {
+        self.refuse(status, None, &Failure::new(code::INVALID_REQUEST, message))
     }
 }
 

@@ -12,7 +12,9 @@ use crate::protocol::RequestId;
 
 /// What is in flight, by session and request. A request enters only once it turns out to wait.
 #[derive(Clone, Default)]
-pub(super) struct Flights(Arc<Mutex<HashMap<String, Vec<(RequestId, Exchange)>>>>);
+pub(super) struct Flights(Arc<Mutex<BySession>>);
+
+type BySession = HashMap<String, Vec<(RequestId, Exchange)>>;
 
 impl Flights {
     /// Cancels one request of a session; an unknown or ended one is ignored.
@@ -48,7 +50,7 @@ impl Flights {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<(RequestId, Exchange)>>> {
+    fn lock(&self) -> MutexGuard<'_, BySession> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

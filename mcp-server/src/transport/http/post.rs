@@ -53,10 +53,10 @@ impl Endpoint {
         match tokio::time::timeout(self.0.options.body_timeout, collected).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                Err(self.refused(StatusCode::PAYLOAD_TOO_LARGE, "a message may have at most 4 MiB"))
+                Err(self.refusal(StatusCode::PAYLOAD_TOO_LARGE, "a message may have at most 4 MiB"))
             }
-            Ok(Err(_)) => Err(self.refused(StatusCode::BAD_REQUEST, "the body could not be read")),
-            Err(_) => Err(self.refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
+            Ok(Err(_)) => Err(self.refusal(StatusCode::BAD_REQUEST, "the body could not be read")),
+            Err(_) => Err(self.refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
         }
     }
 
@@ -199,7 +199,7 @@ impl Endpoint {
             Err(Absent::Gone) => self.session_gone(None),
             Err(Absent::Unknown) => self.store_unavailable(None),
             Err(Absent::Missing) => {
-                *self.refused(StatusCode::BAD_REQUEST, "a response was sent, and nothing was asked")
+                self.refused(StatusCode::BAD_REQUEST, "a response was sent, and nothing was asked")
             }
         }
     }
@@ -209,14 +209,14 @@ impl Endpoint {
         let (session, handshake) = match arrival.session() {
             Ok((session, handshake)) if handshake.revision() == Revision::V2025_03_26 => (session, handshake),
             Ok(_) | Err(Absent::Missing) => {
-                return *self
+                return self
                     .refused(StatusCode::BAD_REQUEST, "batches are served in sessions of 2025-03-26 only");
             }
             Err(Absent::Gone) => return self.session_gone(None),
             Err(Absent::Unknown) => return self.store_unavailable(None),
         };
         if messages.is_empty() || messages.len() > MAX_BATCH {
-            return *self.refused(StatusCode::BAD_REQUEST, "a batch holds 1 to 50 messages");
+            return self.refused(StatusCode::BAD_REQUEST, "a batch holds 1 to 50 messages");
         }
         let answers = messages.iter().map(|message| self.batched(&arrival, message, &session, handshake));
         let answers = futures_util::future::join_all(answers).await;
