@@ -9,4 +9,6 @@ mod directory;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod support;
