@@ -1,22 +1,19 @@
 //! Values of one type, kept on a store for a while.
 
-use std::any::{Any, TypeId};
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kv_core::{
-    AnyStore, Codec, Entry, Error, ErrorKind, Key, Meta, NewEntry, PutMode, Result, Store, Version,
-};
-
+use kv_core::{AnyStore, Codec, Error, Key, Result, Store};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::fetch::{Flight, Output};
 use crate::health::Health;
-use crate::lease::{LEASE, Lease};
+use crate::lease::Lease;
+use crate::seen::Seen;
 use crate::statistics::Counters;
 use crate::{Encoding, Plain, SingleFlight, Statistics, Typed};
 
@@ -157,79 +154,9 @@ impl<T, C: Encoding<T>> Cache<T, C> {
         self.shared.counters.read()
     }
 
-    fn hit(&self, hit: Hit<T>) -> Hit<T> {
+    pub(crate) fn hit(&self, hit: Hit<T>) -> Hit<T> {
         self.shared.counters.hits.add();
         hit
-    }
-
-    async fn see(&self, id: &str) -> Seen<T> {
-        match self.store.get(self.key(id)).await {
-            Ok(found) => {
-                self.shared.health.answered(&self.settings.name);
-                found.map_or(Seen::Absent, |entry| self.read(entry))
-            }
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                self.unreadable(&error);
-                Seen::Damaged
-            }
-            Err(error) => {
-                self.failed(&error);
-                Seen::Failed
-            }
-        }
-    }
-
-    fn read(&self, entry: Entry) -> Seen<T> {
-        if entry.meta.codec == LEASE {
-            return Seen::Leased(entry.version);
-        }
-        match self.encoding.decode(entry.meta.codec, entry.value) {
-            Ok(value) => Seen::Value(Hit { value, ttl: entry.ttl }),
-            Err(error) => {
-                self.unreadable(&error);
-                Seen::Unreadable(entry.version)
-            }
-        }
-    }
-
-    /// The right to fill the place where `seen` stood a moment ago, or the value if it came meanwhile.
-    async fn lease(&self, id: &str, seen: Seen<T>) -> Lookup<T, C> {
-        match seen {
-            Seen::Value(hit) => Lookup::Hit(hit),
-            // A version never comes back, so whoever replaces the one it saw before it fetched fills no old value:
-            // another's lease, one left behind, and an unreadable entry do as well as a lease of one's own.
-            Seen::Leased(version) | Seen::Unreadable(version) => {
-                Lookup::Miss(Lease::new(self, id, Some(version), false))
-            }
-            Seen::Failed => Lookup::Miss(Lease::new(self, id, None, false)),
-            Seen::Damaged => {
-                if let Err(error) = self.store.delete_many(&[self.key(id)]).await {
-                    self.failed(&error);
-                }
-                self.create(id).await
-            }
-            Seen::Absent => self.create(id).await,
-        }
-    }
-
-    async fn create(&self, id: &str) -> Lookup<T, C> {
-        let lease = NewEntry::new(Bytes::new()).ttl(self.settings.lease).meta(Meta::codec(LEASE));
-        match self.store.put(self.key(id), lease, PutMode::Create).await {
-            Ok(version) => Lookup::Miss(Lease::new(self, id, Some(version), true)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => match self.see(id).await {
-                Seen::Value(hit) => Lookup::Hit(hit),
-                Seen::Leased(version) | Seen::Unreadable(version) => {
-                    Lookup::Miss(Lease::new(self, id, Some(version), false))
-                }
-                Seen::Absent | Seen::Damaged | Seen::Failed => {
-                    Lookup::Miss(Lease::new(self, id, None, false))
-                }
-            },
-            Err(error) => {
-                self.failed(&error);
-                Lookup::Miss(Lease::new(self, id, None, false))
-            }
-        }
     }
 
     pub(crate) fn key<'a>(&'a self, id: &'a str) -> Key<'a> {
@@ -239,69 +166,6 @@ impl<T, C: Encoding<T>> Cache<T, C> {
     pub(crate) fn failed(&self, error: &Error) {
         self.shared.counters.errors.add();
         self.shared.health.failed(&self.settings.name, error);
-    }
-
-    fn unreadable(&self, error: &Error) {
-        self.shared.counters.unreadable.add();
-        tracing::warn!(cache = &*self.settings.name, %error, "a cached entry is unreadable and will be replaced");
-    }
-}
-
-impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
-    /// The cached value; else what `fetch` gives, which then is cached.
-    ///
-    /// Within this cache and its clones one `fetch` runs per id at a time; all who ask meanwhile wait for it and get
-    /// a clone of its value, or its error. Dropping the call that began it hands it to the next one; when all have
-    /// left it is dropped. Calls whose errors have different types do not share.
-    ///
-    /// # Errors
-    /// Those of `fetch`, and no others; nothing is cached then.
-    pub async fn get_or_fetch<F, R, E>(&self, id: &str, fetch: F) -> std::result::Result<T, Arc<E>>
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Future<Output = std::result::Result<T, E>> + Send + 'static,
-        E: Send + Sync + 'static,
-    {
-        let seen = self.see(id).await;
-        if let Seen::Value(hit) = seen {
-            return Ok(self.hit(hit).value);
-        }
-        self.shared.counters.misses.add();
-        let flight = Flight { id: id.into(), error: TypeId::of::<E>() };
-        let (cache, id) = (self.clone(), flight.id.clone());
-        let landed = self.shared.flights.join(flight, move || async move {
-            let fetched: std::result::Result<T, Arc<E>> =
-                cache.fetch(&id, seen, fetch).await.map_err(Arc::new);
-            Arc::new(fetched) as Output
-        });
-        match landed.await.downcast::<std::result::Result<T, Arc<E>>>() {
-            Ok(fetched) => Arc::unwrap_or_clone(fetched),
-            Err(_) => unreachable!("a flight is named by the type of its error"),
-        }
-    }
-
-    async fn fetch<F, R, E>(&self, id: &str, seen: Seen<T>, fetch: F) -> std::result::Result<T, E>
-    where
-        F: FnOnce() -> R,
-        R: Future<Output = std::result::Result<T, E>>,
-    {
-        // A run that landed between our look and this one may have filled the lease that we saw.
-        let seen = if let Seen::Leased(_) = seen { self.see(id).await } else { seen };
-        let lease = match self.lease(id, seen).await {
-            Lookup::Hit(hit) => return Ok(hit.value),
-            Lookup::Miss(lease) => lease,
-        };
-        self.shared.counters.fetches.add();
-        match fetch().await {
-            Ok(value) => {
-                lease.fill(&value).await;
-                Ok(value)
-            }
-            Err(error) => {
-                lease.abandon().await;
-                Err(error)
-            }
-        }
     }
 }
 
@@ -339,26 +203,5 @@ pub(crate) struct Settings {
 pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) health: Health,
-    flights: SingleFlight<Flight, Output>,
-}
-
-/// A `Result<T, Arc<E>>` of the flight's own types.
-type Output = Arc<dyn Any + Send + Sync>;
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Flight {
-    id: Box<str>,
-    error: TypeId,
-}
-
-/// What stood in the store.
-enum Seen<T> {
-    Value(Hit<T>),
-    Absent,
-    Leased(Version),
-    /// An entry that is no value of this cache.
-    Unreadable(Version),
-    /// Something that the store itself cannot read, so that its version is not known.
-    Damaged,
-    Failed,
+    pub(crate) flights: SingleFlight<Flight, Output>,
 }

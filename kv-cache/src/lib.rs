@@ -25,8 +25,10 @@
 
 mod cache;
 mod encoding;
+mod fetch;
 mod health;
 mod lease;
+mod seen;
 mod single_flight;
 mod statistics;
 
