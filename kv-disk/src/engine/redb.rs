@@ -1,10 +1,11 @@
 //! redb 4: one transaction at a time, so that one thread commits all that came in meanwhile in one.
 
 use std::ops::{Bound, ControlFlow};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
-use kv_core::Result;
+use kv_core::{ErrorKind, Result};
 use redb::{
     AccessGuard, Builder, Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition,
     WriteTransaction,
@@ -25,14 +26,19 @@ const MARKER: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(marker::T
 
 /// An open redb.
 #[derive(Debug)]
-pub(crate) struct RedbEngine(Database);
+pub(crate) struct RedbEngine {
+    /// `None` while a file that failed cannot be opened again.
+    db: RwLock<Option<Database>>,
+    path: PathBuf,
+    cache_bytes: usize,
+}
 
 /// Makes a new store in `dir` and closes it.
 ///
 /// Under another name first: a file that was cut short while redb made it cannot be opened ever after.
 pub(super) fn create(dir: &Path, config: &DiskConfig) -> Result<()> {
     let path = dir.join(NEW_FILE);
-    let db = builder(config).create(&path).map_err(error::redb)?;
+    let db = builder(config.cache_bytes).create(&path).map_err(error::redb)?;
     let write = begin(&db)?;
     write.open_table(DATA).map_err(error::redb)?;
     let text = marker::text(Engine::Redb, config);
@@ -50,9 +56,9 @@ pub(super) fn create(dir: &Path, config: &DiskConfig) -> Result<()> {
         .map_err(|e| error::io("finishing", &path, e))
 }
 
-fn builder(config: &DiskConfig) -> Builder {
+fn builder(cache_bytes: usize) -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(config.cache_bytes);
+    builder.set_cache_size(cache_bytes);
     builder
 }
 
@@ -70,7 +76,7 @@ impl RedbEngine {
         if !path.exists() {
             return Err(error::damaged("data/store.redb, the file of the engine, is missing"));
         }
-        let mut db = builder(config).open(&path).map_err(error::redb)?;
+        let mut db = builder(config.cache_bytes).open(&path).map_err(error::redb)?;
         let length = path.metadata().map_err(|e| error::io("reading", &path, e))?.len();
         if length <= CHECKED_WHOLE && !db.check_integrity().map_err(error::redb)? {
             return Err(error::damaged("pages of data/store.redb do not match their checksums"));
@@ -81,13 +87,28 @@ impl RedbEngine {
         marker::check(Engine::Redb, found.as_ref().map(AccessGuard::value))?;
         read.open_table(DATA).map_err(error::redb)?;
         drop(read);
-        Ok(Self(db))
+        Ok(Self { db: RwLock::new(Some(db)), path, cache_bytes: config.cache_bytes })
+    }
+
+    /// Lends the open file.
+    fn with<T>(&self, call: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        call(db.as_ref().ok_or_else(|| error::redb(redb::Error::PreviousIo))?)
+    }
+
+    /// Opens the file anew after a failed write: redb answers nothing else until then, reads included.
+    fn reopen(&self) {
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        *db = None; // first: it holds a lock on the file
+        *db = builder(self.cache_bytes).open(&self.path).ok();
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        let table = self.0.begin_read().map_err(error::redb)?.open_table(DATA).map_err(error::redb)?;
-        let found = table.get(key).map_err(error::redb)?;
-        Ok(found.map(|stored| Bytes::copy_from_slice(stored.value()))) // the page is not ours to keep
+        self.with(|db| {
+            let table = db.begin_read().map_err(error::redb)?.open_table(DATA).map_err(error::redb)?;
+            let found = table.get(key).map_err(error::redb)?;
+            Ok(found.map(|stored| Bytes::copy_from_slice(stored.value()))) // the page is not ours to keep
+        })
     }
 
     pub(super) fn visit(
@@ -95,14 +116,16 @@ impl RedbEngine {
         range: (Bound<&[u8]>, Bound<&[u8]>),
         mut see: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
-        let table = self.0.begin_read().map_err(error::redb)?.open_table(DATA).map_err(error::redb)?;
-        for item in table.range::<&[u8]>(range).map_err(error::redb)? {
-            let (key, stored) = item.map_err(error::redb)?;
-            if see(key.value(), stored.value()).is_break() {
-                break;
+        self.with(|db| {
+            let table = db.begin_read().map_err(error::redb)?.open_table(DATA).map_err(error::redb)?;
+            for item in table.range::<&[u8]>(range).map_err(error::redb)? {
+                let (key, stored) = item.map_err(error::redb)?;
+                if see(key.value(), stored.value()).is_break() {
+                    break;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     pub(super) fn apply(&self, op: &Op, now: u64) -> Result<Applied> {
@@ -114,13 +137,21 @@ impl RedbEngine {
         if ops.is_empty() {
             return Ok(Vec::new()); // what was committed before is durable
         }
-        let write = begin(&self.0)?;
-        let mut table = write.open_table(DATA).map_err(error::redb)?;
-        let applied = ops.iter().map(|op| apply(&mut table, op, now)).collect::<Result<_>>()?;
-        drop(table);
-        write.commit().map_err(error::redb)?;
-        Ok(applied)
+        let applied = self.with(|db| commit(db, ops, now));
+        if applied.as_ref().is_err_and(|e| e.kind() != ErrorKind::Corrupt) {
+            self.reopen();
+        }
+        applied
     }
+}
+
+fn commit(db: &Database, ops: &[Op], now: u64) -> Result<Vec<Result<Applied>>> {
+    let write = begin(db)?;
+    let mut table = write.open_table(DATA).map_err(error::redb)?;
+    let applied = ops.iter().map(|op| apply(&mut table, op, now)).collect::<Result<_>>()?;
+    drop(table);
+    write.commit().map_err(error::redb)?;
+    Ok(applied)
 }
 
 /// The outer error is the engine's and undoes the whole transaction; the inner one is a condition that did not hold.
