@@ -7,7 +7,7 @@ use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use crate::protocol::Json;
+use crate::protocol::{Json, ToolResult};
 
 /// What an argument of a function with `#[tool]` can be.
 #[diagnostic::on_unimplemented(
@@ -40,6 +40,19 @@ pub trait Slots: Default {
 pub fn read<S: Slots>(arguments: &Json) -> Result<S, String> {
     let mut json = serde_json::Deserializer::from_slice(arguments.as_bytes());
     json.deserialize_map(Reader(S::default())).map_err(|error| told(&error))
+}
+
+/// What a call with arguments that do not fit is answered with: the model reads it and may try again (SEP-1303).
+pub fn bad_arguments(wrong: &str) -> ToolResult {
+    ToolResult::error(format!("invalid arguments: {wrong}"))
+}
+
+/// Reads `arguments` into one value.
+///
+/// # Errors
+/// What is wrong with them, as the model should read it.
+pub(super) fn whole<A: DeserializeOwned>(arguments: &Json) -> Result<A, String> {
+    arguments.to().map_err(|error| told(&error))
 }
 
 /// Reads one value into its slot, and names the argument in the error.

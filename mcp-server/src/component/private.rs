@@ -3,20 +3,20 @@
 use serde::Serialize;
 
 use super::arguments::is_optional;
-pub use super::arguments::{Argument, Slots, fill, given, read};
+pub use super::arguments::{Argument, Slots, bad_arguments, fill, given, read};
 pub use super::convert::probe::{Returned, levels};
 pub use super::convert::{BoxError, Ending, probe};
 pub use super::schema::{Default as ArgumentDefault, InputSchema};
 use super::{IntoReadResult, Parameters, PromptArgument, Reading, ResourceTemplate, TextArguments, Tool};
 use crate::Context;
-use crate::protocol::{Failure, ToolResult};
+use crate::protocol::Failure;
 
 /// serde's trait for the maps that arguments are read from.
 pub use serde::de::MapAccess;
 
 /// A tool whose schema was made of the types that its arguments are read into.
 pub fn typed(tool: Tool) -> Tool {
-    tool.typed()
+    tool.enforced_by_reading()
 }
 
 /// Runs `work` on a thread where it may block.
@@ -121,11 +121,6 @@ pub fn text<T: TextArgument>(arguments: &TextArguments, name: &str) -> Result<T,
 /// It cannot be read.
 pub fn text_if_given<T: TextArgument>(arguments: &TextArguments, name: &str) -> Result<Option<T>, Failure> {
     arguments.parse_if_given(name)
-}
-
-/// What a call with arguments that do not fit is answered with: the model reads it and may try again (SEP-1303).
-pub fn bad_arguments(wrong: &str) -> ToolResult {
-    ToolResult::error(format!("invalid arguments: {wrong}"))
 }
 
 /// A template that the macro has checked.

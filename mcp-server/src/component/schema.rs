@@ -53,7 +53,10 @@ pub(super) fn object_output(schema: &Json) -> Json {
 fn wrapped(schema: Map<String, Value>) -> Map<String, Value> {
     let mut outer = Map::new();
     outer.insert("type".to_owned(), Value::from("object"));
-    outer.insert("properties".to_owned(), Value::Object(Map::from_iter([("result".to_owned(), schema.into())])));
+    outer.insert(
+        "properties".to_owned(),
+        Value::Object(Map::from_iter([("result".to_owned(), schema.into())])),
+    );
     outer.insert("required".to_owned(), json!(["result"]));
     outer
 }

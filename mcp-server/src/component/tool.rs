@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::IntoToolResult;
 use super::about::{About, about_methods};
-use super::schema::object_output;
+use super::arguments::{bad_arguments, whole};
+use super::schema::{object_output, schema_for};
 use super::validator::Validator;
 use crate::Context;
 use crate::middleware::BoxFuture;
@@ -55,6 +58,9 @@ pub struct Tool {
 impl Tool {
     /// A tool whose arguments are described by `input_schema`, a JSON schema of an object.
     ///
+    /// A schema by hand is enforced by the feature `validate`; without it only one that takes any object is accepted,
+    /// and [`Tool::typed`] is the way to say more.
+    ///
     /// `handler` gets the arguments as the client sent them, an object; what it returns is a result as
     /// [`IntoToolResult`] says. The output schema is the one of the returned type, if it has one.
     pub fn new<F, Fut, R>(name: impl Into<String>, input_schema: impl Into<Json>, handler: F) -> Self
@@ -76,6 +82,29 @@ impl Tool {
                 Box::pin(async move { answer.await.into_tool_result() })
             }),
         }
+    }
+
+    /// A tool whose arguments are read into `A`, a struct with named fields that derives `serde::Deserialize` and
+    /// `schemars::JsonSchema`. The schema is the one of `A`.
+    ///
+    /// Arguments that do not fit are told to the model, and the handler does not run.
+    pub fn typed<A, F, Fut, R>(name: impl Into<String>, handler: F) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Context, A) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: IntoToolResult,
+    {
+        let read = move |context, arguments: Json| {
+            let answer = whole::<A>(&arguments).map(|arguments| handler(context, arguments));
+            async move {
+                match answer {
+                    Ok(answer) => answer.await.into_tool_result(),
+                    Err(wrong) => Ok(bad_arguments(&wrong)),
+                }
+            }
+        };
+        Self::new(name, schema_for::<A>(), read).output_schema(R::output_schema()).enforced_by_reading()
     }
 
     /// The name that clients call it by.
@@ -143,7 +172,7 @@ impl Tool {
     }
 
     /// The schema says what the handler's own type says: reading the arguments enforces it.
-    pub(super) fn typed(mut self) -> Self {
+    pub(super) fn enforced_by_reading(mut self) -> Self {
         self.by_hand = false;
         self
     }
@@ -160,8 +189,7 @@ impl Tool {
     /// Runs the handler, unless the arguments are not what the schema says.
     pub(crate) fn call(&self, context: Context, arguments: Json) -> BoxFuture<Result<ToolResult, Failure>> {
         if let Some(wrong) = self.validator.as_ref().and_then(|validator| validator.complaint(&arguments)) {
-            let refused = ToolResult::error(format!("invalid arguments: {wrong}"));
-            return Box::pin(std::future::ready(Ok(refused)));
+            return Box::pin(std::future::ready(Ok(bad_arguments(&wrong))));
         }
         (self.handler)(context, arguments)
     }

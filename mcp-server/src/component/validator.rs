@@ -75,6 +75,7 @@ fn keyword(schema: &Value) -> Option<&str> {
         Value::Object(schema) => schema.iter().find_map(|(key, value)| match key.as_str() {
             "properties" | "$defs" => value.as_object()?.values().find_map(keyword),
             "default" | "const" | "enum" | "examples" | "description" | "title" => None,
+            "minLength" | "maxLength" if is_character(schema) => None,
             key if UNENFORCED.contains(&key) => Some(key),
             key @ ("minimum" | "maximum") if !is_integer_bound(schema, value) => Some(key),
             key @ ("minItems" | "maxItems") if schema.get("minItems") != schema.get("maxItems") => Some(key),
@@ -83,6 +84,11 @@ fn keyword(schema: &Value) -> Option<&str> {
         Value::Array(values) => values.iter().find_map(keyword),
         _ => None,
     }
+}
+
+/// A string of one character, which is Rust's `char`.
+fn is_character(schema: &Map<String, Value>) -> bool {
+    ["minLength", "maxLength"].iter().all(|key| schema.get(*key) == Some(&Value::from(1)))
 }
 
 fn is_integer_bound(schema: &Map<String, Value>, bound: &Value) -> bool {
@@ -172,6 +178,7 @@ mod tests {
             json!({ "type": "integer", "minimum": 0 }),
             json!({ "type": ["integer", "null"], "minimum": 0, "maximum": 255 }),
             json!({ "type": "array", "minItems": 2, "maxItems": 2, "items": { "type": "number" } }),
+            json!({ "type": "string", "minLength": 1, "maxLength": 1 }),
             json!({ "type": "string", "enum": ["pattern"], "default": { "pattern": "x" } }),
             json!({ "type": "object", "properties": { "pattern": { "type": "string" } } }),
         ] {

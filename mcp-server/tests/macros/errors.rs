@@ -34,6 +34,28 @@ impl fmt::Display for Sentence {
     }
 }
 
+/// A report as `anyhow` has it: can be seen as an error, but is none.
+#[derive(Debug)]
+struct Report(Box<dyn Error + Send + Sync>);
+
+impl<E: Error + Send + Sync + 'static> From<E> for Report {
+    fn from(error: E) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl AsRef<dyn Error + Send + Sync> for Report {
+    fn as_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
 fn of_a_store() -> kv_core::Error {
     kv_core::Error::new(ErrorKind::Unavailable, "redis at 10.0.0.1 is gone")
 }
@@ -93,10 +115,21 @@ async fn pointed_to() -> Result<u8, Box<kv_core::Error>> {
     Err(Box::new(of_a_store()))
 }
 
+#[tool]
+async fn reported() -> Result<u8, Report> {
+    Err(OutOfStock(None))?
+}
+
+#[tool]
+async fn reported_with_a_store_inside() -> Result<u8, Report> {
+    Err(of_a_store())?
+}
+
 #[tokio::test]
 async fn the_model_reads_the_error_of_a_tool() {
     for (tool, expected) in [
         (own(), "out of stock"),
+        (reported(), "out of stock"),
         (plain_text(), "no paper"),
         (only_display(), "a sentence"),
         (boxed(), "boxed text"),
@@ -116,6 +149,7 @@ async fn nobody_reads_the_error_of_a_store() {
         of_the_store_itself(),
         of_this_server(),
         pointed_to(),
+        reported_with_a_store_inside(),
     ] {
         let result = called(tool, json!({})).await;
         assert_eq!((text(&result), &result["isError"]), ("internal error", &json!(true)));

@@ -31,6 +31,38 @@ enum Either {
     Nothing(String),
 }
 
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Shape {
+    Circle { radius: f64 },
+    Square { side: f64 },
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Tree {
+    children: Vec<Tree>,
+}
+
+#[tool]
+fn shape() -> Shape {
+    Shape::Square { side: 1.5 }
+}
+
+#[tool]
+fn round() -> Shape {
+    Shape::Circle { radius: 1.0 }
+}
+
+#[tool]
+fn tree() -> Tree {
+    Tree { children: vec![Tree { children: Vec::new() }] }
+}
+
+#[tool]
+fn pair() -> (u8, bool) {
+    (1, true)
+}
+
 #[tool]
 fn nothing() {}
 
@@ -190,6 +222,28 @@ async fn a_value_that_may_be_an_object_fits_its_schema_either_way() {
         assert_eq!(schema["anyOf"][1]["required"], json!(["result"]));
         assert_eq!(schema["$defs"]["Stats"]["type"], "object");
     }
+}
+
+#[tokio::test]
+async fn what_is_always_an_object_is_not_wrapped() {
+    assert_eq!(both(shape, json!({})).await.1, json!({ "square": { "side": 1.5 } }));
+    assert_eq!(both(round, json!({})).await.1, json!({ "circle": { "radius": 1.0 } }));
+    assert_eq!(both(tree, json!({})).await.1, json!({ "children": [{ "children": [] }] }));
+    for (tool, variants) in [(shape(), Some(2)), (tree(), None)] {
+        let definition = listed(&with_tool(tool).revision(Revision::V2025_11_25), "tools/list").await;
+        let schema = &definition["outputSchema"];
+        assert_eq!(schema["type"], "object", "{schema}");
+        assert_eq!(schema["oneOf"].as_array().map(Vec::len), variants, "{schema}");
+        assert_eq!(schema.get("anyOf"), None, "{schema}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_never_an_object_is_always_wrapped() {
+    assert_eq!(both(pair, json!({})).await.1, json!({ "result": [1, true] }));
+    let definition = listed(&with_tool(pair).revision(Revision::V2025_11_25), "tools/list").await;
+    let schema = &definition["outputSchema"];
+    assert_eq!((&schema["required"], schema.get("anyOf")), (&json!(["result"]), None));
 }
 
 #[tokio::test]

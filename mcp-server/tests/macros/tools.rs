@@ -196,7 +196,8 @@ async fn an_argument_that_stands_twice_is_refused() {
 #[tool]
 fn echo(echo: String, #[arg(rename = "context")] r#mod: Option<u8>, mut count: u8) -> String {
     count += 1;
-    format!("{echo} {:?} {count}", r#mod)
+    let module = r#mod;
+    format!("{echo} {module:?} {count}")
 }
 
 #[tokio::test]
@@ -228,4 +229,46 @@ async fn any_type_that_can_be_read_and_described_is_an_argument() {
     assert_eq!(text(&called(anything, arguments).await), expected);
     let definition = listed(&with_tool(anything), "tools/list").await;
     assert_eq!(definition["inputSchema"]["properties"]["address"]["format"], "ipv4");
+}
+
+mod shelves {
+    use mcp_server::tool;
+
+    /// Called as an item of another module, and by a type whose name a macro could take.
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    pub(super) struct A(pub(super) u8);
+
+    const DEFAULT: u8 = 3;
+
+    #[tool]
+    pub(super) fn shelf(
+        slots: A,
+        #[arg(default = A(DEFAULT))] map: A,
+        #[arg(default = DEFAULT * 2)] index: u8,
+    ) -> u8 {
+        slots.0 + map.0 + index
+    }
+}
+
+#[tokio::test]
+async fn a_tool_of_another_module_takes_what_is_known_there() {
+    assert_eq!(text(&called(shelves::shelf, json!({ "slots": 1 })).await), "10");
+    assert_eq!(shelves::shelf::call(shelves::A(1), shelves::A(1), 1), 3);
+    let definition = listed(&with_tool(shelves::shelf), "tools/list").await;
+    let properties = &definition["inputSchema"]["properties"];
+    assert_eq!(properties["index"]["default"], 6);
+    assert_eq!(properties["map"].get("default"), None, "it cannot be written as JSON");
+}
+
+#[tokio::test]
+async fn a_tool_may_stand_within_a_function() {
+    #[derive(Deserialize, JsonSchema)]
+    struct Local(u8);
+
+    #[tool]
+    async fn within(local: Local) -> u8 {
+        local.0
+    }
+
+    assert_eq!(text(&called(within, json!({ "local": 7 })).await), "7");
 }

@@ -76,9 +76,9 @@ pub trait Tellable {
 /// The cases, each a trait with one method, imported by the macros.
 pub mod levels {
     use super::{
-        Described, Display, Error, Explicit, Fault, IntoReadResult, IntoToolResult,
-        JsonSchema, LocalReport, Perhaps, Plain, PromptValue, Report, ResourceValue, Returned, Serialize,
-        Shown, ToolValue, Undescribed, Untold,
+        Described, Display, Error, Explicit, Fault, IntoReadResult, IntoToolResult, JsonSchema, LocalReport,
+        Perhaps, Plain, PromptValue, Report, ResourceValue, Returned, Serialize, Shown, ToolValue,
+        Undescribed, Untold,
     };
 
     /// One trait per case: `Trait for level: method -> marker`.
