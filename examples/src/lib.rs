@@ -17,6 +17,9 @@ pub async fn serve(server: Server) -> Result<()> {
     server.run().await
 }
 
+#[cfg(test)]
+use larder as _; // the README's second program uses it
+
 /// What the README shows, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
