@@ -1,0 +1,190 @@
+//! Several clients, one directory: each starts a server of its own.
+
+use std::fs::{self, DirBuilder};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Home, Server, done};
+
+fn serve(home: &Home) -> Client {
+    Client::start(home.larder(["serve"]))
+}
+
+fn text_of(client: &mut Client, id: &str) -> Value {
+    client.call("recall", &json!({ "id": id }))["structuredContent"]["text"].clone()
+}
+
+#[test]
+fn three_clients_share_a_store_and_go_on_when_the_first_is_killed() {
+    let home = Home::new();
+    let mut first = serve(&home);
+    first.call("remember", &json!({ "text": "by the first", "id": "1" }));
+    let socket = home.store().join("larder.sock");
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    let (mut second, mut third) = (serve(&home), serve(&home));
+    second.call("remember", &json!({ "text": "by the second", "id": "2" }));
+    assert_eq!(text_of(&mut third, "1"), "by the first");
+    assert_eq!(text_of(&mut third, "2"), "by the second");
+    first.kill();
+    third.call("remember", &json!({ "text": "by the third", "id": "3" }));
+    for (id, text) in [("1", "by the first"), ("2", "by the second"), ("3", "by the third")] {
+        assert_eq!(text_of(&mut second, id), text);
+        assert_eq!(text_of(&mut third, id), text);
+    }
+    // One of the two owns the directory now, and the other goes on without it.
+    assert!(second.end().success());
+    assert_eq!(text_of(&mut third, "2"), "by the second");
+    assert!(third.end().success());
+    assert!(!socket.exists(), "an owner that ends takes its socket away");
+    assert_eq!(done(&home.run(["kv", "list", "default", "memory/local/default"])), "1\n2\n3\n");
+}
+
+#[test]
+fn clients_that_start_at_once_all_come_in() {
+    let home = Home::new();
+    let mut clients: Vec<_> = (0..6).map(|_| Client::spawn(home.larder(["serve"]))).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        let answer = client.request("initialize", crate::support::handshake());
+        assert_eq!(answer["result"]["serverInfo"]["name"], "larder");
+        client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+        client.call("remember", &json!({ "text": "x", "id": n.to_string() }));
+    }
+    let listed = clients[0].call("list", &json!({}));
+    assert_eq!(listed["structuredContent"]["memories"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn owners_may_die_one_after_the_other() {
+    let home = Home::new();
+    let mut clients: Vec<_> = (0..4).map(|_| serve(&home)).collect();
+    let mut n = 0;
+    while let Some(mut client) = clients.pop() {
+        client.call("remember", &json!({ "text": "x", "id": format!("{n}") }));
+        client.kill();
+        n += 1;
+        for client in &mut clients {
+            assert_eq!(text_of(client, &format!("{}", n - 1)), "x");
+        }
+        clients.reverse(); // now the other end
+    }
+}
+
+#[test]
+fn a_server_on_http_can_be_joined_too() {
+    let home = Home::new();
+    let server = Server::start(home.larder(["serve", "--http", "127.0.0.1:0", "--json-logs"]));
+    let mut client = serve(&home);
+    client.call("remember", &json!({ "text": "over stdio", "id": "x" }));
+    assert_eq!(server.call("recall", &json!({ "id": "x" }))["structuredContent"]["text"], "over stdio");
+    server.kill();
+    assert_eq!(text_of(&mut client, "x"), "over stdio");
+}
+
+#[test]
+fn a_store_deep_down_is_shared_too() {
+    let home = Home::new();
+    let url = format!("disk:{}/store", "deep/".repeat(40));
+    let start = || Client::start(home.larder(["serve", "--store", &url]));
+    let (mut first, mut second) = (start(), start());
+    first.call("remember", &json!({ "text": "x", "id": "x" }));
+    assert_eq!(text_of(&mut second, "x"), "x");
+    first.kill();
+    assert_eq!(text_of(&mut second, "x"), "x");
+}
+
+/// An owner that the test plays: it sees every line that a joiner sends.
+struct Owner {
+    listener: UnixListener,
+}
+
+struct Joined {
+    lines: BufReader<UnixStream>,
+}
+
+impl Owner {
+    fn of(home: &Home) -> Self {
+        DirBuilder::new().recursive(true).mode(0o700).create(home.store()).unwrap();
+        Self { listener: UnixListener::bind(home.store().join("larder.sock")).unwrap() }
+    }
+
+    fn accept(&self) -> Joined {
+        Joined { lines: BufReader::new(self.listener.accept().unwrap().0) }
+    }
+}
+
+impl Joined {
+    fn receive(&mut self) -> Value {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn answer(&mut self, id: &Value, result: Value) {
+        let answer = json!({ "jsonrpc": "2.0", "id": id, "result": result });
+        writeln!(self.lines.get_mut(), "{answer}").unwrap();
+    }
+
+    /// Answers the client's handshake.
+    fn welcome(&mut self) {
+        let initialize = self.receive();
+        assert_eq!(initialize["method"], "initialize");
+        self.answer(&initialize["id"], json!({ "serverInfo": { "name": "larder", "version": "0" } }));
+        assert_eq!(self.receive()["method"], "notifications/initialized");
+    }
+}
+
+#[test]
+fn what_was_in_flight_is_answered_with_an_error_and_the_next_owner_is_greeted() {
+    let home = Home::new();
+    let owner = Owner::of(&home);
+    let command = home.larder(["serve"]);
+    let starting = std::thread::spawn(move || Client::start(command));
+    let mut first = owner.accept();
+    first.welcome();
+    let mut client = starting.join().unwrap();
+    client.send(
+        &json!({ "jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": { "name": "list" } }),
+    );
+    assert_eq!(first.receive()["id"], "slow");
+    drop(first); // the owner dies with the request in its hands
+
+    let lost = client.receive();
+    assert_eq!((&lost["id"], &lost["error"]["code"]), (&json!("slow"), &json!(-32_603)));
+
+    let mut second = owner.accept();
+    let initialize = second.receive();
+    assert_eq!(
+        (&initialize["method"], &initialize["params"]["clientInfo"]["name"]),
+        (&json!("initialize"), &json!("test"))
+    );
+    client.send(&json!({ "jsonrpc": "2.0", "id": "next", "method": "ping" }));
+    second.answer(&initialize["id"], json!({}));
+    assert_eq!(second.receive()["method"], "notifications/initialized");
+    let ping = second.receive();
+    assert_eq!(ping["id"], "next", "the client's own lines follow the handshake");
+    second.answer(&ping["id"], json!({ "from": "the second" }));
+    assert_eq!(client.receive()["result"]["from"], "the second", "the answer to our handshake stayed away");
+
+    drop((owner, second)); // nobody is left: the joiner takes the directory itself
+    client.call("remember", &json!({ "text": "mine", "id": "x" }));
+    assert_eq!(text_of(&mut client, "x"), "mine");
+    assert!(client.end().success());
+}
+
+#[test]
+fn a_handshake_in_flight_is_answered_by_the_next_owner() {
+    let home = Home::new();
+    let owner = Owner::of(&home);
+    let mut client = Client::spawn(home.larder(["serve"]));
+    client.send(
+        &json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": crate::support::handshake() }),
+    );
+    let mut first = owner.accept();
+    assert_eq!(first.receive()["method"], "initialize");
+    drop((owner, first));
+    let answer = client.receive();
+    assert_eq!((&answer["id"], &answer["result"]["serverInfo"]["name"]), (&json!(0), &json!("larder")));
+}

@@ -1,0 +1,176 @@
+//! `larder kv`: bytes in, bytes out, and an exit status to act on.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Home, done, stderr, stdout};
+
+const STORE: &str = "disk:kv?encrypt=aead";
+
+#[test]
+fn any_bytes_come_back_as_they_went_in() {
+    let home = Home::new();
+    let every_byte: Vec<u8> = (0..=255).cycle().take(70_000).collect();
+    for value in [every_byte.as_slice(), b"", b"\n", b"\xff\0"] {
+        done(&home.run_with(["kv", "put", STORE, "c", "id"], value));
+        let read = home.run(["kv", "get", STORE, "c", "id"]);
+        assert!(read.status.success() && read.stdout == value, "{}", stderr(&read));
+    }
+}
+
+#[test]
+fn a_value_stands_on_the_command_line_or_comes_by_a_dash() {
+    let home = Home::new();
+    done(&home.run(["kv", "put", STORE, "c", "a", "--ttl", "10m", "-1"]));
+    assert_eq!(done(&home.run(["kv", "get", STORE, "c", "a"])), "-1");
+    done(&home.run_with(["kv", "put", STORE, "c", "a", "-"], b"from stdin"));
+    assert_eq!(done(&home.run(["kv", "get", STORE, "c", "a"])), "from stdin");
+}
+
+#[test]
+fn an_absent_entry_is_status_3() {
+    let home = Home::new();
+    done(&home.run(["kv", "put", STORE, "c", "here", "x"]));
+    for command in ["get", "delete"] {
+        let absent = home.run(["kv", command, STORE, "c", "gone"]);
+        assert_eq!(absent.status.code(), Some(3), "{}", stderr(&absent));
+        assert!(stderr(&absent).contains("\"gone\"") && stdout(&absent).is_empty());
+    }
+    done(&home.run(["kv", "delete", STORE, "c", "here"]));
+    assert_eq!(home.run(["kv", "get", STORE, "c", "here"]).status.code(), Some(3));
+}
+
+#[test]
+fn an_entry_with_a_ttl_is_absent_afterwards() {
+    let home = Home::new();
+    done(&home.run(["kv", "put", STORE, "c", "short", "x", "--ttl", "1ms"]));
+    done(&home.run(["kv", "put", STORE, "c", "long", "x", "--ttl", "1h"]));
+    assert_eq!(home.run(["kv", "get", STORE, "c", "short"]).status.code(), Some(3));
+    let line: Value =
+        serde_json::from_str(&done(&home.run(["kv", "get", STORE, "c", "long", "--json"]))).unwrap();
+    assert!(line["expires_at"].as_u64().is_some() && line["value"] == "eA==", "{line}");
+}
+
+#[test]
+fn lists_name_collections_and_ids_and_escape_what_a_terminal_obeys() {
+    let home = Home::new();
+    for (collection, id) in [("a", "one"), ("a", "two\n"), ("b", "one"), ("b", "\u{1b}[2J")] {
+        done(&home.run(["kv", "put", STORE, collection, id, "x"]));
+    }
+    assert_eq!(done(&home.run(["kv", "list", STORE, "a"])), "one\ntwo\\n\n");
+    assert_eq!(done(&home.run(["kv", "list", STORE])), "a\tone\na\ttwo\\n\nb\t\\u{1b}[2J\nb\tone\n");
+    assert_eq!(done(&home.run(["kv", "list", STORE, "--prefix", "o"])), "a\tone\nb\tone\n");
+    assert_eq!(done(&home.run(["kv", "list", STORE, "none"])), "");
+    let lines = done(&home.run(["kv", "list", STORE, "a", "--json"]));
+    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!(last, json!({ "collection": "a", "id": "two\n" }));
+}
+
+#[test]
+fn export_and_import_carry_everything_but_what_has_expired() {
+    let home = Home::new();
+    let many: String = (0..1_200)
+        .map(|n| format!("{}\n", json!({ "collection": "many", "id": format!("{n:05}"), "value": "AP8=" })))
+        .collect();
+    let odd = json!({ "collection": "o/d:d", "id": "i\nd", "value": "", "codec": 1, "expires_at": 4_102_444_800_000_u64,
+        "tags": [["t", "000102030405060708090a0b0c0d0e0f"]] });
+    let expired = json!({ "collection": "o/d:d", "id": "old", "value": "", "expires_at": 1 });
+    let input = format!("{many}\n{odd}\n{expired}\n");
+    let imported = done(&home.run_with(["kv", "import", STORE, "--json"], input.as_bytes()));
+    assert_eq!(serde_json::from_str::<Value>(&imported).unwrap(), json!({ "imported": 1_201, "expired": 1 }));
+
+    let exported = home.run(["kv", "export", STORE]);
+    assert!(
+        stderr(&exported).contains("decrypted") && stderr(&exported).contains("1201"),
+        "{}",
+        stderr(&exported)
+    );
+    let lines: Vec<Value> = done(&exported).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1_201);
+    let mut found = lines.iter().find(|line| line["collection"] == "o/d:d").unwrap().clone();
+    let left = found["expires_at"].as_u64().unwrap().abs_diff(4_102_444_800_000);
+    assert!(left < 60_000, "the moment moves by a rounding at most: {left} ms");
+    found["expires_at"] = odd["expires_at"].clone();
+    assert_eq!(found, odd);
+
+    done(&home.run_with(["kv", "import", "disk:copy?engine=redb"], &exported.stdout));
+    let copied = home.run(["kv", "export", "disk:copy", "many"]);
+    assert_eq!(done(&copied).lines().count(), 1_200);
+    assert_eq!(home.run(["kv", "get", "disk:copy", "many", "00700"]).stdout, [0, 255]);
+}
+
+#[test]
+fn an_import_ends_at_the_line_that_it_cannot_read_and_names_it() {
+    let home = Home::new();
+    let good = json!({ "collection": "c", "id": "i", "value": "eA==" });
+    for bad in ["nonsense", r#"{"collection":"c","id":"j","value":"***"}"#, r#"{"collection":"c"}"#] {
+        let output = home.run_with(["kv", "import", STORE], format!("{good}\n{bad}\n").as_bytes());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stderr(&output).contains("line 2") && !stderr(&output).contains("***"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn mistakes_are_status_2_and_say_what_to_change() {
+    let home = Home::new();
+    for (arguments, named) in [
+        (&["kv", "get", "nowhere://x", "c", "i"] as &[&str], "disk"),
+        (&["kv", "get", "disk:x?engin=sled", "c", "i"], "engine"),
+        (&["kv", "put", STORE, "c", "i", "x", "--ttl", "soon"], "--ttl"),
+        (&["kv", "put", STORE, "c", "i", "x", "--ttl", "0"], "ttl"),
+        (&["kv", "get", "$NO_SUCH_VARIABLE", "c", "i"], "NO_SUCH_VARIABLE"),
+        (&["kv", "get", "@no-such-file", "c", "i"], "no-such-file"),
+        (&["kv", "get", STORE, "c"], "<ID>"),
+        (&["kv", "frobnicate"], "frobnicate"),
+    ] {
+        let output = home.larder([]).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(named), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_url_comes_from_a_file_or_a_variable_and_its_secrets_are_never_shown() {
+    let home = Home::new();
+    std::fs::write(home.path("url"), format!("{STORE}\n")).unwrap();
+    done(&home.run(["kv", "put", "@url", "c", "i", "x"]));
+    let by_variable =
+        home.larder(["kv", "get", "$MY_STORE", "c", "i"]).env("MY_STORE", STORE).output().unwrap();
+    assert_eq!(done(&by_variable), "x");
+    for secret in ["redis://:hunter2@host/0", "nope://user:hunter2@host", "disk:x?token=hunter2"] {
+        let output = home.run(["kv", "get", secret, "c", "i"]);
+        assert!(!output.status.success());
+        assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn another_key_opens_nothing_and_says_so() {
+    let home = Home::new();
+    done(&home.run(["kv", "put", STORE, "c", "i", "x"]));
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let output = home.larder(["kv", "get", STORE, "c", "i"]).env("LARDER_KEY", key).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(!stderr(&output).contains(key));
+}
+
+#[test]
+fn a_directory_in_use_names_its_owner_and_what_to_do() {
+    let home = Home::new();
+    let store = "disk:used?lock_wait=0";
+    let mut owner = Client::start(home.larder(["serve", "--store", store]));
+    owner.call("remember", &json!({ "text": "x" }));
+    let commands: [&[&str]; 2] =
+        [&["kv", "list", store], &["serve", "--store", store, "--http", "127.0.0.1:0", "--log-level", "off"]];
+    for arguments in commands {
+        let output = home.larder([]).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("process {}", owner.pid())), "{}", stderr(&output));
+        assert!(stderr(&output).contains("stop that process"), "{}", stderr(&output));
+    }
+    assert!(owner.end().success());
+    done(&home.run(["kv", "list", store]));
+}

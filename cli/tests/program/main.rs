@@ -1,0 +1,11 @@
+//! The program as its users meet it: a real process, real streams, real files.
+
+mod http;
+#[cfg(unix)]
+mod join;
+mod kv;
+mod memory;
+mod owners;
+mod settings;
+mod support;
+mod survival;
