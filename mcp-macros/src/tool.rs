@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Ident, Result};
+use syn::{Error, Ident, Result};
 
 use crate::argument::Argument;
 use crate::emit::{self, at};
@@ -12,6 +12,11 @@ use crate::options::{Kind, Options};
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let options = Options::parse(Kind::Tool, options)?;
     let function = Function::parse(Kind::Tool, item)?;
+    if options.name.is_none() && !function.name().is_ascii() {
+        let message =
+            "a tool's name is of ASCII letters, digits, `_`, `-` and `.`: write `#[tool(name = \"..\")]`";
+        return Err(Error::new(function.ident().span(), message));
+    }
     let body = body(&options, &function);
     Ok(emit::component(&function, &quote!(Tool), &body))
 }

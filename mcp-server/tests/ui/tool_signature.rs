@@ -45,6 +45,9 @@ async fn borrowed(text: &str, numbers: &[u8], context: &Context, inner: Option<&
 async fn cow(text: std::borrow::Cow<'_, str>) {}
 
 #[tool]
+fn grüße() {}
+
+#[tool]
 struct NotAFunction;
 
 fn main() {}
