@@ -126,7 +126,6 @@ fn applied(op: &Op, old: Option<&[u8]>) -> Applied {
 
 /// An open engine. Its calls may panic on damaged files: see [`Poison`](crate::poison::Poison).
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one per store, and it never moves")]
 pub(crate) enum Db {
     Sled(SledEngine),
     Redb(RedbEngine),
