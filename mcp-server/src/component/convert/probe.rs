@@ -84,7 +84,7 @@ pub mod levels {
     /// One trait per case: `Trait for level: method -> marker`.
     macro_rules! case {
         ($trait:ident, $method:ident, [$($generics:tt)*] $level:ty => $marker:ty) => {
-            #[doc = concat!("The case of [`", stringify!($trait), "`](super::", stringify!($trait), ").")]
+            #[doc = concat!("The case whose marker is `", stringify!($marker), "`.")]
             pub trait $trait {
                 /// The marker of this case.
                 type Marker;
