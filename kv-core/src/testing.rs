@@ -36,7 +36,7 @@ pub trait Harness: Send + Sync + 'static {
     /// What the store is called in the record, such as `memory`; two harnesses never share a name.
     const NAME: &'static str;
 
-    /// A store that holds nothing, fresh at each call.
+    /// A store that holds nothing, fresh at each call. One that evicts has so much room that no law makes it.
     fn empty(&self) -> impl Future<Output = Self::Store> + Send;
 
     /// The clock by which the stores of this harness judge expiry: a manual one where the backend takes one, so

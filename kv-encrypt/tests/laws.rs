@@ -53,5 +53,5 @@ macro_rules! sealed_laws {
     };
 }
 
-sealed_laws!(aead, Cipher::Aead, "memory, sealed by AEAD");
-sealed_laws!(fernet, Cipher::Fernet, "memory, sealed by Fernet");
+sealed_laws!(aead, Cipher::Aead, "memory sealed by AEAD");
+sealed_laws!(fernet, Cipher::Fernet, "memory sealed by Fernet");

@@ -8,10 +8,7 @@ use bytes::Bytes;
 use tokio::sync::Barrier;
 
 use super::{Harness, Size, Skipped};
-use crate::{
-    Capabilities, Consistency, Entry, Error, ErrorKind, Item, Key, Listing, NewEntry, PutMode, Result, Scan,
-    Store, Version,
-};
+use crate::{Entry, Error, ErrorKind, Item, Key, Listing, NewEntry, PutMode, Result, Scan, Store, Version};
 
 /// The collection that a law uses if it needs only one.
 pub(super) const LAWS: &str = "laws";
@@ -120,14 +117,6 @@ pub(super) async fn empty<H: Harness>(h: &H) -> Result<Subject<H::Store>, Skippe
 pub(super) async fn listing<H: Harness>(h: &H) -> Result<Subject<H::Store>, Skipped> {
     let store = empty(h).await?;
     needs(store.capabilities().scan != Listing::No, "cannot list")?;
-    Ok(store)
-}
-
-/// An empty store that takes writes and loses none of them.
-pub(super) async fn keeping<H: Harness>(h: &H) -> Result<Subject<H::Store>, Skipped> {
-    let store = empty(h).await?;
-    let Capabilities { consistency, evicts, .. } = store.capabilities();
-    needs(*consistency != Consistency::BestEffort && !evicts, "may lose entries")?;
     Ok(store)
 }
 

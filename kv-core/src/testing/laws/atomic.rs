@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use crate::testing::tools::{LAWS, empty, keeping, ms, number, race, refused, siblings};
+use crate::testing::tools::{LAWS, empty, ms, number, race, refused, siblings};
 use crate::testing::{Harness, Shown, Size, pass};
 use crate::{ErrorKind, Key, NewEntry, PutMode, Store, Version};
 
 /// What was put is what the next read finds.
 pub async fn an_acknowledged_put_is_seen_by_the_next_read(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for n in 0..100 {
         store.set("a", number(n)).await;
         assert_eq!(store.value("a").await, Some(number(n)));
@@ -34,7 +34,7 @@ pub async fn an_acknowledged_write_is_seen_through_another_handle(h: &impl Harne
 
 /// `take` hands out the entry and leaves nothing.
 pub async fn take_gives_the_value_once(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let version = store.set("a", "x").await;
     let entry = store.remove("a").await.expect("the entry");
     assert_eq!((entry.value.as_ref(), entry.version), (&b"x"[..], version));
@@ -55,7 +55,7 @@ pub async fn absence_is_no_error(h: &impl Harness) -> Shown {
 
 /// `Create` meets a live entry: `AlreadyExists`, and the entry stays.
 pub async fn create_over_a_live_entry_fails_and_leaves_it(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let version = store.try_set("a", "old", PutMode::Create).await.expect("nothing was there");
     refused(store.try_set("a", "new", PutMode::Create).await, ErrorKind::AlreadyExists);
     let entry = store.read("a").await.expect("the old entry");
@@ -65,7 +65,7 @@ pub async fn create_over_a_live_entry_fails_and_leaves_it(h: &impl Harness) -> S
 
 /// `Create` succeeds where an entry was taken or deleted.
 pub async fn create_succeeds_where_an_entry_was_removed(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for n in 0..5 {
         store.try_set("a", number(n), PutMode::Create).await.expect("nothing is there");
         assert_eq!(store.remove("a").await.expect("the entry").value, number(n));
@@ -78,7 +78,7 @@ pub async fn create_succeeds_where_an_entry_was_removed(h: &impl Harness) -> Sho
 
 /// `Update` with the live entry's version replaces it.
 pub async fn update_with_the_right_version_replaces(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let mut version = store.set("a", "0").await;
     for n in 1..10 {
         version = store.try_set("a", number(n), PutMode::Update(version)).await.expect("the right version");
@@ -101,7 +101,7 @@ pub async fn update_of_an_absent_entry_is_a_conflict(h: &impl Harness) -> Shown 
 
 /// `Update` with another version is a `Conflict` and leaves the entry.
 pub async fn update_with_another_version_is_a_conflict_and_leaves_the_entry(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let first = store.set("a", "1").await;
     let second = store.set("a", "2").await;
     for other in [first, Version::random(), Version::from_bytes([0; 16])] {
@@ -114,7 +114,7 @@ pub async fn update_with_another_version_is_a_conflict_and_leaves_the_entry(h: &
 
 /// `take` with another version is a `Conflict` and leaves the entry; with its own it takes.
 pub async fn take_with_another_version_is_a_conflict_and_leaves_the_entry(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let first = store.set("a", "1").await;
     let second = store.set("a", "2").await;
     let key = Key::new(LAWS, "a");
@@ -128,7 +128,7 @@ pub async fn take_with_another_version_is_a_conflict_and_leaves_the_entry(h: &im
 
 /// The version that a put answers is the one drawn for the entry, and the one that every read finds.
 pub async fn the_version_answered_is_the_one_drawn_and_stored(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let mut last = None;
     for mode in [PutMode::Create, PutMode::Replace] {
         let entry = NewEntry::new("x");
@@ -147,7 +147,7 @@ pub async fn the_version_answered_is_the_one_drawn_and_stored(h: &impl Harness) 
 
 /// The version of an entry never fits one that was made anew under its key, not even with the same value.
 pub async fn an_old_version_never_fits_an_entry_made_anew(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let old = store.set("a", "same").await;
     store.remove("a").await;
     let new = store.set("a", "same").await;
@@ -170,7 +170,7 @@ pub async fn no_two_writes_have_the_same_version(h: &impl Harness) -> Shown {
 
 /// Of racing `take`s one gets the entry.
 pub async fn of_racing_takes_one_gets_the_entry(h: &impl Harness) -> Shown {
-    let (store, size) = (keeping(h).await?, h.size());
+    let (store, size) = (empty(h).await?, h.size());
     store.fill(LAWS, size.rounds, |n| n.to_string()).await;
     let rounds = race(&store, size, async |store, round, _| store.remove(&round.to_string()).await).await;
     for (round, answers) in rounds.into_iter().enumerate() {
@@ -183,7 +183,7 @@ pub async fn of_racing_takes_one_gets_the_entry(h: &impl Harness) -> Shown {
 
 /// Of racing `take`s with the right version one gets the entry.
 pub async fn of_racing_conditional_takes_one_gets_the_entry(h: &impl Harness) -> Shown {
-    let (store, size) = (keeping(h).await?, h.size());
+    let (store, size) = (empty(h).await?, h.size());
     let mut versions = Vec::new();
     for round in 0..size.rounds {
         versions.push(store.set(&round.to_string(), number(round)).await);
@@ -201,7 +201,7 @@ pub async fn of_racing_conditional_takes_one_gets_the_entry(h: &impl Harness) ->
 
 /// Of racing `Create`s one succeeds, the others are `AlreadyExists`, and the winner's value is there.
 pub async fn of_racing_creates_one_succeeds(h: &impl Harness) -> Shown {
-    let (store, size) = (keeping(h).await?, h.size());
+    let (store, size) = (empty(h).await?, h.size());
     let rounds = race(&store, size, async |store, round, task| {
         store.try_set(&round.to_string(), number(task), PutMode::Create).await
     });
@@ -218,7 +218,7 @@ pub async fn of_racing_creates_one_succeeds(h: &impl Harness) -> Shown {
 
 /// Of racing `Create`s over an expired entry one succeeds.
 pub async fn of_racing_creates_over_an_expired_entry_one_succeeds(h: &impl Harness) -> Shown {
-    let (store, size) = (keeping(h).await?, h.size());
+    let (store, size) = (empty(h).await?, h.size());
     for round in 0..size.rounds {
         store.set_for(&round.to_string(), "old", ms(100)).await;
     }
@@ -239,7 +239,7 @@ pub async fn of_racing_creates_over_an_expired_entry_one_succeeds(h: &impl Harne
 
 /// Of racing `Update`s from one version one succeeds, the others are `Conflict`, and the winner's value is there.
 pub async fn of_racing_updates_one_succeeds(h: &impl Harness) -> Shown {
-    let (store, size) = (keeping(h).await?, h.size());
+    let (store, size) = (empty(h).await?, h.size());
     let mut versions = Vec::new();
     for round in 0..size.rounds {
         versions.push(store.set(&round.to_string(), "old").await);
@@ -274,7 +274,7 @@ fn one_winner(answers: Vec<crate::Result<Version>>, kind: ErrorKind) -> usize {
 
 /// An `Update` that races with a `take` never revives the entry: what was taken stays taken.
 pub async fn an_update_racing_with_a_take_never_revives_the_entry(h: &impl Harness) -> Shown {
-    let (store, size) = (keeping(h).await?, h.size());
+    let (store, size) = (empty(h).await?, h.size());
     let mut versions = Vec::new();
     for round in 0..size.rounds {
         versions.push(store.set(&round.to_string(), "old").await);
@@ -308,7 +308,7 @@ pub async fn an_update_racing_with_a_take_never_revives_the_entry(h: &impl Harne
 
 /// Each entry that is put while others take is taken at most once, and the last one is either taken or there.
 pub async fn an_entry_replaced_while_it_is_taken_is_taken_at_most_once(h: &impl Harness) -> Shown {
-    let (store, size) = (keeping(h).await?, h.size());
+    let (store, size) = (empty(h).await?, h.size());
     let rounds = race(&store, size, async |store, round, task| {
         let id = (round / 10).to_string();
         if task % 2 == 0 {
@@ -334,7 +334,7 @@ pub async fn an_entry_replaced_while_it_is_taken_is_taken_at_most_once(h: &impl 
 
 /// Counting by `Update` loses nothing, whoever counts at the same time.
 pub async fn counting_by_update_loses_nothing(h: &impl Harness) -> Shown {
-    let (store, size) = (keeping(h).await?, h.size());
+    let (store, size) = (empty(h).await?, h.size());
     let size = Size { tasks: size.tasks.min(8), rounds: size.rounds.min(50), ..size };
     store.set("counter", "0").await;
     race(&store, size, async |store, _, _| {

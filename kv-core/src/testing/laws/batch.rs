@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::testing::tools::{LAWS, Subject, empty, keeping, number};
+use crate::testing::tools::{LAWS, Subject, empty, number};
 use crate::testing::{Harness, Shown};
 use crate::{ErrorKind, Key, NewEntry, PutMode, Result, Store, Version};
 
@@ -35,7 +35,7 @@ pub async fn an_empty_batch_is_answered_with_nothing(h: &impl Harness) -> Shown 
 
 /// A batch of one does what the single operation does.
 pub async fn a_batch_of_one_does_what_the_single_operation_does(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let drawn = write(&store, &[("a", "x")]).await;
     let entry = store.read("a").await.expect("the entry");
     assert_eq!((entry.value, vec![entry.version]), ("x".into(), drawn));
@@ -49,7 +49,7 @@ pub async fn a_batch_of_one_does_what_the_single_operation_does(h: &impl Harness
 
 /// A batch of thousands keeps its order, whatever a round trip carries.
 pub async fn a_batch_of_thousands_keeps_its_order(h: &impl Harness) -> Shown {
-    let (store, count) = (keeping(h).await?, h.size().batch);
+    let (store, count) = (empty(h).await?, h.size().batch);
     let ids = numbered(count);
     let entries: Vec<_> = ids.iter().enumerate().rev().collect(); // not in the order in which a store would sort
     let entries = entries.iter().map(|(n, id)| (Key::new(LAWS, id), NewEntry::new(number(*n)))).collect();
@@ -71,7 +71,7 @@ pub async fn a_batch_of_thousands_keeps_its_order(h: &impl Harness) -> Shown {
 
 /// Each of several reads of one key in a batch gets its answer.
 pub async fn duplicate_reads_in_a_batch_are_all_answered(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     write(&store, &[("a", "1"), ("b", "2")]).await;
     let keys = ["a", "b", "a", "absent", "a", "b", "absent"].map(|id| Key::new(LAWS, id));
     let (a, b) = (Some(Bytes::from("1")), Some(Bytes::from("2")));
@@ -81,7 +81,7 @@ pub async fn duplicate_reads_in_a_batch_are_all_answered(h: &impl Harness) -> Sh
 
 /// Of several writes of one key in a batch the last wins.
 pub async fn of_duplicate_writes_in_a_batch_the_last_wins(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let drawn = write(&store, &[("a", "first"), ("b", "x"), ("a", "second"), ("a", "last")]).await;
     let entry = store.read("a").await.expect("the entry");
     assert_eq!((entry.value, Some(entry.version)), ("last".into(), drawn.last().copied()));
@@ -98,7 +98,7 @@ pub async fn of_duplicate_writes_in_a_batch_the_last_wins(h: &impl Harness) -> S
 
 /// Several deletions of one key in a batch are no error.
 pub async fn duplicate_deletions_in_a_batch_are_no_error(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     write(&store, &[("a", "1"), ("b", "2")]).await;
     let keys = ["a", "b", "a", "a"].map(|id| Key::new(LAWS, id));
     let answers = store.delete_many(&keys).await.expect("a batch");
@@ -109,7 +109,7 @@ pub async fn duplicate_deletions_in_a_batch_are_no_error(h: &impl Harness) -> Sh
 
 /// Present and absent keys in one batch are told apart, in their places.
 pub async fn a_batch_tells_present_and_absent_apart(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let ids = numbered(300);
     for (n, id) in ids.iter().enumerate().filter(|(n, _)| n % 3 == 0) {
         store.set(id, number(n)).await;
@@ -122,7 +122,7 @@ pub async fn a_batch_tells_present_and_absent_apart(h: &impl Harness) -> Shown {
 
 /// Deleting what is not there is no error, and deletes nothing else.
 pub async fn deleting_what_is_absent_is_no_error(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     write(&store, &[("a", "1"), ("ab", "2"), ("b", "3")]).await;
     let keys = ["absent", "a", ""].map(|id| Key::new(LAWS, id));
     let answers = store.delete_many(&keys).await.expect("a batch");
@@ -134,7 +134,7 @@ pub async fn deleting_what_is_absent_is_no_error(h: &impl Harness) -> Shown {
 
 /// A batch of writes replaces what was there, and its versions are those of the entries.
 pub async fn a_batch_of_writes_replaces_what_was_there(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let old = store.set("a", "old").await;
     let drawn = write(&store, &[("a", "new"), ("b", "new")]).await;
     let [of_a, of_b] = *drawn.as_slice() else { panic!("two versions were drawn") };
@@ -148,7 +148,7 @@ pub async fn a_batch_of_writes_replaces_what_was_there(h: &impl Harness) -> Show
 
 /// One batch reaches several collections.
 pub async fn a_batch_reaches_several_collections(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let keys = [Key::new("one", "a"), Key::new("two", "a"), Key::new("", "a"), Key::new("one", "b")];
     let entries = keys.iter().enumerate().map(|(n, key)| (*key, NewEntry::new(number(n))));
     store.put_many(entries.collect()).await.expect("a batch");
@@ -160,7 +160,7 @@ pub async fn a_batch_reaches_several_collections(h: &impl Harness) -> Shown {
 
 /// A batch of 12 MiB, more than a round trip carries, is written and read whole.
 pub async fn a_batch_of_12_mib_is_written_and_read(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let size = store.capabilities().max_value.map_or(1 << 20, |max| max.min(1 << 20));
     let ids = numbered((12 << 20) / size);
     let value = |n: usize| Bytes::from(vec![u8::try_from(n % 251).expect("below 251"); size]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::testing::tools::{LAWS, Subject, keeping, refused};
+use crate::testing::tools::{LAWS, Subject, empty, refused};
 use crate::testing::{Harness, Shown};
 use crate::{Cursor, Error, ErrorKind, Key, Listing, NewEntry, Outcome, PutMode, Scan, Store, Version};
 
@@ -38,7 +38,7 @@ async fn refusals<S: Store>(store: &Subject<S>) -> Vec<(&'static str, Error)> {
 
 /// A refusal names its kind, the operation and the key, as the caller wrote it.
 pub async fn a_refusal_names_kind_operation_and_key(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for (operation, error) in refusals(&store).await {
         assert_eq!(error.operation(), Some(operation), "{error}");
         assert_eq!(error.key(), Some("laws/a"), "{error}");
@@ -50,7 +50,7 @@ pub async fn a_refusal_names_kind_operation_and_key(h: &impl Harness) -> Shown {
 
 /// A refusal says that nothing was done.
 pub async fn a_refusal_says_that_nothing_was_done(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for (_, error) in refusals(&store).await {
         assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
         assert!(!error.is_retryable(), "{error}");
@@ -63,7 +63,7 @@ pub async fn a_refusal_says_that_nothing_was_done(h: &impl Harness) -> Shown {
 
 /// A refused scan names the operation.
 pub async fn a_refused_scan_names_the_operation(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let cursor = Cursor::from_bytes("none");
     let kind =
         if store.capabilities().scan == Listing::No { ErrorKind::Unsupported } else { ErrorKind::Invalid };
@@ -76,7 +76,7 @@ pub async fn a_refused_scan_names_the_operation(h: &impl Harness) -> Shown {
 
 /// No text of a refusal shows a value, neither the one offered nor the one stored.
 pub async fn no_refusal_shows_a_value(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for (_, error) in refusals(&store).await {
         let text = everything_said(&error);
         assert!(!text.contains(MARK), "the value stands in: {error}");
@@ -99,7 +99,7 @@ fn everything_said(error: &Error) -> String {
 
 /// Neither a store nor what it hands out shows a value by `Debug`.
 pub async fn debug_shows_no_value(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     store.set("a", MARK).await;
     let entry = store.read("a").await;
     let text = format!("{:?} {:#?} {entry:?} {:?}", *store.0, *store.0, NewEntry::new(MARK));
@@ -109,7 +109,7 @@ pub async fn debug_shows_no_value(h: &impl Harness) -> Shown {
 
 /// A long key is cut in an error, a hostile one escaped.
 pub async fn a_long_or_hostile_key_is_cut_and_escaped_in_an_error(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for id in ["x".repeat(100_000), "\n\u{1b}[31m".repeat(100)] {
         let key = Key::new(LAWS, &id);
         let error = refused(store.create_twice(key).await, ErrorKind::AlreadyExists);
@@ -130,7 +130,7 @@ impl<S: Store> Subject<S> {
 
 /// In a batch too a refusal names the key that it is of.
 pub async fn a_refusal_in_a_batch_names_its_key(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let entries = [("a", None), ("b", Some(Duration::ZERO))];
     let entries = entries.map(|(id, ttl)| (Key::new(LAWS, id), NewEntry::new(MARK).ttl(ttl)));
     let answers = store.put_many(entries.into()).await.expect("each entry answers for itself");

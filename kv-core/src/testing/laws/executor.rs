@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::testing::tools::{LAWS, keeping, listing, number};
+use crate::testing::tools::{LAWS, empty, listing, number};
 use crate::testing::{Harness, Shown};
 use crate::{Key, NewEntry, Scan, Store};
 
@@ -51,7 +51,7 @@ fn often_enough(what: &str, turns: usize, entries: usize) {
 
 /// A batch of thousands of writes lets others run.
 pub async fn a_large_batch_of_writes_lets_others_run(h: &impl Harness) -> Shown {
-    let (store, count) = (keeping(h).await?, h.size().batch);
+    let (store, count) = (empty(h).await?, h.size().batch);
     let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
     let entries =
         ids.iter().enumerate().map(|(n, id)| (Key::new(LAWS, id), NewEntry::new(number(n)))).collect();
@@ -64,7 +64,7 @@ pub async fn a_large_batch_of_writes_lets_others_run(h: &impl Harness) -> Shown 
 
 /// A batch of thousands of reads lets others run.
 pub async fn a_large_batch_of_reads_lets_others_run(h: &impl Harness) -> Shown {
-    let (store, count) = (keeping(h).await?, h.size().batch);
+    let (store, count) = (empty(h).await?, h.size().batch);
     store.fill(LAWS, count, |n| n.to_string()).await;
     let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
     let keys: Vec<_> = ids.iter().map(|id| Key::new(LAWS, id)).collect();
@@ -77,7 +77,7 @@ pub async fn a_large_batch_of_reads_lets_others_run(h: &impl Harness) -> Shown {
 
 /// A batch of thousands of deletions lets others run.
 pub async fn a_large_batch_of_deletions_lets_others_run(h: &impl Harness) -> Shown {
-    let (store, count) = (keeping(h).await?, h.size().batch);
+    let (store, count) = (empty(h).await?, h.size().batch);
     store.fill(LAWS, count, |n| n.to_string()).await;
     let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
     let keys: Vec<_> = ids.iter().map(|id| Key::new(LAWS, id)).collect();
@@ -101,7 +101,7 @@ pub async fn a_large_scan_lets_others_run(h: &impl Harness) -> Shown {
 
 /// Every operation works on an executor of one thread.
 pub async fn one_thread_is_enough(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let tasks: Vec<_> = (0..8)
         .map(|task| {
             let store = store.clone();

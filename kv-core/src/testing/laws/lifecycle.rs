@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::testing::tools::{LAWS, Subject, empty, keeping, ms, needs, number, race, siblings};
+use crate::testing::tools::{LAWS, Subject, empty, ms, needs, number, race, siblings};
 use crate::testing::{Harness, Held, Shown, Size, pass};
 use crate::{ErrorKind, Key, Listing, NewEntry, PutMode, Result, Scan, Store, Version};
 
@@ -28,7 +28,7 @@ async fn poll_then_drop<T>(future: impl Future<Output = T>, polls: usize) -> Opt
 /// The first use, by 64 tasks at once, sets a store up once: no write of theirs is lost.
 pub async fn first_use_by_many_tasks_loses_nothing(h: &impl Harness) -> Shown {
     for _ in 0..5 {
-        let store = keeping(h).await?;
+        let store = empty(h).await?;
         let size = Size { tasks: 64, rounds: 1, ..h.size() };
         let answers = race(&store, size, async |store, _, task| {
             store.try_set(&task.to_string(), number(task), PutMode::Create).await
@@ -45,7 +45,7 @@ pub async fn first_use_by_many_tasks_loses_nothing(h: &impl Harness) -> Shown {
 
 /// A write whose future was dropped happened wholly or not at all.
 pub async fn a_dropped_write_happens_wholly_or_not_at_all(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for n in 0..200 {
         let old = store.set("a", "old").await;
         let entry = NewEntry::new("new");
@@ -61,7 +61,7 @@ pub async fn a_dropped_write_happens_wholly_or_not_at_all(h: &impl Harness) -> S
 
 /// A `Create` whose future was dropped made the whole entry or none.
 pub async fn a_dropped_create_makes_the_whole_entry_or_none(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for n in 0..200 {
         let (id, entry) = (n.to_string(), NewEntry::new("new"));
         let new = entry.version();
@@ -75,7 +75,7 @@ pub async fn a_dropped_create_makes_the_whole_entry_or_none(h: &impl Harness) ->
 
 /// A `take` whose future was dropped removed the entry or left it, for good.
 pub async fn a_dropped_take_removes_or_leaves(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for n in 0..200 {
         let version = store.set("a", "x").await;
         poll_then_drop(store.take(Key::new(LAWS, "a"), None), n % 5).await;
@@ -89,7 +89,7 @@ pub async fn a_dropped_take_removes_or_leaves(h: &impl Harness) -> Shown {
 
 /// A batch whose future was dropped left each of its entries old or new.
 pub async fn a_dropped_batch_leaves_each_entry_old_or_new(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let ids: Vec<_> = (0..300).map(|n| n.to_string()).collect();
     let batch =
         |value: &'static str| ids.iter().map(|id| (Key::new(LAWS, id), NewEntry::new(value))).collect();
@@ -108,7 +108,7 @@ pub async fn a_dropped_batch_leaves_each_entry_old_or_new(h: &impl Harness) -> S
 
 /// After many dropped futures of each kind a store answers as before.
 pub async fn a_store_stays_usable_after_many_dropped_futures(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     store.set("a", "x").await;
     let keys = [Key::new(LAWS, "a"), Key::new(LAWS, "b")];
     for n in 0..200 {
@@ -131,7 +131,7 @@ pub async fn a_store_stays_usable_after_many_dropped_futures(h: &impl Harness) -
 
 /// Where one process owns the data, a write whose future was dropped never lands after a later one was acknowledged.
 pub async fn a_dropped_write_never_lands_after_a_later_one(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     needs(store.capabilities().exclusive, "is shared over a network, where a dropped write may land late")?;
     for n in 0..200 {
         let key = n.to_string();

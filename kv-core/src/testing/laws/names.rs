@@ -4,12 +4,11 @@ use bytes::Bytes;
 
 use crate::testing::tools::{Subject, empty, needs, number};
 use crate::testing::{Harness, Shown};
-use crate::{Consistency, Key, Listing, NewEntry, PutMode, Scan, Store};
+use crate::{Key, Listing, NewEntry, PutMode, Scan, Store};
 
 /// Writes each name's number under it, then reads all: one that reached another's entry is found out.
 async fn stay_apart<H: Harness>(h: &H, names: &[(String, String)]) -> Shown {
     let store = empty(h).await?;
-    needs(store.capabilities().consistency != Consistency::BestEffort, "may lose entries")?;
     for (n, (collection, id)) in names.iter().enumerate() {
         let put = store.put(Key::new(collection, id), NewEntry::new(number(n)), PutMode::Create).await;
         put.unwrap_or_else(|error| panic!("{} is not a name of its own: {error}", brief(collection, id)));

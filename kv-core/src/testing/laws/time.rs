@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use crate::testing::tools::{
-    LAWS, Subject, empty, keeping, listing, ms, needs, needs_a_manual_clock, refused,
-};
+use crate::testing::tools::{LAWS, Subject, empty, listing, ms, needs, needs_a_manual_clock, refused};
 use crate::testing::{Harness, Shown, pass};
 use crate::{ErrorKind, Key, NewEntry, PutMode, Scan, Store};
 
@@ -29,7 +27,7 @@ async fn outlive(h: &impl Harness, ttl: Duration) {
 
 /// An entry is there in every operation that returns before its ttl has passed since it was put.
 pub async fn an_entry_never_leaves_before_its_ttl(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for (n, ttl) in [SHORT, ms(1_000), ms(1_999)].into_iter().enumerate() {
         let id = n.to_string();
         let put_from = now(h);
@@ -49,7 +47,7 @@ pub async fn an_entry_never_leaves_before_its_ttl(h: &impl Harness) -> Shown {
 /// An entry is there at the last millisecond of its ttl.
 pub async fn an_entry_is_there_in_its_last_millisecond(h: &impl Harness) -> Shown {
     needs_a_manual_clock(h)?;
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for ttl in [ms(2), ms(1_000), ms(1_001), DAY] {
         store.set_for("a", "x", ttl).await;
         pass(h, ttl.saturating_sub(ms(1))).await;
@@ -71,7 +69,7 @@ pub async fn an_entry_is_gone_50_ms_after_its_ttl(h: &impl Harness) -> Shown {
 
 /// `get_many` does not find what has expired.
 pub async fn a_batch_of_reads_does_not_find_what_expired(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     store.set_for("short", "x", SHORT).await;
     store.set("for ever", "y").await;
     outlive(h, SHORT).await;
@@ -150,7 +148,7 @@ pub async fn the_remaining_ttl_is_never_more_than_asked_and_never_zero(h: &impl 
 
 /// What is left of a ttl is what was asked for less what has passed, rounded up to a millisecond.
 pub async fn the_remaining_ttl_shrinks_as_time_passes(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for ttl in [Duration::from_secs(10), Duration::from_millis(90_500), DAY] {
         let put_from = now(h);
         store.set_for("a", "x", ttl).await;
@@ -173,7 +171,7 @@ pub async fn the_remaining_ttl_shrinks_as_time_passes(h: &impl Harness) -> Shown
 /// Below a millisecond a ttl is rounded up, never down to nothing.
 pub async fn a_ttl_is_rounded_up_to_a_millisecond(h: &impl Harness) -> Shown {
     needs_a_manual_clock(h)?;
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for ttl in [Duration::from_nanos(1), Duration::from_micros(999), Duration::from_micros(5_001)] {
         store.set_for("a", "x", ttl).await;
         let rounded = ms(u64::try_from(ttl.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX).max(1));
@@ -197,7 +195,7 @@ pub async fn a_ttl_above_100_years_is_invalid_and_leaves_the_old_entry(h: &impl 
 }
 
 async fn bad_ttl_changes_nothing(h: &impl Harness, ttl: Duration) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let version = store.set_for("a", "old", DAY).await;
     for (id, mode) in [("a", PutMode::Replace), ("a", PutMode::Update(version)), ("b", PutMode::Create)] {
         let answer = store.put(Key::new(LAWS, id), NewEntry::new("new").ttl(ttl), mode).await;
@@ -226,7 +224,7 @@ pub async fn an_expiry_after_2038_is_kept(h: &impl Harness) -> Shown {
 }
 
 async fn far_ttl_is_kept(h: &impl Harness, ttl: Duration) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     store.set_for("a", "x", ttl).await;
     let left = store.read("a").await.expect("it has just been put").ttl.expect("it expires");
     assert!(left <= ttl && left + Duration::from_secs(60) > ttl, "{left:?} left of {ttl:?}");
@@ -241,7 +239,7 @@ async fn far_ttl_is_kept(h: &impl Harness, ttl: Duration) -> Shown {
 
 /// An entry without ttl has none left to tell and never expires.
 pub async fn an_entry_without_ttl_never_expires(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     store.set("a", "x").await;
     assert_eq!(store.read("a").await.map(|entry| entry.ttl), Some(None));
     pass_far(h, YEAR * 90).await;
@@ -256,7 +254,7 @@ async fn pass_far(h: &impl Harness, by: Duration) {
 
 /// A put without ttl over an entry that had one never expires.
 pub async fn a_put_without_ttl_over_an_old_ttl_never_expires(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     store.set_for("replaced", "x", SHORT).await;
     store.set("replaced", "y").await;
     let version = store.set_for("updated", "x", DAY).await;
@@ -272,7 +270,7 @@ pub async fn a_put_without_ttl_over_an_old_ttl_never_expires(h: &impl Harness) -
 
 /// A put with a longer ttl outlives the old one.
 pub async fn a_longer_ttl_replaces_a_shorter_one(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     store.set_for("a", "x", SHORT).await;
     store.set_for("a", "y", DAY).await;
     outlive(h, SHORT).await;
@@ -323,7 +321,7 @@ pub async fn a_refused_create_does_not_prolong_an_entry(h: &impl Harness) -> Sho
 
 /// Each entry of a batch has its own ttl.
 pub async fn each_entry_of_a_batch_has_its_own_ttl(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let ttls = [Some(SHORT), None, Some(DAY), Some(SHORT), None];
     let ids = ["a", "b", "c", "d", "e"];
     let entries = ids.iter().zip(ttls).map(|(id, ttl)| (Key::new(LAWS, id), NewEntry::new("x").ttl(ttl)));
@@ -346,7 +344,7 @@ async fn assert_ttls<S: Store>(store: &Subject<S>, id: &str, ttl: Option<Duratio
 
 /// A bad ttl within a batch fails its own entry and no other.
 pub async fn a_bad_ttl_in_a_batch_fails_its_own_entry(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     store.set("b", "old").await;
     let entries = [("a", None), ("b", Some(Duration::ZERO)), ("c", Some(DAY))];
     let entries = entries.map(|(id, ttl)| (Key::new(LAWS, id), NewEntry::new("new").ttl(ttl)));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::testing::tools::{LAWS, Subject, keeping, listing, ms, needs, refused};
+use crate::testing::tools::{LAWS, Subject, empty, listing, ms, needs, refused};
 use crate::testing::{Harness, Shown, Skipped, pass};
 use crate::{ErrorKind, Key, Meta, NewEntry, PutMode, Result, Scan, Store};
 
@@ -18,7 +18,7 @@ fn pattern(len: usize) -> Bytes {
 
 /// Values of 0 bytes to 1 MiB come back byte for byte, from every operation that reads.
 pub async fn values_of_0_bytes_to_1_mib_come_back_byte_for_byte(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let max = store.capabilities().max_value.unwrap_or(usize::MAX);
     let sizes = [0, 1, 2, 15, 16, 31, 32, 33, 255, 256, 4_095, 4_096, 65_535, 65_536, 300_000, 1 << 20];
     for size in sizes.into_iter().filter(|size| *size <= max) {
@@ -33,7 +33,7 @@ pub async fn values_of_0_bytes_to_1_mib_come_back_byte_for_byte(h: &impl Harness
 
 /// Each byte is kept, in each place: values are not text.
 pub async fn every_byte_is_kept(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     for byte in 0..=u8::MAX {
         store.set(&byte.to_string(), vec![byte]).await;
     }
@@ -48,7 +48,7 @@ pub async fn every_byte_is_kept(h: &impl Harness) -> Shown {
 
 /// An empty value is a value, not absence.
 pub async fn an_empty_value_is_not_absence(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     store.set("a", "").await;
     assert_eq!(store.value("a").await, Some(Bytes::new()));
     assert_eq!(store.values(&[Key::new(LAWS, "a"), Key::new(LAWS, "b")]).await, [Some(Bytes::new()), None]);
@@ -59,7 +59,7 @@ pub async fn an_empty_value_is_not_absence(h: &impl Harness) -> Shown {
 
 /// A value that looks like a stored form, compressed or sealed one is a value like others.
 pub async fn a_value_that_looks_like_a_stored_form_stands_for_itself(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let head = [b"LD\x01\0".as_slice(), &[7; 28]].concat();
     let values: [&[u8]; 8] = [
         b"LD",
@@ -80,7 +80,7 @@ pub async fn a_value_that_looks_like_a_stored_form_stands_for_itself(h: &impl Ha
 
 /// A value of exactly `max_value` bytes is taken.
 pub async fn the_largest_value_is_taken(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let value = pattern(limit(&store)?);
     store.set("a", value.clone()).await;
     assert!(store.value("a").await == Some(value), "it is not what was put");
@@ -89,7 +89,7 @@ pub async fn the_largest_value_is_taken(h: &impl Harness) -> Shown {
 
 /// A value above `max_value` is `TooLarge`, in each mode and in a batch, and the old value stays.
 pub async fn a_value_that_is_too_large_is_refused_and_the_old_one_stays(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let large = pattern(limit(&store)? + 1);
     let version = store.set("a", "old").await;
     refused(store.try_set("a", large.clone(), PutMode::Replace).await, ErrorKind::TooLarge);
@@ -121,7 +121,7 @@ fn tagged() -> Meta {
 
 /// Codec and tags are kept by every operation that writes and told by every one that reads.
 pub async fn codec_and_tags_are_kept(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let entry = || NewEntry::new("x").meta(tagged());
     let keys = ["put", "batch"].map(|id| Key::new(LAWS, id));
     let version = store.put(keys[0], entry(), PutMode::Create).await.expect("a put");
@@ -149,7 +149,7 @@ pub async fn a_scan_tells_codec_and_tags(h: &impl Harness) -> Shown {
 
 /// A put without codec and tags over an entry that had them has none.
 pub async fn a_plain_put_over_a_tagged_entry_is_plain(h: &impl Harness) -> Shown {
-    let store = keeping(h).await?;
+    let store = empty(h).await?;
     let key = Key::new(LAWS, "a");
     store.put(key, NewEntry::new("x").meta(tagged()), PutMode::Replace).await.expect("a put");
     store.set("a", "y").await;
@@ -219,10 +219,7 @@ pub async fn a_full_store_takes_writes_once_there_is_room(h: &impl Harness) -> S
     let room = fill_up(&store, None).await;
     for n in 0..room {
         store.remove(&n.to_string()).await.expect("an entry");
-        store
-            .try_set(&format!("again {n}"), noise(KIB - 16), PutMode::Create)
-            .await
-            .expect("there is room");
+        store.try_set(&format!("again {n}"), noise(KIB - 16), PutMode::Create).await.expect("there is room");
     }
     Ok(())
 }
