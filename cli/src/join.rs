@@ -6,6 +6,7 @@
 //! behalf.
 
 mod door;
+mod greeting;
 mod relay;
 mod socket;
 mod tracking;
@@ -15,8 +16,9 @@ use std::time::Duration;
 
 use kv_core::{AnyStore, ErrorKind};
 use tokio::net::UnixStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
+use self::greeting::{Reception, Scope};
 use self::relay::Relay;
 use crate::serve::{Owner, ServeSettings};
 use crate::{Failure, store};
@@ -25,6 +27,8 @@ pub(crate) use door::Door;
 
 /// How long a directory may be held by somebody who does not open the door: one that is starting or ending.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection from within may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How often both are tried meanwhile.
 const AGAIN: Duration = Duration::from_millis(25);
 
@@ -66,7 +70,9 @@ async fn serve_joined(
             WayIn::Own(store) => {
                 tracing::info!(dir = %dir.display(), "took over the store");
                 let owner = Owner::new(settings, url, store).await?;
-                let ended = relay.through(owner.connection()).await;
+                let (connection, serving) = owner.connection();
+                let ended = relay.through(connection).await;
+                let _ = timeout(LAST_WORDS, serving).await; // it ends with the connection
                 owner.end().await;
                 ended
             }
@@ -86,11 +92,15 @@ enum WayIn {
 
 /// Joins the owner, or becomes it. Both are tried in turn: one may be ending while another starts.
 async fn way_in(url: &str, dir: &Path) -> Result<WayIn, Failure> {
-    let at_once = without_wait(url);
+    let (at_once, scope) = (without_wait(url), Scope::of(url));
     let until = Instant::now() + PATIENCE;
     loop {
         if let Some(stream) = socket::connect(dir).await {
-            return Ok(WayIn::Joined(stream));
+            match greeting::introduce(stream, &scope).await {
+                Reception::Welcome(stream) => return Ok(WayIn::Joined(stream)),
+                Reception::OtherScope => return Err(other_scope(dir)),
+                Reception::Silence => {}
+            }
         }
         match larder::open(&at_once).await {
             Ok(store) => return Ok(WayIn::Own(store)),
@@ -100,6 +110,15 @@ async fn way_in(url: &str, dir: &Path) -> Result<WayIn, Failure> {
             Err(error) => return Err(store::failure(url, ServeSettings::STORE, error)),
         }
     }
+}
+
+fn other_scope(dir: &Path) -> Failure {
+    Failure::usage(format!(
+        "another larder serve has {} open with another namespace or prefix: give both the same {}, or each a \
+         directory of its own",
+        dir.display(),
+        ServeSettings::STORE
+    ))
 }
 
 /// The URL that does not wait for a directory in use: we do, and look at the door meanwhile.

@@ -43,7 +43,7 @@ pub(crate) struct Common {
     url: UrlArgument,
 
     /// Answer as JSON, one object a line
-    #[arg(long, global = true)]
+    #[arg(long)]
     json: bool,
 }
 

@@ -12,7 +12,7 @@ mod tools;
 use std::time::Duration;
 
 use kv_core::{AnyStore, Listing, Store};
-use mcp_server::{CachePolicy, Logging, Server, Tool};
+use mcp_server::{CachePolicy, Logging, ResponseCache, Server, Tool};
 
 use self::record::Memories;
 
@@ -34,7 +34,7 @@ pub fn server(store: &AnyStore, cache_ttl: Option<Duration>) -> Server {
         Some(ttl) => tool.cache(CachePolicy::private(ttl)),
         None => tool,
     };
-    let server = Server::new("larder")
+    let mut server = Server::new("larder")
         .version(env!("CARGO_PKG_VERSION"))
         .title("Larder memory")
         .instructions(INSTRUCTIONS)
@@ -46,6 +46,9 @@ pub fn server(store: &AnyStore, cache_ttl: Option<Duration>) -> Server {
         .tool(tools::forget().read_only(false))
         .resource(tools::memory)
         .prompt(prompt::use_memory);
+    if cache_ttl.is_some() {
+        server = server.with(ResponseCache::new());
+    }
     if store.capabilities().scan == Listing::No {
         return server;
     }

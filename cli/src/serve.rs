@@ -25,8 +25,8 @@ Examples:
   larder serve --store memory://                      forgets at the end
   larder serve --store 'disk:///srv/memory?encrypt=aead&durability=always'
 
-Without --store, memories are kept encrypted in the user's data directory. Every flag can also be set by the
-variable that is named with it.";
+Without --store, memories are kept encrypted in the user's data directory. Every flag can also
+be set by the variable that is named with it.";
 
 /// What `larder serve` is told.
 #[derive(Clone, Debug, Args)]

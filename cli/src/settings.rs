@@ -17,7 +17,8 @@ Examples:
   larder kv export default > backup.jsonl          all memories, decrypted
 
 Exit status: 0 done, 1 failed, 2 asked wrongly, 3 no such entry.
-Wherever a URL is taken, @FILE reads it from a file and $NAME from a variable, so that `ps` shows no password.";
+Wherever a URL is taken, @FILE reads it from a file and $NAME from a variable, so that `ps`
+shows no password.";
 
 /// The command line of `larder`.
 #[derive(Debug, Parser)]
@@ -51,8 +52,9 @@ pub(crate) enum Command {
 }
 
 const KV_HELP: &str = "\
-URL is `memory://`, `disk:///absolute/directory`, `disk:relative/directory`, each with parameters such as
-`?encrypt=aead`; or `default`: the store that `larder serve` uses when it is given none; or @FILE or $NAME.";
+URL is `memory://`, `disk:///absolute/directory` or `disk:relative/directory`, with parameters
+such as `?encrypt=aead`; or `default`, the store that `larder serve` uses when it is given none;
+or @FILE or $NAME that holds a URL.";
 
 /// How to log. Logs go to stderr.
 #[derive(Clone, Debug, Args)]

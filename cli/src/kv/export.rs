@@ -35,11 +35,11 @@ impl Export {
         tell("values leave the store decrypted: keep what is written here as safe as the key");
         let all = collection.as_deref().map_or(Scan::under(""), Scan::one).values().limit(PAGE);
         let exported = common.with_store(async |store| export(&store, all).await).await?;
-        tell(&if common.json {
-            json!({ "exported": exported }).to_string()
+        if common.json {
+            eprint(&json!({ "exported": exported }).to_string());
         } else {
-            format!("exported {exported} entries")
-        });
+            tell(&format!("exported {exported} entries"));
+        }
         Ok(())
     }
 }
@@ -61,7 +61,11 @@ async fn export(store: &AnyStore, scan: Scan<'_>) -> Result<u64, Failure> {
     output.flush().map(|_| exported)
 }
 
-/// One line on stderr.
-pub(super) fn tell(line: &str) {
-    drop(writeln!(std::io::stderr().lock(), "larder: {line}")); // a closed stderr hears nothing
+/// One sentence on stderr.
+pub(super) fn tell(sentence: &str) {
+    eprint(&format!("larder: {sentence}"));
+}
+
+fn eprint(line: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{line}")); // a closed stderr hears nothing
 }

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kv_core::{AnyStore, Collection, Cursor, ErrorKind, Found, Result, StoreExt, Unreadable};
+use kv_core::{AnyStore, Collection, Cursor, Error, ErrorKind, Found, Result, StoreExt, Unreadable};
 use mcp_server::Principal;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
 use super::MAX_READ;
 
@@ -114,7 +114,7 @@ impl Shelf {
             let rows = spawn_blocking(move || {
                 items.into_iter().filter_map(|(id, found)| look(id, &found)).collect::<Vec<_>>()
             });
-            reading.rows.extend(rows.await.unwrap_or_default());
+            reading.rows.extend(rows.await.map_err(interrupted)?);
             from = page.next;
             if from.is_none() {
                 reading.complete = true;
@@ -127,6 +127,10 @@ impl Shelf {
     fn readable(&self) -> Collection<Record> {
         self.0.clone().unreadable(Unreadable::Miss)
     }
+}
+
+fn interrupted(error: JoinError) -> Error {
+    Error::new(ErrorKind::Unexpected, "reading the memories was interrupted").because(error)
 }
 
 /// What reading a namespace brought.

@@ -2,6 +2,10 @@
 
 use kv_core::AnyStore;
 use mcp_server::Service;
+#[cfg(unix)]
+use tokio::io::{DuplexStream, duplex, split};
+#[cfg(unix)]
+use tokio::task::JoinHandle;
 
 use super::{ServeSettings, close};
 use crate::Failure;
@@ -29,7 +33,7 @@ impl Owner {
         };
         Ok(Self {
             #[cfg(unix)]
-            door: crate::store::directory(url).and_then(|dir| Door::open(&dir, &service)),
+            door: crate::store::directory(url).and_then(|dir| Door::open(&dir, url, &service)),
             service,
             store,
         })
@@ -41,16 +45,16 @@ impl Owner {
 
     /// A connection from within this process, served as one from stdio.
     #[cfg(unix)]
-    pub(crate) fn connection(&self) -> tokio::io::DuplexStream {
-        let (ours, theirs) = tokio::io::duplex(64 << 10);
+    pub(crate) fn connection(&self) -> (DuplexStream, JoinHandle<()>) {
+        let (ours, theirs) = duplex(64 << 10);
         let service = self.service.clone();
-        tokio::spawn(async move {
-            let (input, output) = tokio::io::split(theirs);
+        let serving = tokio::spawn(async move {
+            let (input, output) = split(theirs);
             if let Err(error) = service.serve_lines(input, output).await {
                 tracing::debug!(%error, "the connection from within ended early");
             }
         });
-        ours
+        (ours, serving)
     }
 
     /// Ends what others have joined, then the store: the directory is free once this returns.

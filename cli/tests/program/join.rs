@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, Server, done};
+use crate::support::{Client, Home, Server, done, handshake, stderr};
 
 fn serve(home: &Home) -> Client {
     Client::start(home.larder(["serve"]))
@@ -47,7 +47,7 @@ fn clients_that_start_at_once_all_come_in() {
     let home = Home::new();
     let mut clients: Vec<_> = (0..6).map(|_| Client::spawn(home.larder(["serve"]))).collect();
     for (n, client) in clients.iter_mut().enumerate() {
-        let answer = client.request("initialize", crate::support::handshake());
+        let answer = client.request("initialize", handshake());
         assert_eq!(answer["result"]["serverInfo"]["name"], "larder");
         client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         client.call("remember", &json!({ "text": "x", "id": n.to_string() }));
@@ -95,6 +95,35 @@ fn a_store_deep_down_is_shared_too() {
     assert_eq!(text_of(&mut second, "x"), "x");
 }
 
+#[test]
+fn who_means_other_memories_is_not_let_in() {
+    let home = Home::new();
+    let start = |store: &str| home.larder(["serve", "--store", store]);
+    let mut first = Client::start(start("disk:shared?namespace=a"));
+    first.call("remember", &json!({ "text": "a's", "id": "x" }));
+    let refused = start("disk:shared?namespace=b").output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("--store"), "{}", stderr(&refused));
+    assert_eq!(text_of(&mut Client::start(start("disk:shared?namespace=a&durability=always")), "x"), "a's");
+}
+
+#[test]
+fn the_socket_serves_who_speaks_the_protocol_at_once() {
+    let home = Home::new();
+    let mut owner = serve(&home);
+    owner.call("remember", &json!({ "text": "x", "id": "x" }));
+    let mut joined =
+        Joined { lines: BufReader::new(UnixStream::connect(home.store().join("larder.sock")).unwrap()) };
+    let mut hello = handshake();
+    hello["clientInfo"]["title"] = json!("a first line longer than any greeting".repeat(20));
+    let params = json!({ "name": "recall", "arguments": { "id": "x" } });
+    joined.send(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello }));
+    assert_eq!(joined.receive()["result"]["serverInfo"]["name"], "larder");
+    joined.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    joined.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }));
+    assert_eq!(joined.receive()["result"]["structuredContent"]["text"], "x");
+}
+
 /// An owner that the test plays: it sees every line that a joiner sends.
 struct Owner {
     listener: UnixListener,
@@ -111,7 +140,10 @@ impl Owner {
     }
 
     fn accept(&self) -> Joined {
-        Joined { lines: BufReader::new(self.listener.accept().unwrap().0) }
+        let mut joined = Joined { lines: BufReader::new(self.listener.accept().unwrap().0) };
+        assert_eq!(joined.receive()["larder"], "join");
+        joined.send(&json!({ "larder": "welcome" }));
+        joined
     }
 }
 
@@ -123,8 +155,11 @@ impl Joined {
     }
 
     fn answer(&mut self, id: &Value, result: Value) {
-        let answer = json!({ "jsonrpc": "2.0", "id": id, "result": result });
-        writeln!(self.lines.get_mut(), "{answer}").unwrap();
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "result": result }));
+    }
+
+    fn send(&mut self, message: &Value) {
+        writeln!(self.lines.get_mut(), "{message}").unwrap();
     }
 
     /// Answers the client's handshake.
@@ -179,9 +214,7 @@ fn a_handshake_in_flight_is_answered_by_the_next_owner() {
     let home = Home::new();
     let owner = Owner::of(&home);
     let mut client = Client::spawn(home.larder(["serve"]));
-    client.send(
-        &json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": crate::support::handshake() }),
-    );
+    client.send(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": handshake() }));
     let mut first = owner.accept();
     assert_eq!(first.receive()["method"], "initialize");
     drop((owner, first));

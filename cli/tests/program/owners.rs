@@ -1,6 +1,7 @@
 //! Whose memories they are, and stores that can less.
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kv_core::{
@@ -38,6 +39,42 @@ async fn users_see_their_own_memories_only() {
         bob.call_tool("recall", json!({ "id": "same" })).await.unwrap()["structuredContent"]["text"],
         "bob's"
     );
+}
+
+#[tokio::test]
+async fn with_a_cache_ttl_answers_may_be_old_but_are_nobody_elses() {
+    let store = MemoryStore::new().erased();
+    let server = memory::server(&store, Some(Duration::from_secs(3_600)));
+    let ann = server.test_client().unwrap().principal(Principal::user("https://id.example", "ann"));
+    let bob = ann.another().principal(Principal::user("https://id.example", "bob"));
+    let remember = async |client: &TestClient, text: &str| {
+        client.call_tool("remember", json!({ "text": text, "id": "x" })).await.unwrap();
+    };
+    let asked = [
+        ("recall", json!({ "id": "x" })),
+        ("list", json!({})),
+        ("search", json!({ "query": "tea wine beer" })),
+    ];
+    let texts = async |client: &TestClient| {
+        let mut texts = Vec::new();
+        for (tool, arguments) in &asked {
+            let answer =
+                client.call_tool(tool, arguments.clone()).await.unwrap()["structuredContent"].clone();
+            let text = answer.pointer("/memories/0/text").or(answer.get("text")).unwrap();
+            texts.push(text.as_str().unwrap().to_owned());
+        }
+        texts
+    };
+    remember(&ann, "tea").await;
+    remember(&bob, "beer").await;
+    assert_eq!(
+        (texts(&ann).await, texts(&bob).await),
+        (vec!["tea".to_owned(); 3], vec!["beer".to_owned(); 3])
+    );
+    remember(&ann, "wine").await;
+    assert_eq!(texts(&ann).await, ["tea"; 3], "as old as was allowed");
+    let uncached = client(&store).another().principal(Principal::user("https://id.example", "ann"));
+    assert_eq!(texts(&uncached).await, ["wine"; 3]);
 }
 
 #[tokio::test]

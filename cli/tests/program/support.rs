@@ -86,7 +86,8 @@ pub(crate) struct Client {
 impl Client {
     /// Starts the program; nothing is said yet.
     pub(crate) fn spawn(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        command.stdin(Stdio::piped()).stderr(Stdio::inherit()).env("LARDER_LOG_LEVEL", "warn");
+        let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || {
