@@ -12,6 +12,7 @@ mod function;
 mod options;
 mod prompt;
 mod resource;
+mod slots;
 mod template;
 mod tool;
 
