@@ -1,5 +1,6 @@
 //! redb 4: one transaction at a time, so that one thread commits all that came in meanwhile in one.
 
+use std::fmt;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
@@ -7,8 +8,8 @@ use std::sync::{PoisonError, RwLock};
 use bytes::Bytes;
 use kv_core::{ErrorKind, Result};
 use redb::{
-    AccessGuard, Builder, Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    WriteTransaction,
+    AccessGuard, Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table,
+    TableDefinition, WriteTransaction,
 };
 
 use super::{Action, Applied, Change, Guard, Op, applied, decide, marker};
@@ -18,15 +19,18 @@ use crate::error;
 
 const FILE: &str = "store.redb";
 const NEW_FILE: &str = "store.redb.new";
-/// A file up to this size is checked whole at each open: redb looks at its checksums at no other time. It takes about
-/// 2 ms a MiB.
+/// A file up to this size is checked whole at each open: redb looks at its checksums at no other time. It takes 2 to
+/// 3 ms a MiB.
 const CHECKED_WHOLE: u64 = 64 << 20;
 const DATA: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("data");
 const MARKER: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(marker::TABLE);
 
+type Entries = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// An open redb.
-#[derive(Debug)]
 pub(crate) struct RedbEngine {
+    /// The entries as the last commit left them: to begin a transaction for each read takes longer than to read.
+    latest: RwLock<Option<Entries>>,
     /// `None` while a file that failed cannot be opened again.
     db: RwLock<Option<Database>>,
     path: PathBuf,
@@ -85,9 +89,8 @@ impl RedbEngine {
         let marker = read.open_table(MARKER).map_err(error::redb)?;
         let found = marker.get(marker::KEY).map_err(error::redb)?;
         marker::check(Engine::Redb, found.as_ref().map(AccessGuard::value))?;
-        read.open_table(DATA).map_err(error::redb)?;
-        drop(read);
-        Ok(Self { db: RwLock::new(Some(db)), path, cache_bytes: config.cache_bytes })
+        let latest = RwLock::new(Some(entries(&db)?));
+        Ok(Self { latest, db: RwLock::new(Some(db)), path, cache_bytes: config.cache_bytes })
     }
 
     /// Lends the open file.
@@ -99,16 +102,26 @@ impl RedbEngine {
     /// Opens the file anew after a failed write: redb answers nothing else until then, reads included.
     fn reopen(&self) {
         let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        self.renew(None);
         *db = None; // first: it holds a lock on the file
         *db = builder(self.cache_bytes).open(&self.path).ok();
+        self.renew(db.as_ref());
+    }
+
+    /// Lets reads see what is committed now. A writer does so before it answers.
+    fn renew(&self, db: Option<&Database>) {
+        let latest = db.and_then(|db| entries(db).ok());
+        let old =
+            std::mem::replace(&mut *self.latest.write().unwrap_or_else(PoisonError::into_inner), latest);
+        drop(old); // outside the lock
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        self.with(|db| {
-            let table = db.begin_read().map_err(error::redb)?.open_table(DATA).map_err(error::redb)?;
-            let found = table.get(key).map_err(error::redb)?;
-            Ok(found.map(|stored| Bytes::copy_from_slice(stored.value()))) // the page is not ours to keep
-        })
+        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
+        match &*latest {
+            Some(entries) => find(entries, key),
+            None => self.with(|db| find(&entries(db)?, key)),
+        }
     }
 
     pub(super) fn visit(
@@ -117,8 +130,7 @@ impl RedbEngine {
         mut see: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
         self.with(|db| {
-            let table = db.begin_read().map_err(error::redb)?.open_table(DATA).map_err(error::redb)?;
-            for item in table.range::<&[u8]>(range).map_err(error::redb)? {
+            for item in entries(db)?.range::<&[u8]>(range).map_err(error::redb)? {
                 let (key, stored) = item.map_err(error::redb)?;
                 if see(key.value(), stored.value()).is_break() {
                     break;
@@ -137,12 +149,33 @@ impl RedbEngine {
         if ops.is_empty() {
             return Ok(Vec::new()); // what was committed before is durable
         }
-        let applied = self.with(|db| commit(db, ops, now));
+        let applied = self.with(|db| {
+            let applied = commit(db, ops, now)?;
+            self.renew(Some(db));
+            Ok(applied)
+        });
         if applied.as_ref().is_err_and(|e| e.kind() != ErrorKind::Corrupt) {
             self.reopen();
         }
         applied
     }
+}
+
+impl fmt::Debug for RedbEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { latest: _, db, path, cache_bytes: _ } = self;
+        f.debug_struct("RedbEngine").field("db", db).field("path", path).finish_non_exhaustive()
+    }
+}
+
+/// The entries as they are committed now.
+fn entries(db: &Database) -> Result<Entries> {
+    db.begin_read().map_err(error::redb)?.open_table(DATA).map_err(error::redb)
+}
+
+fn find(entries: &Entries, key: &[u8]) -> Result<Option<Bytes>> {
+    let found = entries.get(key).map_err(error::redb)?;
+    Ok(found.map(|stored| Bytes::copy_from_slice(stored.value()))) // the page is not ours to keep
 }
 
 fn commit(db: &Database, ops: &[Op], now: u64) -> Result<Vec<Result<Applied>>> {
