@@ -123,6 +123,9 @@ impl Dispatcher {
 
     /// The end of the chain: the component itself.
     pub(crate) fn perform(&self, request: Request) -> BoxFuture<Answer> {
+        if !self.declares(&request.operation) {
+            return failed(Failure::method_not_found(request.operation.method()));
+        }
         match &request.operation {
             Operation::CallTool { name, .. } => match self.0.registry.tool(name) {
                 Some(tool) => self.call(&Arc::clone(tool), request),
@@ -234,21 +237,22 @@ impl Dispatcher {
     }
 
     fn list(&self, request: Request) -> BoxFuture<Answer> {
-        let Operation::List { kind, .. } = request.operation else { return failed(Failure::internal()) };
-        if !self.declares(kind) {
-            return failed(Failure::method_not_found(kind.method()));
-        }
         let hints = Hints::new(0, self.scope(!self.0.registry.has_checks()));
         let this = self.clone();
         Box::pin(async move { this.0.registry.page(&request, hints).await })
     }
 
-    fn declares(&self, kind: ListKind) -> bool {
+    /// Whether the capability that the operation belongs to is declared; a method of any other is unknown.
+    fn declares(&self, operation: &Operation) -> bool {
         let registry = &self.0.registry;
-        match kind {
-            ListKind::Tools => registry.has_tools(),
-            ListKind::Resources | ListKind::ResourceTemplates => registry.has_resources(),
-            ListKind::Prompts => registry.has_prompts(),
+        match operation {
+            Operation::CallTool { .. } | Operation::List { kind: ListKind::Tools, .. } => registry.has_tools(),
+            Operation::GetPrompt { .. } | Operation::List { kind: ListKind::Prompts, .. } => registry.has_prompts(),
+            Operation::ReadResource { .. }
+            | Operation::List { kind: ListKind::Resources | ListKind::ResourceTemplates, .. } => {
+                registry.has_resources()
+            }
+            _ => true,
         }
     }
 
