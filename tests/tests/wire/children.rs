@@ -1,0 +1,171 @@
+//! The same server in a process of its own: real standard streams, real signals.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use larder_tests::http::HttpRequest;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+struct Server {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wire-server"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { input: child.stdin.take(), child, output }
+    }
+
+    async fn send(&mut self, message: &Value) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+        input.flush().await.unwrap();
+    }
+
+    async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(Duration::from_secs(20), self.output.next_line()).await;
+        line.expect("a line in time").unwrap().expect("a line before the end")
+    }
+
+    async fn answer(&mut self, message: Value) -> Value {
+        self.send(&message).await;
+        serde_json::from_str(&self.line().await).unwrap()
+    }
+
+    /// Waits for the end of the process, and tells how long that took and whether it went well.
+    async fn exit(&mut self) -> (Duration, bool) {
+        let started = Instant::now();
+        let status = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await;
+        (started.elapsed(), status.expect("an end in time").unwrap().success())
+    }
+
+    /// Sends a signal by its name.
+    async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().await.unwrap().success());
+    }
+}
+
+fn hello(version: &str) -> Value {
+    let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params })
+}
+
+fn modern(id: u32, method: &str, mut params: Value) -> Value {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
+}
+
+fn call(id: u32, tool: &str, arguments: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": tool, "arguments": arguments } })
+}
+
+#[tokio::test]
+async fn a_process_speaks_every_revision_on_its_standard_streams() {
+    for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        let mut server = Server::start(&[]);
+        assert_eq!(server.answer(hello(version)).await["result"]["protocolVersion"], version);
+        let sum = server.answer(call(2, "add", &json!({ "a": 2, "b": 3 }))).await;
+        assert_eq!(sum["result"]["content"][0]["text"], "5");
+    }
+    let mut server = Server::start(&[]);
+    let found = server.answer(modern(1, "server/discover", json!({}))).await;
+    assert_eq!(found["result"]["supportedVersions"][0], "2026-07-28");
+    let sum = server
+        .answer(modern(2, "tools/call", json!({ "name": "add", "arguments": { "a": 2, "b": 3 } })))
+        .await;
+    assert_eq!(sum["result"]["structuredContent"], 5);
+}
+
+#[tokio::test]
+async fn a_process_ends_promptly_when_its_input_does() {
+    let mut idle = Server::start(&[]);
+    idle.answer(hello("2025-11-25")).await;
+    drop(idle.input.take());
+    let (took, well) = idle.exit().await;
+    assert!(well && took < Duration::from_secs(1), "{took:?}");
+    let mut busy = Server::start(&[]);
+    busy.answer(hello("2025-11-25")).await;
+    busy.send(&call(2, "hold", &json!({ "key": "never" }))).await;
+    busy.answer(json!({ "jsonrpc": "2.0", "id": 3, "method": "ping" })).await;
+    drop(busy.input.take());
+    let (took, well) = busy.exit().await;
+    assert!(well && (Duration::from_millis(1_800)..Duration::from_secs(5)).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_input_ended_is_answered() {
+    let mut server = Server::start(&[]);
+    server.send(&hello("2025-06-18")).await;
+    for id in 2..50 {
+        server.send(&call(id, "echo", &json!({ "text": "x".repeat(20_000) }))).await;
+    }
+    drop(server.input.take());
+    for _ in 1..50 {
+        let answer: Value = serde_json::from_str(&server.line().await).unwrap();
+        assert!(answer["result"].is_object(), "{answer}");
+    }
+    assert_eq!(server.output.next_line().await.unwrap(), None);
+    assert!(server.exit().await.1);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_keeps_no_process_alive() {
+    let mut server = Server::start(&[]);
+    server.answer(hello("2025-06-18")).await;
+    for id in 2..20 {
+        server.send(&call(id, "echo", &json!({ "text": "x".repeat(100_000) }))).await;
+    }
+    drop(server.input.take());
+    let (took, _) = server.exit().await;
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+/// Begins a call over HTTP that nobody lets go on, and waits until it runs.
+async fn held(address: std::net::SocketAddr) -> larder_tests::http::Sent {
+    let params = json!({ "name": "hold_speaking", "arguments": { "key": "never" } });
+    let message = modern(7, "tools/call", params).to_string();
+    let headers =
+        [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "hold_speaking")];
+    let request =
+        headers.iter().fold(HttpRequest::post(message), |request, (name, value)| request.header(name, value));
+    let sent = request.send(address).await;
+    tokio::time::sleep(Duration::from_millis(300)).await; // the process shows nobody its effects
+    sent
+}
+
+#[tokio::test]
+async fn who_is_in_flight_when_the_server_stops_is_told_so() {
+    let mut server = Server::start(&["--http"]);
+    let address = server.line().await.parse().unwrap();
+    let sent = held(address).await;
+    server.signal("TERM").await;
+    let answer = sent.answer().await;
+    let error = &answer.messages()[0]["error"];
+    assert_eq!((&error["code"], &error["message"]), (&json!(-32_603), &json!("the server is shutting down")));
+    assert_eq!(answer.messages()[0]["id"], 7);
+    let (took, well) = server.exit().await;
+    assert!(well && took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_process_on_standard_streams_ends_when_it_is_told_to() {
+    let mut server = Server::start(&[]);
+    server.answer(hello("2025-11-25")).await;
+    server.signal("TERM").await;
+    let (took, well) = server.exit().await;
+    assert!(well && took < Duration::from_secs(5), "{took:?}");
+}
