@@ -13,6 +13,7 @@ use bytes::Bytes;
 use kv_core::Result;
 use sled::{IVec, Tree};
 
+use self::seal::Seal;
 use self::sync::DiskSync;
 use super::{Action, Applied, Change, Guard, Op, applied, decide, marker};
 use crate::config::{DiskConfig, Durability, Engine};
@@ -57,6 +58,7 @@ impl SledEngine {
         if !dir.join("db").exists() {
             return Err(error::damaged("data/db, the file of the engine, is missing")); // sled would make a new one
         }
+        let seal = Seal::of(dir)?;
         let db = start(dir, config)?;
         for name in [marker::TABLE, DATA] {
             if !db.tree_names().iter().any(|known| known == name.as_bytes()) {
@@ -65,7 +67,7 @@ impl SledEngine {
         }
         let larder = db.open_tree(marker::TABLE).map_err(error::sled)?;
         marker::check(Engine::Sled, larder.get(marker::KEY).map_err(error::sled)?.as_deref())?;
-        seal::open(dir, &larder)?;
+        seal.broken(&larder)?;
         let tree = db.open_tree(DATA).map_err(error::sled)?;
         let sync = match config.durability {
             Durability::Os => None,

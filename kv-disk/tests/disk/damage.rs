@@ -101,7 +101,7 @@ async fn read_all(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
         let Some(entry) = store.get(Key::new("c", &id(n))).await? else { continue };
         found.insert(id(n), entry.value.to_vec());
     }
-    assert_eq!(entries(&store).await?, found, "reading and listing differ");
+    assert!(entries(&store).await? == found, "reading and listing differ");
     put(&store, 0).await;
     store.close().await?;
     Ok(found)
@@ -163,6 +163,53 @@ ways! {
     redb_with_garbage_at_its_end_is_corrupt_or_complete: Redb, 4;
 }
 
+/// What a log beyond the size that is checked whole has in its place: only the name of the seal.
+fn as_if_large(dir: &Path) {
+    fs::OpenOptions::new().write(true).open(dir.join("data/CLOSED")).unwrap().set_len(16).unwrap();
+}
+
+#[tokio::test]
+async fn a_log_too_large_to_be_checked_whole_never_gives_a_wrong_value_or_an_empty_store() {
+    let sample = sample(Engine::Sled).await;
+    as_if_large(sample.path());
+    let (whole, mut dice) = (expected(0..ENTRIES), Dice(0x51ED));
+    for trial in 0..trials() * 2 {
+        let dir = TempDir::new().unwrap();
+        copy(sample.path(), dir.path());
+        let what =
+            damage(&main_file(Engine::Sled, dir.path()), 1 + usize::from(trial % 2 == 0) * 2, &mut dice);
+        let found = match DiskStore::open(DiskConfig::new(dir.path())).await {
+            Ok(store) => entries(&store).await,
+            Err(e) => Err(e),
+        };
+        match found {
+            Ok(found) => {
+                assert!(!found.is_empty(), "trial {trial}, {what}: empty");
+                assert!(found.iter().all(|(id, found)| whole.get(id) == Some(found)), "{what}");
+            }
+            Err(e) => assert!(has_advice(&e), "trial {trial}, {what}: {e:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_last_writes_before_a_clean_close_are_missed_when_they_are_gone() {
+    let sample = sample(Engine::Sled).await;
+    let early = TempDir::new().unwrap();
+    copy(sample.path(), early.path());
+    let store = open(Engine::Sled, sample.path()).await;
+    put(&store, ENTRIES).await;
+    store.close().await.unwrap();
+    as_if_large(sample.path());
+    for file in ["db", "conf"] {
+        fs::copy(early.path().join("data").join(file), sample.path().join("data").join(file)).unwrap();
+    }
+    for _ in 0..2 {
+        let error = DiskStore::open(DiskConfig::new(sample.path())).await.unwrap_err();
+        assert!(has_advice(&error), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_missing_or_emptied_file_is_corrupt_and_never_a_new_store() {
     for engine in ENGINES {
@@ -205,6 +252,7 @@ async fn an_entry_whose_bytes_were_changed_is_corrupt_alone_and_can_be_written_a
     *spoiled.last_mut().unwrap() ^= 1;
     tree.insert(key, spoiled).unwrap();
     drop((tree, raw));
+    fs::remove_file(dir.path().join("data/CLOSED")).unwrap(); // else the whole log is refused
 
     let store = open(Engine::Sled, dir.path()).await;
     let (first, second) = (id(0), id(1));
