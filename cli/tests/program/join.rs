@@ -47,7 +47,7 @@ fn clients_that_start_at_once_all_come_in() {
     let home = Home::new();
     let mut clients: Vec<_> = (0..6).map(|_| Client::spawn(home.larder(["serve"]))).collect();
     for (n, client) in clients.iter_mut().enumerate() {
-        let answer = client.request("initialize", handshake());
+        let answer = client.request("initialize", &handshake());
         assert_eq!(answer["result"]["serverInfo"]["name"], "larder");
         client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         client.call("remember", &json!({ "text": "x", "id": n.to_string() }));
@@ -154,7 +154,7 @@ impl Joined {
         serde_json::from_str(&line).unwrap()
     }
 
-    fn answer(&mut self, id: &Value, result: Value) {
+    fn answer(&mut self, id: &Value, result: &Value) {
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "result": result }));
     }
 
@@ -166,7 +166,7 @@ impl Joined {
     fn welcome(&mut self) {
         let initialize = self.receive();
         assert_eq!(initialize["method"], "initialize");
-        self.answer(&initialize["id"], json!({ "serverInfo": { "name": "larder", "version": "0" } }));
+        self.answer(&initialize["id"], &json!({ "serverInfo": { "name": "larder", "version": "0" } }));
         assert_eq!(self.receive()["method"], "notifications/initialized");
     }
 }
@@ -196,11 +196,11 @@ fn what_was_in_flight_is_answered_with_an_error_and_the_next_owner_is_greeted() 
         (&json!("initialize"), &json!("test"))
     );
     client.send(&json!({ "jsonrpc": "2.0", "id": "next", "method": "ping" }));
-    second.answer(&initialize["id"], json!({}));
+    second.answer(&initialize["id"], &json!({}));
     assert_eq!(second.receive()["method"], "notifications/initialized");
     let ping = second.receive();
     assert_eq!(ping["id"], "next", "the client's own lines follow the handshake");
-    second.answer(&ping["id"], json!({ "from": "the second" }));
+    second.answer(&ping["id"], &json!({ "from": "the second" }));
     assert_eq!(client.receive()["result"]["from"], "the second", "the answer to our handshake stayed away");
 
     drop((owner, second)); // nobody is left: the joiner takes the directory itself

@@ -68,13 +68,14 @@ fn lists_name_collections_and_ids_and_escape_what_a_terminal_obeys() {
 #[test]
 fn export_and_import_carry_everything_but_what_has_expired() {
     let home = Home::new();
-    let many: String = (0..1_200)
-        .map(|n| format!("{}\n", json!({ "collection": "many", "id": format!("{n:05}"), "value": "AP8=" })))
+    let many: Vec<_> = (0..1_200)
+        .map(|n| json!({ "collection": "many", "id": format!("{n:05}"), "value": "AP8=" }).to_string())
         .collect();
+    let many = many.join("\n");
     let odd = json!({ "collection": "o/d:d", "id": "i\nd", "value": "", "codec": 1, "expires_at": 4_102_444_800_000_u64,
         "tags": [["t", "000102030405060708090a0b0c0d0e0f"]] });
     let expired = json!({ "collection": "o/d:d", "id": "old", "value": "", "expires_at": 1 });
-    let input = format!("{many}\n{odd}\n{expired}\n");
+    let input = format!("{many}\n\n{odd}\n{expired}\n");
     let imported = done(&home.run_with(["kv", "import", STORE, "--json"], input.as_bytes()));
     assert_eq!(serde_json::from_str::<Value>(&imported).unwrap(), json!({ "imported": 1_201, "expired": 1 }));
 

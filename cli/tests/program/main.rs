@@ -1,5 +1,7 @@
 //! The program as its users meet it: a real process, real streams, real files.
 
+#![cfg(test)]
+
 mod http;
 #[cfg(unix)]
 mod join;

@@ -144,17 +144,17 @@ fn namespaces_are_apart() {
 #[test]
 fn a_memory_is_a_resource_and_the_uri_that_remember_answers_reads_it() {
     let mut client = stdio(&Home::new());
-    let templates = client.request("resources/templates/list", json!({}));
+    let templates = client.request("resources/templates/list", &json!({}));
     assert_eq!(templates["result"]["resourceTemplates"][0]["uriTemplate"], "memory://{namespace}/{id}");
     for (namespace, id) in [("default", "plain"), ("a/b c", "ä/?#%20")] {
         let kept =
             client.call("remember", &json!({ "text": format!("in {id}"), "id": id, "namespace": namespace }));
         let uri = kept["structuredContent"]["uri"].clone();
-        let read = client.request("resources/read", json!({ "uri": uri }));
+        let read = client.request("resources/read", &json!({ "uri": uri }));
         assert_eq!(read["result"]["contents"][0]["text"], format!("in {id}"), "{read}");
         assert_eq!(read["result"]["contents"][0]["mimeType"], "text/plain");
     }
-    let unknown = client.request("resources/read", json!({ "uri": "memory://default/none" }));
+    let unknown = client.request("resources/read", &json!({ "uri": "memory://default/none" }));
     assert_eq!(unknown["error"]["code"], -32_002);
 }
 
@@ -162,7 +162,7 @@ fn a_memory_is_a_resource_and_the_uri_that_remember_answers_reads_it() {
 fn the_prompt_tells_how_to_use_the_memory() {
     let mut client = stdio(&Home::new());
     let prompt =
-        client.request("prompts/get", json!({ "name": "use_memory", "arguments": { "topic": "tea" } }));
+        client.request("prompts/get", &json!({ "name": "use_memory", "arguments": { "topic": "tea" } }));
     let told = prompt["result"]["messages"][0]["content"]["text"].as_str().unwrap();
     assert!(["tea", "`search`", "`remember`", "`forget`"].iter().all(|word| told.contains(word)), "{told}");
 }
@@ -170,7 +170,7 @@ fn the_prompt_tells_how_to_use_the_memory() {
 #[test]
 fn the_tools_say_honestly_what_they_do() {
     let mut client = stdio(&Home::new());
-    let tools = client.request("tools/list", json!({}))["result"]["tools"].clone();
+    let tools = client.request("tools/list", &json!({}))["result"]["tools"].clone();
     let hints: Vec<_> = tools
         .as_array()
         .unwrap()

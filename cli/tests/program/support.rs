@@ -104,7 +104,7 @@ impl Client {
     /// Starts the program and shakes hands.
     pub(crate) fn start(command: Command) -> Self {
         let mut client = Self::spawn(command);
-        let answer = client.request("initialize", handshake());
+        let answer = client.request("initialize", &handshake());
         assert_eq!(answer["result"]["serverInfo"]["name"], "larder", "{answer}");
         client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         client
@@ -126,7 +126,7 @@ impl Client {
     }
 
     /// Sends a request and gives its whole answer.
-    pub(crate) fn request(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn request(&mut self, method: &str, params: &Value) -> Value {
         let id = self.next_id;
         self.next_id += 1;
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
@@ -143,7 +143,7 @@ impl Client {
     pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> Value {
         let until = Instant::now() + PATIENCE;
         loop {
-            let answer = self.request("tools/call", json!({ "name": tool, "arguments": arguments }));
+            let answer = self.request("tools/call", &json!({ "name": tool, "arguments": arguments }));
             if answer["error"]["code"] != -32_603 {
                 assert!(answer["result"].is_object(), "{answer}");
                 return answer["result"].clone();
@@ -217,7 +217,7 @@ impl Server {
              text/event-stream"
         );
         for (name, value) in headers {
-            head.push_str(&format!("\r\n{name}: {value}"));
+            head += &["\r\n", name, ": ", value].concat();
         }
         let (status, head, body) = self.http(&head, &message.to_string());
         (status, head, serde_json::from_str(&body).unwrap_or(Value::Null))
