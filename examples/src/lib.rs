@@ -7,12 +7,11 @@ use mcp_server::{Result, Server};
 /// # Errors
 /// What building and serving answers.
 pub async fn serve(server: Server) -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        if argument == "--http" {
-            let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8000".to_owned());
-            return server.serve_http(address).await;
-        }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let http = arguments.iter().position(|argument| argument == "--http");
+    if let Some(at) = http {
+        let address = arguments.get(at + 1).map_or("127.0.0.1:8000", String::as_str);
+        return server.serve_http(address).await;
     }
     server.run().await
 }
