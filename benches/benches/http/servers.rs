@@ -1,0 +1,72 @@
+//! The three servers, each as small as it can be.
+
+mod bare;
+mod larder;
+mod sdk;
+
+use std::io::{self, Write as _};
+use std::thread;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+
+/// Who serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Larder's server.
+    Larder,
+    /// A bare axum handler, or a bare loop over lines.
+    Bare,
+    /// rmcp as its documentation has it, answering in JSON and without sessions.
+    Rmcp,
+    /// The same with sessions, where it answers as it likes.
+    RmcpSessions,
+}
+
+impl Kind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Larder => "larder",
+            Self::Bare => "bare",
+            Self::Rmcp => "rmcp",
+            Self::RmcpSessions => "rmcp-sessions",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
+        let all = [Self::Larder, Self::Bare, Self::Rmcp, Self::RmcpSessions];
+        all.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Bare)
+    }
+}
+
+/// One worker: what is compared is work per call, not how it spreads over cores.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build()
+}
+
+/// Serves HTTP on a free port, says which, and ends with its input.
+pub(crate) fn serve_http(kind: Kind, size: usize) -> io::Result<()> {
+    thread::spawn(|| {
+        drop(io::copy(&mut io::stdin(), &mut io::sink())); // an error is an end as well
+        std::process::exit(0);
+    });
+    runtime()?.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        writeln!(io::stdout(), "{}", listener.local_addr()?)?;
+        match kind {
+            Kind::Larder => larder::http(listener).await,
+            Kind::Bare => bare::http(listener, size).await,
+            Kind::Rmcp => sdk::http(listener, false).await,
+            Kind::RmcpSessions => sdk::http(listener, true).await,
+        }
+    })
+}
+
+/// Serves stdin and stdout until stdin ends.
+pub(crate) fn serve_stdio(kind: Kind) -> io::Result<()> {
+    match kind {
+        Kind::Larder => runtime()?.block_on(larder::stdio()),
+        Kind::Bare => bare::stdio(),
+        Kind::Rmcp | Kind::RmcpSessions => runtime()?.block_on(sdk::stdio()),
+    }
+}

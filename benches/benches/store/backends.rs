@@ -1,0 +1,97 @@
+//! Memory and disk, each beside its engine.
+
+use kv_core::StoreExt as _;
+use kv_disk::{DiskConfig, DiskStore, Engine};
+use kv_memory::MemoryStore;
+use larder_benches::workload::Values;
+use tempfile::TempDir;
+
+use crate::drive::Drive;
+use crate::larder::Larder;
+use crate::peers::{Flush, Moka, MokaWithTtl, Redb, Sled};
+use crate::subject::{Points, Subject, fill, fill_points};
+use crate::suite::{Bench, Lazy, Raw, reads, writes};
+
+/// What each engine's cache may take, ours and the raw one's: all entries of 200 bytes stay warm.
+pub(crate) const CACHE_BYTES: usize = 256 << 20;
+
+pub(crate) fn filled<S: Subject>(drive: &Drive, subject: S, values: &Values) -> S {
+    drive.block_on(fill(&subject, values));
+    subject
+}
+
+fn filled_points<S: Points>(drive: &Drive, subject: S, values: &Values) -> S {
+    drive.block_on(fill_points(&subject, values));
+    subject
+}
+
+/// A directory below cargo's own, which is on a disk where a system's temporary folder may be in memory.
+pub(crate) fn directory() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory is made")
+}
+
+/// A new store in a directory of its own, which goes away with the process's last handle of it.
+pub(crate) fn disk(drive: &Drive, engine: Engine, dir: &TempDir) -> DiskStore {
+    let mut config = DiskConfig::new(dir.path().join("store"));
+    config.engine = Some(engine);
+    config.cache_bytes = CACHE_BYTES;
+    drive.block_on(DiskStore::open(config)).expect("the store opens")
+}
+
+pub(crate) fn memory(bench: &mut Bench<'_>, values: &Values) {
+    let drive = bench.drive;
+    let larder = Lazy::new(|| filled(drive, Larder(MemoryStore::new().erased()), values));
+    let moka = Lazy::new(|| filled(drive, Moka::new(), values));
+    reads(bench, "memory", values, &larder, &moka);
+    let raw = Raw { alone: Lazy::new(|| moka.get().clone()), shared: Lazy::new(|| moka.get().clone()) };
+    writes(bench, "memory", values, &larder, &raw);
+    let with_ttl = Lazy::new(|| filled_points(drive, MokaWithTtl::new(), values));
+    bench.each("memory/put_with_ttl", values.bytes(), |group| {
+        group.run("raw", &with_ttl, |drive, s, tasks, rounds| drive.put(s, values, tasks, rounds));
+        group.run("larder", &larder, |drive, s, tasks, rounds| drive.put_with_ttl(s, values, tasks, rounds));
+    });
+}
+
+pub(crate) fn sled(bench: &mut Bench<'_>, values: &Values) {
+    let (drive, dir) = (bench.drive, directory());
+    let larder = Lazy::new(|| filled(drive, Larder(disk(drive, Engine::Sled, &dir).erased()), values));
+    let grouped = || filled(drive, Sled::open(directory(), CACHE_BYTES).flushing(Flush::Grouped), values);
+    let shared = Lazy::new(grouped);
+    reads(bench, "disk-sled", values, &larder, &shared);
+    let each = Lazy::new(|| shared.get().flushing(Flush::Each));
+    let raw = Raw {
+        alone: Lazy::new(|| shared.get().flushing(Flush::Each)),
+        shared: Lazy::new(|| shared.get().clone()),
+    };
+    writes(bench, "disk-sled", values, &larder, &raw);
+    bench.each("disk-sled/put_flushed_each", values.bytes(), |group| {
+        group.run("raw", &each, |drive, s, tasks, rounds| drive.put(s, values, tasks, rounds));
+        group.run("larder", &larder, |drive, s, tasks, rounds| drive.put(s, values, tasks, rounds));
+    });
+    with_ttl(bench, "disk-sled", values, &larder, &raw);
+}
+
+pub(crate) fn redb(bench: &mut Bench<'_>, values: &Values) {
+    let (drive, dir) = (bench.drive, directory());
+    let larder = Lazy::new(|| filled(drive, Larder(disk(drive, Engine::Redb, &dir).erased()), values));
+    let alone = Lazy::new(|| filled(drive, Redb::open(directory(), CACHE_BYTES), values));
+    reads(bench, "disk-redb", values, &larder, &alone);
+    let raw = Raw { alone: Lazy::new(|| alone.get().clone()), shared: Lazy::new(|| alone.get().grouped()) };
+    writes(bench, "disk-redb", values, &larder, &raw);
+    with_ttl(bench, "disk-redb", values, &larder, &raw);
+}
+
+/// The engines know no lifetimes: their side writes without.
+fn with_ttl<R: Subject>(
+    bench: &mut Bench<'_>,
+    backend: &str,
+    values: &Values,
+    larder: &Lazy<'_, Larder>,
+    raw: &Raw<'_, R>,
+) {
+    bench.each(&format!("{backend}/put_with_ttl"), values.bytes(), |group| {
+        let raw = raw.of(group.tasks);
+        group.run("raw", raw, |drive, s, tasks, rounds| drive.put_with_ttl(s, values, tasks, rounds));
+        group.run("larder", larder, |drive, s, tasks, rounds| drive.put_with_ttl(s, values, tasks, rounds));
+    });
+}

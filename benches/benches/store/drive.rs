@@ -1,0 +1,160 @@
+//! How work is timed: one task, or 64 of them, on a runtime like a server's.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use larder_benches::workload::{BATCH, Random, SPARE, Values};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::subject::{Points, Subject, batch_from};
+
+/// So many tasks do the same at once.
+pub(crate) const TASKS: [u64; 2] = [1, 64];
+/// At most so many spare entries are written and taken before new ones are written.
+const TAKEN_AT_ONCE: u64 = 50_000;
+
+/// Runs tasks. One round is one operation by each task.
+pub(crate) struct Drive {
+    runtime: Runtime,
+}
+
+impl Drive {
+    pub(crate) fn new() -> Self {
+        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime starts");
+        Self { runtime }
+    }
+
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// How long `tasks` take until each has done what `work` makes for it of its number.
+    fn time<F>(&self, tasks: u64, work: impl Fn(u64) -> F) -> Duration
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.runtime.block_on(async {
+            let work: Vec<_> = (0..tasks).map(work).collect();
+            let begun = Instant::now();
+            let tasks: Vec<_> = work.into_iter().map(|work| tokio::spawn(work)).collect();
+            for task in tasks {
+                task.await.expect("a task ends");
+            }
+            begun.elapsed()
+        })
+    }
+
+    pub(crate) fn get<S: Points>(&self, subject: &S, tasks: u64, rounds: u64) -> Duration {
+        self.time(tasks, |task| {
+            let (subject, mut random) = (subject.clone(), Random::new(task + 1));
+            async move {
+                for _ in 0..rounds {
+                    let found = subject.get(random.key()).await;
+                    assert!(black_box(found).is_some(), "an entry is gone");
+                }
+            }
+        })
+    }
+
+    pub(crate) fn put<S: Points>(&self, subject: &S, values: &Values, tasks: u64, rounds: u64) -> Duration {
+        self.time(tasks, |task| {
+            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::new(task + 2));
+            async move {
+                for _ in 0..rounds {
+                    subject.put(random.key(), values.of(random.next())).await;
+                }
+            }
+        })
+    }
+
+    pub(crate) fn put_with_ttl<S: Subject>(
+        &self,
+        subject: &S,
+        values: &Values,
+        tasks: u64,
+        rounds: u64,
+    ) -> Duration {
+        self.time(tasks, |task| {
+            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::new(task + 3));
+            async move {
+                for _ in 0..rounds {
+                    subject.put_with_ttl(random.key(), values.of(random.next())).await;
+                }
+            }
+        })
+    }
+
+    pub(crate) fn get_many<S: Subject>(&self, subject: &S, tasks: u64, rounds: u64) -> Duration {
+        self.time(tasks, |task| {
+            let (subject, mut random) = (subject.clone(), Random::new(task + 4));
+            async move {
+                for _ in 0..rounds {
+                    let found = subject.get_many(&random.batch()).await;
+                    assert_eq!(black_box(found).iter().flatten().count(), BATCH, "an entry is gone");
+                }
+            }
+        })
+    }
+
+    pub(crate) fn put_many<S: Subject>(
+        &self,
+        subject: &S,
+        values: &Values,
+        tasks: u64,
+        rounds: u64,
+    ) -> Duration {
+        self.time(tasks, |task| {
+            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::new(task + 5));
+            async move {
+                for _ in 0..rounds {
+                    subject.put_many(&random.batch(), &values).await;
+                }
+            }
+        })
+    }
+
+    pub(crate) fn page<S: Subject>(&self, subject: &S, tasks: u64, rounds: u64) -> Duration {
+        self.time(tasks, |task| {
+            let (subject, mut random) = (subject.clone(), Random::new(task + 6));
+            async move {
+                for _ in 0..rounds {
+                    black_box(subject.page(random.key()).await);
+                }
+            }
+        })
+    }
+
+    /// Takes spare entries; writing them first is not timed.
+    pub(crate) fn take<S: Subject>(&self, subject: &S, values: &Values, tasks: u64, rounds: u64) -> Duration {
+        let mut taken = Duration::ZERO;
+        let mut left = rounds;
+        while left > 0 {
+            let some = left.min(TAKEN_AT_ONCE / tasks);
+            self.block_on(write_spare(subject, values, tasks * some));
+            taken += self.time(tasks, |task| {
+                let subject = subject.clone();
+                let mine = SPARE.start + task * some;
+                async move {
+                    for number in mine..mine + some {
+                        assert!(black_box(subject.take(number).await).is_some(), "an entry is gone");
+                    }
+                }
+            });
+            left -= some;
+        }
+        taken
+    }
+}
+
+/// Whole batches: the last one may write some more.
+async fn write_spare<S: Subject>(subject: &S, values: &Values, count: u64) {
+    let firsts = (SPARE.start..SPARE.start + count).step_by(BATCH);
+    let writes = firsts.map(|first| {
+        let (subject, values) = (subject.clone(), values.clone());
+        tokio::spawn(async move { subject.put_many(&batch_from(first), &values).await })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        write.await.expect("a task ends");
+    }
+}

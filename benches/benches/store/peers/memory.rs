@@ -1,0 +1,117 @@
+//! `moka::sync` as anybody would use it: the name as key, the bytes as value.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use larder_benches::workload::{BATCH, Name, Values};
+use moka::Expiry;
+use moka::sync::Cache;
+
+use crate::larder::TTL;
+use crate::subject::{Points, Subject};
+
+/// A cache without limit and without expiry: the fastest that moka is.
+#[derive(Clone)]
+pub(crate) struct Moka(Cache<Box<str>, Bytes>);
+
+impl Moka {
+    pub(crate) fn new() -> Self {
+        Self(Cache::builder().build())
+    }
+}
+
+fn owned(name: &Name) -> Box<str> {
+    name.as_str().into()
+}
+
+impl Points for Moka {
+    type Value = Bytes;
+
+    async fn get(&self, number: u64) -> Option<Bytes> {
+        self.0.get(Name::of(number).as_str())
+    }
+
+    async fn put(&self, number: u64, value: &Bytes) {
+        self.0.insert(owned(&Name::of(number)), value.clone());
+    }
+}
+
+impl Subject for Moka {
+    type Page = Vec<(Box<str>, Bytes)>;
+
+    async fn put_with_ttl(&self, number: u64, value: &Bytes) {
+        self.put(number, value).await;
+    }
+
+    async fn take(&self, number: u64) -> Option<Bytes> {
+        self.0.remove(Name::of(number).as_str())
+    }
+
+    async fn get_many(&self, numbers: &[u64; BATCH]) -> Vec<Option<Bytes>> {
+        numbers.iter().map(|number| self.0.get(Name::of(*number).as_str())).collect()
+    }
+
+    async fn put_many(&self, numbers: &[u64; BATCH], values: &Values) {
+        for number in numbers {
+            self.put(*number, values.of(*number)).await;
+        }
+    }
+
+    /// moka has no order: whoever lists one collection looks at all of them.
+    async fn page(&self, number: u64) -> Self::Page {
+        let name = Name::of(number);
+        let (collection, _) = name.parts();
+        let within = |key: &str| key.strip_prefix(collection).is_some_and(|rest| rest.starts_with('/'));
+        let entries = self.0.iter().filter(|(key, _)| within(key));
+        entries.map(|(key, value)| (Box::clone(&key), value)).collect()
+    }
+
+    fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)> {
+        page.iter().map(|(key, value)| (key.to_string(), value.to_vec())).collect()
+    }
+}
+
+/// A cache whose entries each have a lifetime of their own.
+#[derive(Clone)]
+pub(crate) struct MokaWithTtl(Cache<Box<str>, (Option<Duration>, Bytes)>);
+
+struct OwnLifetime;
+
+impl Expiry<Box<str>, (Option<Duration>, Bytes)> for OwnLifetime {
+    fn expire_after_create(
+        &self,
+        _: &Box<str>,
+        (ttl, _): &(Option<Duration>, Bytes),
+        _: Instant,
+    ) -> Option<Duration> {
+        *ttl
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Box<str>,
+        (ttl, _): &(Option<Duration>, Bytes),
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        *ttl
+    }
+}
+
+impl MokaWithTtl {
+    pub(crate) fn new() -> Self {
+        Self(Cache::builder().expire_after(OwnLifetime).build())
+    }
+}
+
+impl Points for MokaWithTtl {
+    type Value = Bytes;
+
+    async fn get(&self, number: u64) -> Option<Bytes> {
+        self.0.get(Name::of(number).as_str()).map(|(_, value)| value)
+    }
+
+    async fn put(&self, number: u64, value: &Bytes) {
+        self.0.insert(owned(&Name::of(number)), (Some(TTL), value.clone()));
+    }
+}

@@ -1,0 +1,116 @@
+//! Raw sled 0.34, each write flushed as `durability=os` promises.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use larder_benches::workload::{BATCH, Name, Values};
+use sled::{IVec, Tree};
+use tempfile::TempDir;
+
+use super::flusher::Flusher;
+use crate::subject::{Points, Subject};
+
+/// How writes become durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flush {
+    /// Each writer flushes by itself, where it is.
+    Each,
+    /// One thread flushes for all who wait.
+    Grouped,
+}
+
+#[derive(Clone)]
+pub(crate) struct Sled {
+    tree: Tree,
+    db: sled::Db,
+    flusher: Option<Flusher>,
+    _dir: Arc<TempDir>,
+}
+
+impl Sled {
+    pub(crate) fn open(dir: TempDir, cache_bytes: usize) -> Self {
+        let db = open(dir.path(), cache_bytes);
+        let tree = db.open_tree("data").expect("a tree is made");
+        Self { tree, db, flusher: None, _dir: Arc::new(dir) }
+    }
+
+    /// The same engine, made durable in this way.
+    pub(crate) fn flushing(&self, flush: Flush) -> Self {
+        let db = self.db.clone();
+        let grouped = || {
+            Flusher::start(move || {
+                db.flush().expect("a flush succeeds");
+            })
+        };
+        Self { flusher: (flush == Flush::Grouped).then(grouped), ..self.clone() }
+    }
+
+    async fn settle(&self) {
+        match &self.flusher {
+            Some(flusher) => flusher.flushed().await,
+            None => drop(self.db.flush().expect("a flush succeeds")),
+        }
+    }
+
+    fn read(&self, number: u64) -> Option<IVec> {
+        self.tree.get(Name::of(number).as_bytes()).expect("a get succeeds")
+    }
+
+    fn write(&self, number: u64, value: &Bytes) {
+        self.tree.insert(Name::of(number).as_bytes(), value.as_ref()).expect("an insert succeeds");
+    }
+}
+
+fn open(dir: &Path, cache_bytes: usize) -> sled::Db {
+    let cache = u64::try_from(cache_bytes).unwrap_or(u64::MAX);
+    sled::Config::new().path(dir).cache_capacity(cache).flush_every_ms(Some(500)).open().expect("sled opens")
+}
+
+impl Points for Sled {
+    type Value = IVec;
+
+    async fn get(&self, number: u64) -> Option<IVec> {
+        self.read(number)
+    }
+
+    async fn put(&self, number: u64, value: &Bytes) {
+        self.write(number, value);
+        self.settle().await;
+    }
+}
+
+impl Subject for Sled {
+    type Page = Vec<(IVec, IVec)>;
+
+    async fn put_with_ttl(&self, number: u64, value: &Bytes) {
+        self.put(number, value).await;
+    }
+
+    async fn take(&self, number: u64) -> Option<IVec> {
+        let taken = self.tree.remove(Name::of(number).as_bytes()).expect("a remove succeeds")?;
+        self.settle().await;
+        Some(taken)
+    }
+
+    async fn get_many(&self, numbers: &[u64; BATCH]) -> Vec<Option<IVec>> {
+        numbers.iter().map(|number| self.read(*number)).collect()
+    }
+
+    async fn put_many(&self, numbers: &[u64; BATCH], values: &Values) {
+        for number in numbers {
+            self.write(*number, values.of(*number));
+        }
+        self.settle().await;
+    }
+
+    async fn page(&self, number: u64) -> Self::Page {
+        let name = Name::of(number);
+        let prefix = format!("{}/", name.parts().0);
+        self.tree.scan_prefix(prefix).collect::<Result<_, _>>().expect("a scan succeeds")
+    }
+
+    fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)> {
+        page.iter().map(|(key, value)| (String::from_utf8_lossy(key).into_owned(), value.to_vec())).collect()
+    }
+}
