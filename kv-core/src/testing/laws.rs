@@ -8,10 +8,14 @@
 pub mod atomic;
 pub mod batch;
 pub mod capabilities;
+pub mod drops;
 pub mod errors;
 pub mod executor;
+pub mod expiry;
 pub mod lifecycle;
 pub mod names;
+pub mod pages;
+pub mod races;
 pub mod scan;
 pub mod signals;
 pub mod time;

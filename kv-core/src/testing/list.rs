@@ -66,13 +66,6 @@ macro_rules! each_law {
             time {
                 an_entry_never_leaves_before_its_ttl: Threads,
                 an_entry_is_there_in_its_last_millisecond: Threads,
-                an_entry_is_gone_50_ms_after_its_ttl: Threads,
-                a_batch_of_reads_does_not_find_what_expired: Threads,
-                what_expired_cannot_be_taken: Threads,
-                what_expired_cannot_be_updated: Threads,
-                create_succeeds_over_what_expired: Threads,
-                a_scan_does_not_list_what_expired: Threads,
-                a_scan_with_values_does_not_list_what_expired: Threads,
                 the_remaining_ttl_is_never_more_than_asked_and_never_zero: Threads,
                 the_remaining_ttl_shrinks_as_time_passes: Threads,
                 a_ttl_is_rounded_up_to_a_millisecond: Threads,
@@ -85,10 +78,19 @@ macro_rules! each_law {
                 a_put_without_ttl_over_an_old_ttl_never_expires: Threads,
                 a_longer_ttl_replaces_a_shorter_one: Threads,
                 a_shorter_ttl_replaces_a_longer_one: Threads,
-                reading_does_not_prolong_an_entry: Threads,
-                a_refused_create_does_not_prolong_an_entry: Threads,
                 each_entry_of_a_batch_has_its_own_ttl: Threads,
                 a_bad_ttl_in_a_batch_fails_its_own_entry: Threads,
+            }
+            expiry {
+                an_entry_is_gone_50_ms_after_its_ttl: Threads,
+                a_batch_of_reads_does_not_find_what_expired: Threads,
+                what_expired_cannot_be_taken: Threads,
+                what_expired_cannot_be_updated: Threads,
+                create_succeeds_over_what_expired: Threads,
+                a_scan_does_not_list_what_expired: Threads,
+                a_scan_with_values_does_not_list_what_expired: Threads,
+                reading_does_not_prolong_an_entry: Threads,
+                a_refused_create_does_not_prolong_an_entry: Threads,
             }
             atomic {
                 an_acknowledged_put_is_seen_by_the_next_read: Threads,
@@ -103,6 +105,8 @@ macro_rules! each_law {
                 take_with_another_version_is_a_conflict_and_leaves_the_entry: Threads,
                 the_version_answered_is_the_one_drawn_and_stored: Threads,
                 an_old_version_never_fits_an_entry_made_anew: Threads,
+            }
+            races {
                 no_two_writes_have_the_same_version: Threads,
                 of_racing_takes_one_gets_the_entry: Threads,
                 of_racing_conditional_takes_one_gets_the_entry: Threads,
@@ -150,24 +154,28 @@ macro_rules! each_law {
                 a_collection_to_scan_is_no_pattern: Threads,
                 a_prefix_selects_by_bytes: Threads,
                 under_lists_all_collections_that_begin_so: Threads,
+                a_scan_gives_entries_exactly_if_asked: Threads,
+                a_scan_of_nothing_ends_and_finds_nothing: Threads,
+            }
+            pages {
                 a_page_holds_at_most_its_limit: Threads,
                 a_limit_of_0_or_above_1_000_is_invalid: Threads,
                 a_cursor_of_another_scan_is_invalid: Threads,
                 a_cursor_that_is_none_is_invalid: Threads,
                 a_cursor_goes_on_in_another_handle: Threads,
                 a_page_with_values_ends_at_8_mib: Threads,
-                a_scan_gives_entries_exactly_if_asked: Threads,
-                a_scan_of_nothing_ends_and_finds_nothing: Threads,
                 removing_what_was_listed_does_not_end_a_scan: Threads,
             }
-            lifecycle {
-                first_use_by_many_tasks_loses_nothing: Threads,
+            drops {
                 a_dropped_write_happens_wholly_or_not_at_all: Threads,
                 a_dropped_create_makes_the_whole_entry_or_none: Threads,
                 a_dropped_take_removes_or_leaves: Threads,
                 a_dropped_batch_leaves_each_entry_old_or_new: Threads,
                 a_store_stays_usable_after_many_dropped_futures: Threads,
                 a_dropped_write_never_lands_after_a_later_one: Threads,
+            }
+            lifecycle {
+                first_use_by_many_tasks_loses_nothing: Threads,
                 expired_entries_are_freed_also_when_idle: Threads,
                 expired_entries_are_freed_while_others_are_written: Threads,
                 replaced_and_removed_entries_are_not_held: Threads,

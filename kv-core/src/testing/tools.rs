@@ -7,11 +7,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Barrier;
 
-use super::{Harness, Size, Skipped};
+use super::{Harness, Size, Skipped, pass};
 use crate::{Entry, Error, ErrorKind, Item, Key, Listing, NewEntry, PutMode, Result, Scan, Store, Version};
 
 /// The collection that a law uses if it needs only one.
 pub(super) const LAWS: &str = "laws";
+
+/// How late an entry may go.
+pub(super) const LATE: Duration = Duration::from_millis(50);
+/// A ttl that can be waited for.
+pub(super) const SHORT: Duration = Duration::from_millis(400);
+
+/// A ttl that no law waits for, unless it moves the clock.
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// The store under trial, with the shorthands that laws are written in.
 #[derive(Debug)]
@@ -137,6 +145,11 @@ pub(super) fn needs_a_manual_clock(h: &impl Harness) -> Result<(), Skipped> {
     let before = h.clock().unix_ms();
     h.clock().advance(Duration::from_secs(1));
     needs(h.clock().unix_ms() >= before + 1_000, "time cannot be moved by hand")
+}
+
+/// Waits until everything put before this call with a ttl up to `ttl` must be gone.
+pub(super) async fn outlive(h: &impl Harness, ttl: Duration) {
+    pass(h, ttl + LATE + ms(1)).await;
 }
 
 /// Asserts that `answer` is an error of `kind`, and hands the error back.

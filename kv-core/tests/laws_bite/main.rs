@@ -100,7 +100,7 @@ fn the_table_of_faults_names_each_law_once_and_no_other() {
 
 #[test]
 fn a_take_in_two_steps_passes_the_sequential_law_and_fails_the_racing_one() {
-    use kv_core::testing::laws::atomic;
+    use kv_core::testing::laws::{atomic, races};
 
     let law = |name| Law { group: "atomic", name, runtime: Runtime::Threads };
     let sequential = with_fault(law("take_gives_the_value_once"), Fault::TakeInTwoSteps, |bench| {
@@ -108,7 +108,7 @@ fn a_take_in_two_steps_passes_the_sequential_law_and_fails_the_racing_one() {
     });
     assert_eq!(sequential, Verdict::Holds);
     let racing = with_fault(law("of_racing_takes_one_gets_the_entry"), Fault::TakeInTwoSteps, |bench| {
-        Box::pin(atomic::of_racing_takes_one_gets_the_entry(bench))
+        Box::pin(races::of_racing_takes_one_gets_the_entry(bench))
     });
     assert!(matches!(racing, Verdict::Broken(_)));
 }

@@ -3,26 +3,18 @@
 
 use std::time::Duration;
 
-use crate::testing::tools::{LAWS, Subject, empty, listing, ms, needs, needs_a_manual_clock, refused};
+use crate::testing::tools::{
+    DAY, LATE, LAWS, SHORT, Subject, empty, ms, needs_a_manual_clock, outlive, refused,
+};
 use crate::testing::{Harness, Shown, pass};
-use crate::{ErrorKind, Key, NewEntry, PutMode, Scan, Store};
+use crate::{ErrorKind, Key, NewEntry, PutMode, Store};
 
-/// How late an entry may go.
-const LATE: Duration = Duration::from_millis(50);
-/// A ttl that can be waited for.
-const SHORT: Duration = Duration::from_millis(400);
-const DAY: Duration = Duration::from_secs(86_400);
 /// 365.25 days, so that a hundred of them are within the limit of 100 years however a leap day is counted.
 const YEAR: Duration = Duration::from_secs(31_557_600);
 
 /// The harness's time; of a clock that ticks in milliseconds, so up to one later in truth.
 fn now(h: &impl Harness) -> Duration {
     ms(h.clock().monotonic_ms())
-}
-
-/// Waits until everything put before this call with a ttl up to `ttl` must be gone.
-async fn outlive(h: &impl Harness, ttl: Duration) {
-    pass(h, ttl + LATE + ms(1)).await;
 }
 
 /// An entry is there in every operation that returns before its ttl has passed since it was put.
@@ -52,84 +44,6 @@ pub async fn an_entry_is_there_in_its_last_millisecond(h: &impl Harness) -> Show
         store.set_for("a", "x", ttl).await;
         pass(h, ttl.saturating_sub(ms(1))).await;
         assert!(store.read("a").await.is_some(), "gone 1 ms before the end of {ttl:?}");
-    }
-    Ok(())
-}
-
-/// An entry is in no `get` that begins later than 50 ms after its ttl.
-pub async fn an_entry_is_gone_50_ms_after_its_ttl(h: &impl Harness) -> Shown {
-    let store = empty(h).await?;
-    for ttl in [ms(1), ms(20), SHORT, ms(1_001)] {
-        store.set_for("a", "x", ttl).await;
-        outlive(h, ttl).await;
-        assert_eq!(store.read("a").await, None, "still there 51 ms after {ttl:?}");
-    }
-    Ok(())
-}
-
-/// `get_many` does not find what has expired.
-pub async fn a_batch_of_reads_does_not_find_what_expired(h: &impl Harness) -> Shown {
-    let store = empty(h).await?;
-    store.set_for("short", "x", SHORT).await;
-    store.set("for ever", "y").await;
-    outlive(h, SHORT).await;
-    let keys = [Key::new(LAWS, "short"), Key::new(LAWS, "for ever")];
-    assert_eq!(store.values(&keys).await, [None, Some("y".into())]);
-    Ok(())
-}
-
-/// `take` does not hand out what has expired, with or without its version.
-pub async fn what_expired_cannot_be_taken(h: &impl Harness) -> Shown {
-    let store = empty(h).await?;
-    store.set_for("a", "x", SHORT).await;
-    let version = store.set_for("b", "x", SHORT).await;
-    outlive(h, SHORT).await;
-    assert_eq!(store.remove("a").await, None);
-    assert_eq!(store.take(Key::new(LAWS, "b"), Some(version)).await.expect("a take"), None);
-    Ok(())
-}
-
-/// `Update` of an expired entry is a `Conflict`, with the right version too, and writes nothing.
-pub async fn what_expired_cannot_be_updated(h: &impl Harness) -> Shown {
-    let store = empty(h).await?;
-    let version = store.set_for("a", "x", SHORT).await;
-    outlive(h, SHORT).await;
-    refused(store.try_set("a", "y", PutMode::Update(version)).await, ErrorKind::Conflict);
-    assert_eq!(store.read("a").await, None);
-    Ok(())
-}
-
-/// `Create` succeeds over an expired entry.
-pub async fn create_succeeds_over_what_expired(h: &impl Harness) -> Shown {
-    let store = empty(h).await?;
-    store.set_for("a", "x", SHORT).await;
-    outlive(h, SHORT).await;
-    let version = store.try_set("a", "y", PutMode::Create).await.expect("an expired entry is absent");
-    let entry = store.read("a").await.expect("the new entry");
-    assert_eq!((entry.value.as_ref(), entry.version, entry.ttl), (&b"y"[..], version, None));
-    Ok(())
-}
-
-/// A scan without values does not list what has expired.
-pub async fn a_scan_does_not_list_what_expired(h: &impl Harness) -> Shown {
-    expired_is_not_listed(h, Scan::one(LAWS)).await
-}
-
-/// A scan with values does not list what has expired.
-pub async fn a_scan_with_values_does_not_list_what_expired(h: &impl Harness) -> Shown {
-    expired_is_not_listed(h, Scan::under("").values()).await
-}
-
-async fn expired_is_not_listed(h: &impl Harness, scan: Scan<'static>) -> Shown {
-    let store = listing(h).await?;
-    for n in 0..20 {
-        store.set_for(&format!("short {n:02}"), "x", SHORT).await;
-    }
-    store.set("for ever", "y").await;
-    outlive(h, SHORT).await;
-    for limit in [Scan::MAX_LIMIT, 3] {
-        let ids: Vec<_> = store.list(scan.limit(limit)).await.into_iter().map(|item| item.id).collect();
-        assert_eq!(ids, ["for ever"]);
     }
     Ok(())
 }
@@ -290,33 +204,6 @@ pub async fn a_shorter_ttl_replaces_a_longer_one(h: &impl Harness) -> Shown {
     outlive(h, SHORT).await;
     assert_eq!(store.read("a").await, None);
     assert_eq!(store.read("b").await, None);
-    Ok(())
-}
-
-/// Reading an entry does not prolong it.
-pub async fn reading_does_not_prolong_an_entry(h: &impl Harness) -> Shown {
-    let store = empty(h).await?;
-    store.set_for("a", "x", SHORT).await;
-    let keys = [Key::new(LAWS, "a")];
-    for _ in 0..4 {
-        pass(h, SHORT / 4).await;
-        store.read("a").await;
-        store.values(&keys).await;
-    }
-    pass(h, LATE + ms(1)).await;
-    assert_eq!(store.read("a").await, None);
-    Ok(())
-}
-
-/// A refused `Create` does not touch the ttl of the entry that it met.
-pub async fn a_refused_create_does_not_prolong_an_entry(h: &impl Harness) -> Shown {
-    let store = empty(h).await?;
-    let long = || NewEntry::new("y").ttl(DAY);
-    store.set_for("a", "x", SHORT).await;
-    let answer = store.put(Key::new(LAWS, "a"), long(), PutMode::Create).await;
-    needs(answer.is_err(), "the entry went before its Create on a slow machine")?;
-    outlive(h, SHORT).await;
-    assert_eq!(store.read("a").await, None);
     Ok(())
 }
 
