@@ -34,6 +34,7 @@ mod config;
 mod directory;
 mod engine;
 mod error;
+mod inner;
 mod news;
 mod open;
 mod poison;

@@ -1,39 +1,24 @@
 //! The store: what its handles hold, and the contract on top of the parts.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use kv_core::backend;
 use kv_core::{
-    Capabilities, Changes, Clock, Consistency, Cursor, Entry, Error, ErrorKind, Judge, Key, Listing,
-    NewEntry, Page, PutMode, Result, Scan, Signals, Store, Version, ttl,
+    Capabilities, Changes, Cursor, Entry, Error, Key, NewEntry, Page, PutMode, Result, Scan, Signals, Store,
+    Version,
 };
-use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::config::{DiskConfig, Durability, Engine};
-use crate::engine::{Action, Applied, Guard, Op};
+use crate::engine::{Action, Guard, Op};
 use crate::error;
-use crate::open::Open;
-use crate::queue::GROUP;
+use crate::inner::{Facts, Inner};
 use crate::scan::Request;
 use crate::shared::Shared;
-use crate::submit::{Submitted, submit};
 use crate::wire;
-
-/// The largest value.
-const MAX_VALUE: usize = 100 << 20;
-/// The longest key: collection and id with 2 bytes between, NULs counted twice, and the namespace.
-const MAX_KEY: usize = 1_000_000;
-/// The longest that anything is meant to hold the executor's thread.
-const BUDGET: Duration = Duration::from_millis(1);
-/// A batch of reads goes on elsewhere after so many, or so long.
-const INLINE_READS: usize = 64;
-const INLINE_READING: Duration = Duration::from_micros(500);
 
 /// A store in a directory of this machine, owned by this process while it is open. Cheap to clone; clones share it.
 ///
@@ -41,27 +26,6 @@ const INLINE_READING: Duration = Duration::from_micros(500);
 /// directory; that blocks for some milliseconds, `close` waits for it instead.
 #[derive(Clone)]
 pub struct DiskStore(Arc<Inner>);
-
-struct Inner {
-    open: RwLock<Option<Arc<Open>>>,
-    /// Its sender goes when the directory is free again.
-    freed: watch::Receiver<()>,
-    /// The namespace as it begins each key.
-    namespace: Vec<u8>,
-    clock: Clock,
-    capabilities: Capabilities,
-    facts: Facts,
-    slow_inline: AtomicU64,
-}
-
-/// What was found when the store was opened.
-#[derive(Debug)]
-struct Facts {
-    dir: PathBuf,
-    engine: Engine,
-    durability: Durability,
-    warnings: Vec<String>,
-}
 
 /// What a store holds, expired entries that were not freed yet included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,131 +84,6 @@ impl DiskStore {
         let (entries, bytes) = self.0.elsewhere(Shared::held).await?;
         Ok(Held { entries, bytes })
     }
-}
-
-impl Inner {
-    fn open(config: &DiskConfig) -> Result<Self> {
-        let (sender, freed) = watch::channel(());
-        let open = Open::new(config, sender)?;
-        let engine = open.engine();
-        let durability = if engine == Engine::Redb { Durability::Always } else { config.durability };
-        let (dir, warnings) = (open.directory().root().to_owned(), open.directory().warnings().to_vec());
-        #[cfg(feature = "tracing")]
-        for warning in &warnings {
-            tracing::warn!(target: "larder", "{warning}");
-        }
-        let mut namespace = backend::encode(&[&config.namespace], "");
-        namespace.shrink_to_fit();
-        Ok(Self {
-            open: RwLock::new(Some(Arc::new(open))),
-            freed,
-            namespace,
-            clock: config.clock.clone(),
-            capabilities: capabilities(),
-            facts: Facts { dir, engine, durability, warnings },
-            slow_inline: AtomicU64::new(0),
-        })
-    }
-
-    /// Does something short here and now. `close` waits for it.
-    fn here<T>(&self, work: impl FnOnce(&Shared) -> Result<T>) -> Result<T> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        let shared = open.as_ref().ok_or_else(error::closed)?.shared()?;
-        let started = Instant::now();
-        let done = work(shared);
-        if started.elapsed() > BUDGET {
-            self.slow_inline.fetch_add(1, Ordering::Relaxed);
-        }
-        done
-    }
-
-    /// Does something long off the executor. `close` waits for it, also when its caller gave up.
-    async fn elsewhere<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let open =
-            self.open.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(error::closed)?;
-        spawn_blocking(move || work(open.shared()?)).await.map_err(|e| error::lost().because(e)).flatten()
-    }
-
-    fn key(&self, key: Key<'_>) -> Result<Vec<u8>> {
-        let mut stored = Vec::with_capacity(self.namespace.len() + key.collection.len() + 2 + key.id.len());
-        stored.extend_from_slice(&self.namespace);
-        backend::encode_into(&mut stored, &[key.collection], key.id);
-        if stored.len() > MAX_KEY {
-            return Err(Error::new(ErrorKind::Invalid, "collection and id together exceed 1,000,000 bytes"));
-        }
-        Ok(stored)
-    }
-
-    fn put(&self, key: Key<'_>, entry: NewEntry, guard: Guard) -> Result<Op> {
-        if entry.value().len() > MAX_VALUE {
-            return Err(Error::new(ErrorKind::TooLarge, "a value has at most 100 MiB"));
-        }
-        let ttl = ttl::checked_ttl(entry.lifetime())?;
-        let deadline = ttl.map(|ttl| ttl::deadline(self.clock.unix_ms(), ttl));
-        Ok(Op { key: self.key(key)?, action: Action::Put { entry, deadline, guard } })
-    }
-
-    async fn write(&self, op: Op) -> Result<Applied> {
-        let submitted = self.here(|shared| Ok(submit(shared, vec![op])))?;
-        submitted.finish().await.pop().unwrap_or_else(|| Err(error::lost()))
-    }
-
-    /// Writes what could be prepared; the others answer with their own error.
-    async fn write_many(&self, prepared: Vec<Result<Op>>) -> Result<Vec<Result<Applied>>> {
-        let mut refused = Vec::new();
-        let mut ops = Vec::with_capacity(prepared.len());
-        for (at, op) in prepared.into_iter().enumerate() {
-            match op {
-                Ok(op) => ops.push(op),
-                Err(e) => refused.push((at, e)),
-            }
-        }
-        let submitted: Submitted = self.here(|shared| Ok(submit(shared, ops)))?;
-        let mut applied = submitted.finish().await;
-        for (at, e) in refused {
-            applied.insert(at.min(applied.len()), Err(e)); // ascending, so each lands at its own place
-        }
-        Ok(applied)
-    }
-
-    /// Reads keys until that takes long.
-    fn read_here(&self, keys: &[Vec<u8>]) -> Result<Vec<Result<Option<Entry>>>> {
-        self.here(|shared| {
-            let started = Instant::now();
-            let in_time = keys.iter().take(INLINE_READS).take_while(|_| started.elapsed() < INLINE_READING);
-            Ok(in_time.map(|key| shared.get(key)).collect())
-        })
-    }
-
-    async fn read_many(&self, mut keys: Vec<Vec<u8>>) -> Result<Vec<Result<Option<Entry>>>> {
-        let mut found = if keys.len() > INLINE_READS { Vec::new() } else { self.read_here(&keys)? };
-        let rest = keys.split_off(found.len());
-        if !rest.is_empty() {
-            found.extend(
-                self.elsewhere(move |shared| Ok(rest.iter().map(|key| shared.get(key)).collect::<Vec<_>>()))
-                    .await?,
-            );
-        }
-        Ok(found)
-    }
-}
-
-fn capabilities() -> Capabilities {
-    let mut capabilities = Capabilities::of("disk");
-    capabilities.scan = Listing::Ordered;
-    capabilities.durable = true;
-    capabilities.exclusive = true;
-    capabilities.consistency = Consistency::Linearizable;
-    capabilities.judge = Judge::Machine;
-    capabilities.max_value = Some(MAX_VALUE);
-    capabilities.read_batch = GROUP;
-    capabilities.write_batch = GROUP;
-    capabilities.signals = true;
-    capabilities.changes = true;
-    capabilities
 }
 
 fn guard(mode: PutMode) -> Guard {
