@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::{Entry, Error, ErrorKind, Key, NewEntry, PutMode, Result, Store, Version, each};
+use crate::{
+    Entry, Error, ErrorKind, Key, NewEntry, Outcome, PutMode, Result, Store, StoreExt, Version, each,
+};
 
 const TRIES: u32 = 64;
 
@@ -53,16 +55,25 @@ async fn written<S: Store>(
     match (write, version) {
         (Some(new), Some(version)) => store.put(key, new, PutMode::Update(version)).await.map(drop),
         (Some(new), None) => store.put(key, new, PutMode::Create).await.map(drop),
-        (None, Some(version)) => store.take(key, Some(version)).await.map(drop),
+        (None, Some(version)) => match store.take(key, Some(version)).await? {
+            Some(_) => Ok(()),
+            // Else two who remove it would both have seen it, and a code would be spent twice.
+            None => Err(Error::new(ErrorKind::Conflict, "somebody else removed the entry")),
+        },
         (None, None) => Ok(()),
     }
 }
 
 /// Removes an entry that nobody can read. Its version is unknown, so this may meet what another writer has just put
 /// there: that goes back.
+///
+/// Where the take itself refuses damaged bytes, a delete removes them, whatever stands there by then.
 pub(crate) async fn remove_corrupt<S: Store>(store: &S, key: Key<'_>) -> Result<()> {
     match store.take(key, None).await {
         Ok(None) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::Corrupt && error.outcome() == Outcome::NotDone => {
+            store.delete(key).await
+        }
         Err(error) if error.kind() == ErrorKind::Corrupt => Ok(()),
         Err(error) => Err(error),
         Ok(Some(Entry { value, ttl, meta, .. })) => {

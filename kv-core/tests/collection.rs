@@ -186,6 +186,24 @@ async fn an_update_that_always_meets_another_writer_gives_up_as_conflict() {
     assert_eq!(tokens.get("a").await.unwrap(), Some(token("bob")));
 }
 
+#[tokio::test]
+async fn what_an_update_removes_was_removed_by_nobody_else() {
+    let tokens = tokens();
+    let other = tokens.clone();
+    tokens.put("code", &token("ada")).await.unwrap();
+    let mut seen = Vec::new();
+    let removed = tokens.update_with("code", |old| {
+        if seen.is_empty() {
+            let take = std::pin::pin!(async { other.take("code").await });
+            assert!(answers_at_once(take), "memory answers without waiting");
+        }
+        seen.push(old.is_some());
+        None
+    });
+    assert_eq!(removed.await.unwrap(), None);
+    assert_eq!(seen, [true, false], "who was slower has to see that nothing is left to remove");
+}
+
 /// Polls twice, since memory yields now and then; whether that was enough.
 fn answers_at_once(mut future: std::pin::Pin<&mut impl Future>) -> bool {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
