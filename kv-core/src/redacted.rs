@@ -32,6 +32,7 @@ impl<'a> RedactedUrl<'a> {
         let pieces = Pieces::split(self.0).ok()?;
         let authority = match pieces.authority {
             Some(text) => hosts_without_password(text, &pieces)?,
+            None if lacks_slashes(pieces.path) => return None,
             None => String::new(),
         };
         let slashes = if self.0.get(pieces.scheme.len()..)?.starts_with("://") { "//" } else { "" };
@@ -79,6 +80,17 @@ fn hosts_without_password(text: &str, pieces: &Pieces<'_>) -> Option<String> {
     })
 }
 
+/// Whether a path holds a colon that is no drive letter's: it may be `user:password@host` behind a scheme whose slashes
+/// were forgotten, or one too many.
+fn lacks_slashes(path: &str) -> bool {
+    let path = path.trim_start_matches('/');
+    let below_drive = match path.as_bytes() {
+        [drive, b':'] | [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic() => path.get(2..),
+        _ => Some(path),
+    };
+    below_drive.is_none_or(|path| path.contains(':'))
+}
+
 fn shown_query(query: Option<&str>) -> Option<String> {
     let decoded = pairs(query).ok()?;
     let raw = query.unwrap_or("").split('&').filter(|piece| !piece.is_empty());
@@ -122,6 +134,8 @@ mod tests {
             "redis://db:6379/0?password_file=/run/pw&password_env=PW&key_file=/k",
             "mongodb://a:1,b:2/db",
             "redis://user@host/0",
+            "disk:///C:/dir/a@b",
+            "disk:C:/dir",
         ] {
             assert_eq!(shown(text), text);
         }
@@ -151,6 +165,11 @@ mod tests {
             "http:s3cret@host?a",
             "redis://:s3cret%@host",
             "redis://:%73s3cret@host",
+            "redis:user:s3cret@host/0",
+            "redis:/u:s3cret@host/0",
+            "redis:///:s3cret@host/0",
+            "redis:////user:s3cret@host",
+            "redis:user:s3cret",
         ] {
             let shown = shown(text);
             let scheme = text.starts_with("s3cret:"); // a scheme is shown, as asked
