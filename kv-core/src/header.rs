@@ -37,9 +37,12 @@ const IS_HASHED: u8 = 2;
 /// No optional part is longer: what claims to be is damaged.
 const MAX_OPTIONAL: usize = 16 << 20;
 
-type Config = Configuration<LittleEndian, Fixint, Limit<MAX_OPTIONAL>>;
+/// What reading it may take in memory: a tag has 24 bytes at least as it is stored, and 32 once it was read.
+const MAX_READ: usize = 2 * MAX_OPTIONAL;
+
+type Config = Configuration<LittleEndian, Fixint, Limit<MAX_READ>>;
 const CONFIG: Config =
-    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<MAX_OPTIONAL>();
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<MAX_READ>();
 
 /// The bytes before the CRC, the CRC, and what follows it.
 type Head = ([u8; 28], [u8; 4]);
@@ -196,7 +199,7 @@ fn read_optional(flags: u8, after: &[u8]) -> Result<(Option<(String, String)>, M
     }
     let ((name, codec, tags), used): (Optional, usize) =
         bincode::decode_from_slice(after, CONFIG).map_err(|_| damaged())?;
-    if name.is_some() != (flags & IS_HASHED != 0) {
+    if used > MAX_OPTIONAL || name.is_some() != (flags & IS_HASHED != 0) {
         return Err(damaged());
     }
     let mut meta = Meta::codec(codec);
@@ -329,6 +332,15 @@ mod tests {
         for garbage in [&b""[..], b"LD", &[0; 64], &[b'L'; 31]] {
             assert_eq!((peek_version(garbage), peek_deadline(garbage)), (None, None));
         }
+    }
+
+    #[test]
+    fn all_tags_that_may_be_stored_can_be_read() {
+        let mut meta = Meta::default();
+        meta.tags = vec![("".into(), [7; 16]); 650_000];
+        let entry = NewEntry::new("v").meta(meta);
+        let stored = encode(KEY, &entry, None, None).unwrap();
+        assert!(decode(KEY, stored.into()).unwrap().entry.meta == *entry.meta_ref());
     }
 
     #[test]

@@ -34,10 +34,13 @@ pub const fn is_expired(deadline_ms: u64, now_ms: u64) -> bool {
 }
 
 /// What is left to live: never zero, never more than was asked; `None` once expired.
+///
+/// At most 100 years whatever the deadline says, so that what was read can be written again.
 pub const fn remaining(deadline_ms: u64, now_ms: u64) -> Option<Duration> {
     match deadline_ms.checked_sub(now_ms) {
         None => None,
         Some(0) => Some(Duration::from_millis(1)),
+        Some(ms) if ms > MAX_MS => Some(Duration::from_millis(MAX_MS)),
         Some(ms) => Some(Duration::from_millis(ms)),
     }
 }
@@ -81,6 +84,14 @@ mod tests {
         let deadline = deadline(1_000, 1);
         assert!(!is_expired(deadline, 1_001));
         assert!(is_expired(deadline, 1_002));
+    }
+
+    #[test]
+    fn what_is_left_can_be_written_again_though_the_clock_was_set_back_or_the_deadline_forged() {
+        for deadline in [deadline(1_000_000, MAX_MS), u64::MAX] {
+            let left = remaining(deadline, 0);
+            assert_eq!(checked_ttl(left).unwrap(), Some(MAX_MS));
+        }
     }
 
     #[test]
