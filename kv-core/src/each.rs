@@ -91,6 +91,31 @@ pub async fn yield_now() {
     .await;
 }
 
+/// Gives way during work on many values: after each [`EVERY`] of them, and after so many bytes.
+#[derive(Debug)]
+pub struct Pause {
+    most: usize,
+    values: usize,
+    bytes: usize,
+}
+
+impl Pause {
+    /// Gives way after each `most` bytes at the latest: what the work gets through in half a millisecond or so.
+    pub const fn every(most: usize) -> Self {
+        Self { most, values: 0, bytes: 0 }
+    }
+
+    /// Counts one value of `bytes`, and yields if it is time.
+    pub async fn after(&mut self, bytes: usize) {
+        self.values += 1;
+        self.bytes += bytes;
+        if self.values >= EVERY || self.bytes >= self.most {
+            *self = Self::every(self.most);
+            yield_now().await;
+        }
+    }
+}
+
 async fn pause(at: usize) {
     if at > 0 && at.is_multiple_of(EVERY) {
         yield_now().await;

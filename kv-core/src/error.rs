@@ -187,6 +187,16 @@ impl Error {
 }
 
 impl Error {
+    /// Takes `head` off the key that it shows: what a wrapper had put before the caller's own names.
+    pub(crate) fn without(mut self, head: &str) -> Self {
+        let head: String = head.chars().flat_map(char::escape_debug).collect();
+        self.0.key = self.0.key.take().and_then(|key| match key.strip_prefix(&*head) {
+            Some(own) => Some(own.into()),
+            None => Some(key).filter(|key| !head.starts_with(&**key)), // cut within the head
+        });
+        self
+    }
+
     /// Whether this is the key that the error shows.
     pub(crate) fn is_at(&self, key: Key<'_>) -> bool {
         self.key().is_some_and(|shown| shown == &*shortened(key))
@@ -257,6 +267,15 @@ mod tests {
         let key = error.key().unwrap();
         assert_eq!(key.chars().count(), 80);
         assert!(key.starts_with("c/\\n"));
+    }
+
+    #[test]
+    fn what_a_wrapper_put_before_a_name_can_be_taken_off() {
+        let at = |collection| Error::new(ErrorKind::Corrupt, "no").at(Key::new(collection, "a"));
+        assert_eq!(at("t\n1/c").without("t\n1/").key(), Some("c/a"));
+        assert_eq!(at("other").without("t\n1/").key(), Some("other/a"));
+        let long = "x".repeat(100) + "/";
+        assert_eq!(at(&(long.clone() + "c")).without(&long).key(), None, "nothing of the head is left");
     }
 
     #[test]

@@ -67,6 +67,11 @@ fn assert_late(error: &Error, outcome: Outcome) {
     assert!(error.operation().is_some() && error.to_string().contains("2s"), "{error}");
 }
 
+fn assert_late_at(error: &Error, outcome: Outcome) {
+    assert_late(error, outcome);
+    assert_eq!(error.key(), Some("c/a"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn reads_that_run_out_of_time_had_no_effect_and_writes_perhaps_had() {
     let store: AnyStore = Stuck::new().timeout(Duration::from_secs(2)).erased();
@@ -86,15 +91,15 @@ async fn a_late_batch_fails_each_of_its_keys_since_it_was_perhaps_sent() {
     let store = Stuck::new().timeout(Duration::from_secs(2));
     let keys = [A, A, A];
     for answer in store.get_many(&keys).await.unwrap() {
-        assert_late(&answer.unwrap_err(), Outcome::NotDone);
+        assert_late_at(&answer.unwrap_err(), Outcome::NotDone);
     }
     let answers = store.put_many(keys.map(|key| (key, NewEntry::new("x"))).into()).await.unwrap();
     assert_eq!(answers.len(), 3);
     for answer in answers {
-        assert_late(&answer.unwrap_err(), Outcome::Unknown);
+        assert_late_at(&answer.unwrap_err(), Outcome::Unknown);
     }
     for answer in store.delete_many(&keys).await.unwrap() {
-        assert_late(&answer.unwrap_err(), Outcome::Unknown);
+        assert_late_at(&answer.unwrap_err(), Outcome::Unknown);
     }
 }
 

@@ -159,6 +159,17 @@ async fn errors_under_a_prefix_show_the_callers_names() {
     assert!(!format!("{error} {error:?}").contains("secret-tenant"));
 }
 
+#[cfg(feature = "compress")]
+#[tokio::test]
+async fn an_error_of_a_scan_under_a_prefix_shows_the_callers_name() {
+    let bare = memory();
+    put(&bare.clone().prefixed("secret-tenant"), A, None).await; // "value" was not written by the wrapper below
+    let store = bare.compressed().prefixed("secret-tenant");
+    let error = store.scan(Scan::one("c").values(), None).await.unwrap_err();
+    assert_eq!((error.kind(), error.key()), (ErrorKind::Corrupt, Some("c/a")));
+    assert!(!format!("{error} {error:?}").contains("secret-tenant"));
+}
+
 #[tokio::test]
 async fn a_read_only_store_reads_and_refuses_every_write_before_anything_is_sent() {
     let below = Recording::new(memory());
@@ -201,6 +212,29 @@ async fn a_page_of_compressed_values_is_bounded_by_what_they_grow_to() {
     }
     assert_eq!(lengths, [8, 8, 8, 6]);
     assert_eq!(store.scan(Scan::one("c"), None).await.unwrap().items.len(), 30, "ids alone take no room");
+}
+
+/// How often a future yields before it is done.
+#[cfg(feature = "compress")]
+fn yields(future: impl Future) -> usize {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    std::iter::repeat_with(|| future.as_mut().poll(&mut context))
+        .take_while(std::task::Poll::is_pending)
+        .count()
+}
+
+#[cfg(feature = "compress")]
+#[test]
+fn a_batch_of_compressed_values_yields_more_often_than_the_store_below() {
+    let (below, above) = (memory(), memory().compressed());
+    let ids: Vec<_> = (0..640).map(|n| n.to_string()).collect();
+    let keys: Vec<_> = ids.iter().map(|id| Key::new("c", id)).collect();
+    let batch = || keys.iter().map(|key| (*key, NewEntry::new(vec![7; 200]))).collect();
+    assert!(yields(above.put_many(batch())) >= yields(below.put_many(batch())) + 9);
+    assert!(yields(above.get_many(&keys)) >= yields(below.get_many(&keys)) + 9);
+    let scan = || Scan::one("c").values();
+    assert!(yields(above.scan(scan(), None)) >= yields(below.scan(scan(), None)) + 9);
 }
 
 #[cfg(feature = "compress")]

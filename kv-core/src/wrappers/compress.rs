@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use bytes::{BufMut, Bytes, BytesMut};
 use zstd::stream::{read, write};
 
-use crate::each::{put_prepared, yield_now};
+use crate::each::{Pause, put_prepared, yield_now};
 use crate::{
     AnyStore, Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Item, Key, NewEntry, Outcome, Page,
     PutMode, Result, Scan, Signals, Store, Version,
@@ -19,6 +19,8 @@ const HEAD: usize = 5;
 const MIN_BYTES: usize = 64;
 /// What is taken through zstd between two yields: well under a millisecond.
 const STEP: usize = 64 << 10;
+/// What a frame may ask of memory before the first byte comes out, as a power of two: levels up to 19 never ask for more.
+const MAX_WINDOW_LOG: u32 = 23;
 
 /// Compresses values with zstd, and bounds what they may grow to on the way back.
 ///
@@ -94,18 +96,23 @@ impl<S: Store> Store for Compress<S> {
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
         let mut answers = self.inner.get_many(keys).await?;
+        let mut pause = Pause::every(STEP);
         for (answer, key) in answers.iter_mut().zip(keys) {
             if let Ok(found) = answer {
                 *answer = Self::unpacked(found.take()).await.map_err(|e| e.during("get_many").at(*key));
             }
+            pause.after(length(answer.as_ref().ok().and_then(Option::as_ref))).await;
         }
         Ok(answers)
     }
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
         let mut packed = Vec::with_capacity(entries.len());
+        let mut pause = Pause::every(STEP);
         for (key, entry) in entries {
+            let bytes = entry.value().len();
             packed.push((key, self.packed(entry).await));
+            pause.after(bytes).await;
         }
         put_prepared(&self.inner, packed).await
     }
@@ -121,9 +128,11 @@ impl<S: Store> Store for Compress<S> {
             scan = scan.limit(fits);
             page = self.inner.scan(scan, from).await?;
         }
+        let mut pause = Pause::every(STEP);
         for item in &mut page.items {
             let unpacked = Self::unpacked(item.entry.take()).await;
             item.entry = unpacked.map_err(|e| e.during("scan").at(Key::new(&item.collection, &item.id)))?;
+            pause.after(length(item.entry.as_ref())).await;
         }
         Ok(page)
     }
@@ -147,6 +156,10 @@ impl<S: Store> Store for Compress<S> {
     async fn close(&self) -> Result<()> {
         self.inner.close().await
     }
+}
+
+fn length(entry: Option<&Entry>) -> usize {
+    entry.map_or(0, |entry| entry.value.len())
 }
 
 /// How many items reach the bytes at which a page ends, if they are not all.
@@ -214,6 +227,7 @@ async fn inflated(stored: &[u8]) -> Result<Bytes> {
     }
     let damaged = |_| corrupt("the compressed value is damaged");
     let mut decoder = read::Decoder::with_buffer(frame).map_err(damaged)?.single_frame();
+    decoder.window_log_max(MAX_WINDOW_LOG).map_err(damaged)?;
     let mut value = Vec::with_capacity(length.min(STEP)); // the length is a claim: memory follows the data
     while value.len() <= length {
         let wanted = STEP.min(length - value.len() + 1) as u64; // one more than claimed shows a bomb
@@ -238,8 +252,11 @@ fn corrupt(message: &'static str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use bytes::Bytes;
     use rand::RngCore;
+    use zstd::stream::write;
 
     use super::{HEAD, RAW, STEP, ZSTD, grown, inflated, raw, shrunk};
     use crate::ErrorKind;
@@ -270,6 +287,25 @@ mod tests {
             let mut bomb = honest.to_vec();
             bomb[1..HEAD].copy_from_slice(&claim.to_le_bytes());
             assert_eq!(inflated(&bomb).await.unwrap_err().kind(), ErrorKind::Corrupt, "{claim}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_asks_for_much_memory_is_corrupt_however_small_it_is() {
+        let mut encoder = write::Encoder::new(vec![ZSTD, 200, 0, 0, 0], 1).unwrap();
+        encoder.window_log(27).unwrap();
+        encoder.write_all(&[7; 200]).unwrap();
+        let greedy = encoder.finish().unwrap();
+        assert!(greedy.len() < 64);
+        assert_eq!(inflated(&greedy).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[tokio::test]
+    async fn no_level_that_can_be_chosen_asks_for_more_memory_than_reading_allows() {
+        let value = vec![0; 9 << 20];
+        for level in [1, 19] {
+            let stored = shrunk(&value, level).await.unwrap();
+            assert!(grown(&stored).await.unwrap() == value);
         }
     }
 

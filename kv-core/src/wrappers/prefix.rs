@@ -94,7 +94,7 @@ impl<S: Store> Store for Prefix<S> {
             Collections::One(_) => Collections::One(&mapped),
             Collections::Under(_) => Collections::Under(&mapped),
         };
-        let Page { items, next } = self.inner.scan(scan, from).await?;
+        let Page { items, next } = self.inner.scan(scan, from).await.map_err(|e| e.without(&self.head))?;
         Ok(Page::new(items.into_iter().map(|item| self.stripped(item)).collect::<Result<_>>()?, next))
     }
 

@@ -41,12 +41,12 @@ impl<S: Store> Timeout<S> {
     async fn batch<T: Send>(
         &self,
         (operation, outcome): (&'static str, Outcome),
-        length: usize,
+        keys: &[Key<'_>],
         running: impl Future<Output = Result<Vec<Result<T>>>> + Send,
     ) -> Result<Vec<Result<T>>> {
         match self.bounded(running).await {
             Some(answer) => answer,
-            None => Ok((0..length).map(|_| Err(self.late(operation, outcome))).collect()),
+            None => Ok(keys.iter().map(|key| Err(self.late(operation, outcome).at(*key))).collect()),
         }
     }
 
@@ -78,15 +78,16 @@ impl<S: Store> Store for Timeout<S> {
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
-        self.batch(("get_many", Outcome::NotDone), keys.len(), self.inner.get_many(keys)).await
+        self.batch(("get_many", Outcome::NotDone), keys, self.inner.get_many(keys)).await
     }
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
-        self.batch(("put_many", Outcome::Unknown), entries.len(), self.inner.put_many(entries)).await
+        let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
+        self.batch(("put_many", Outcome::Unknown), &keys, self.inner.put_many(entries)).await
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
-        self.batch(("delete_many", Outcome::Unknown), keys.len(), self.inner.delete_many(keys)).await
+        self.batch(("delete_many", Outcome::Unknown), keys, self.inner.delete_many(keys)).await
     }
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
