@@ -30,7 +30,6 @@ mod key;
 mod key_file;
 mod key_ring;
 mod mode;
-mod pause;
 mod rotate;
 mod seal;
 mod wrapper;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use kv_core::each::Pause;
 use kv_core::{Cursor, Entry, ErrorKind, Item, Key, NewEntry, PutMode, Result, Scan, Store};
 
-use crate::seal::{Form, Opened};
+use crate::seal::{Form, Opened, PACE};
 use crate::{Encrypted, KeyId};
 
 /// What [`Encrypted::rotate`] has done so far, in entries.
@@ -77,7 +78,7 @@ impl<S: Store> Encrypted<S> {
         let mut found = KeysInUse::default();
         let mut pages = Pages::default();
         while let Some(items) = pages.next(&self.inner).await? {
-            let mut pause = crate::pause::Pause::default();
+            let mut pause = Pause::every(PACE);
             for (item, entry) in with_entries(items) {
                 found.count(self, self.opened(&item, &entry).ok().as_ref());
                 pause.after(entry.value.len()).await;

@@ -1,13 +1,13 @@
 //! The wrapper: seals on the way in, opens on the way out.
 
 use bytes::Bytes;
+use kv_core::each::{Pause, put_prepared};
 use kv_core::{
     Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Outcome, Page, PutMode, Result,
-    Scan, Signals, Store, Version, each,
+    Scan, Signals, Store, Version,
 };
 
-use crate::pause::Pause;
-use crate::seal::Sealer;
+use crate::seal::{PACE, Sealer};
 use crate::{Cipher, KeyRing, Mode};
 
 /// A store whose values are sealed before the inner one sees them.
@@ -119,7 +119,7 @@ impl<S: Store> Store for Encrypted<S> {
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
         let found = self.inner.get_many(keys).await?;
         let mut opened = Vec::with_capacity(found.len());
-        let mut pause = Pause::default();
+        let mut pause = Pause::every(PACE);
         for (entry, key) in found.into_iter().zip(keys) {
             let entry = match entry {
                 Ok(Some(entry)) => self.open(*key, entry).map(Some).map_err(|error| error.during("get_many")),
@@ -133,13 +133,13 @@ impl<S: Store> Store for Encrypted<S> {
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
         let mut sealed = Vec::with_capacity(entries.len());
-        let mut pause = Pause::default();
+        let mut pause = Pause::every(PACE);
         for (key, entry) in entries {
             let bytes = entry.value().len();
             sealed.push((key, self.seal(key, entry)));
             pause.after(bytes).await;
         }
-        each::put_prepared(&self.inner, sealed).await
+        put_prepared(&self.inner, sealed).await
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
@@ -148,7 +148,7 @@ impl<S: Store> Store for Encrypted<S> {
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
         let mut page = self.inner.scan(scan, from).await?;
-        let mut pause = Pause::default();
+        let mut pause = Pause::every(PACE);
         for item in &mut page.items {
             let Some(entry) = item.entry.take() else { continue };
             let opened = self.open(Key::new(&item.collection, &item.id), entry);
