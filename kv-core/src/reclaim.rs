@@ -21,6 +21,8 @@ pub const ROUND: usize = 256;
 const SLACK_MS: u64 = 16;
 /// The wall clock may be set: the thread looks again after so long, whatever it waits for.
 const LONGEST_WAIT_MS: u64 = 60_000;
+/// In place of the time until which the sweeper sleeps: it has a round in hand and will look again by itself.
+const SWEEPING: u64 = 0;
 /// The pause after keys that could not be removed.
 const SETBACK_MS: u64 = 1_000;
 
@@ -101,10 +103,13 @@ where
         self.len() == 0
     }
 
-    /// Takes at most [`ROUND`] expired keys off the tree, for a caller that needs room at once.
-    pub fn expired(&self) -> Vec<(u64, K)> {
+    /// Takes at most [`ROUND`] expired keys off the tree, for a caller that needs room at once; beside them whether
+    /// the sweeper has others in hand at this moment. None and false: all that has expired was freed.
+    pub fn expired(&self) -> (Vec<(u64, K)>, bool) {
         let now = self.0.now();
-        self.0.state().take_expired(now)
+        let mut state = self.0.state();
+        let sweeping = state.asleep_until == SWEEPING && !state.stopped;
+        (state.take_expired(now), sweeping)
     }
 
     /// Ends the sweeper and forgets all deadlines. A round under way still ends: [`Deadlines::join`] waits for it.
@@ -206,7 +211,7 @@ impl<K: AsRef<[u8]> + Ord> Shared<K> {
             let now = self.now();
             let expired = state.take_expired(now);
             if !expired.is_empty() {
-                state.asleep_until = 0;
+                state.asleep_until = SWEEPING;
                 return Some(expired);
             }
             let first = state.tree.first().map_or(u64::MAX, |item| item.deadline);
@@ -347,6 +352,20 @@ mod tests {
             seen.extend(round.into_iter().map(|(_, key)| key));
         }
         assert!(bench.deadlines.is_empty());
+    }
+
+    #[test]
+    fn who_needs_room_learns_whether_the_sweeper_has_more_in_hand() {
+        let bench = bench(0);
+        assert_eq!(bench.deadlines.expired(), (Vec::new(), false));
+        let held = bench.owner.failing.lock().unwrap(); // the sweeper's round ends when this is let go
+        bench.deadlines.set(&name("swept"), None, Some(0));
+        bench.round();
+        assert_eq!(bench.deadlines.expired(), (Vec::new(), true));
+        drop(held);
+        while bench.deadlines.expired().1 {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

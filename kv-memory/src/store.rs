@@ -88,6 +88,13 @@ impl MemoryStore {
     }
 }
 
+impl Drop for Inner {
+    /// Nobody is left who could send: subscriptions end as they do by `close`.
+    fn drop(&mut self) {
+        self.hub.close();
+    }
+}
+
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
@@ -113,11 +120,11 @@ impl Store for MemoryStore {
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
         pace::breathe().await;
-        let put = || {
+        let put = async {
             let _pass = self.0.gate.enter()?;
-            self.0.put(key, entry, mode)
+            self.0.put(key, entry, mode).await
         };
-        put().map_err(|error| error.during("put").at(key))
+        put.await.map_err(|error| error.during("put").at(key))
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
@@ -144,8 +151,8 @@ impl Store for MemoryStore {
         let mut answers = Vec::with_capacity(entries.len());
         for (key, entry) in entries {
             pace::breathe().await;
-            answers
-                .push(self.0.put(key, entry, PutMode::Replace).map_err(|error| error.during("put").at(key)));
+            let put = self.0.put(key, entry, PutMode::Replace).await;
+            answers.push(put.map_err(|error| error.during("put").at(key)));
         }
         Ok(answers)
     }

@@ -72,6 +72,18 @@ async fn closing_ends_every_subscription_and_every_clone() {
 }
 
 #[tokio::test]
+async fn dropping_the_last_handle_ends_every_subscription() {
+    let store = MemoryStore::new();
+    let (mut signals, mut changes) = (store.signals("t").await.unwrap(), store.changes().await.unwrap());
+    drop(store.clone());
+    store.signal("t", Bytes::from_static(b"m")).await.unwrap();
+    drop(store);
+    assert_eq!(signals.next().await, Some(Signal::Message(Bytes::from_static(b"m"))));
+    assert_eq!(signals.next().await, None);
+    assert_eq!((changes.next().await, changes.next().await), (Some(Change::All), None));
+}
+
+#[tokio::test]
 async fn a_batch_under_way_ends_before_the_store_does() {
     let store = MemoryStore::new();
     let ids: Vec<_> = (0..5_000).map(|id| id.to_string()).collect();

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use kv_core::backend::{ScanRange, decode};
+use kv_core::each::yield_now;
 use kv_core::{Cursor, Item, Page, Result, Scan};
 
 use super::{Inner, pace};
@@ -48,7 +49,7 @@ impl Inner {
             if all && !went_on {
                 return Ok(Page::new(items, None));
             }
-            pace::pause().await;
+            yield_now().await;
         }
     }
 

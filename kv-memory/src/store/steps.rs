@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use kv_core::backend::Reclaim;
+use kv_core::each::yield_now;
 use kv_core::{Entry, ErrorKind, Key, NewEntry, PutMode, Result, Version};
 use moka::ops::compute::Op;
 
@@ -15,7 +16,7 @@ impl Inner {
         self.slot(key)?.into_entry(&self.clock)
     }
 
-    pub(super) fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
+    pub(super) async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
         if self.max_bytes.is_some_and(|max| entry.value().len() as u64 > max) {
             return Err(error::too_large());
         }
@@ -25,13 +26,32 @@ impl Inner {
         });
         let new = Slot::new(name, entry, self.clock.monotonic_ms())?;
         let mut done = self.write(&new, mode);
-        if done.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full) {
-            self.free();
-            done = self.write(&new, mode);
+        if is_full(&done) {
+            done = self.write_over_expired(&new, mode).await;
         }
         done?;
         self.hub.changed(key);
         Ok(new.version)
+    }
+
+    /// Writes once expired entries gave their room, however many it takes; they are freed a round at a time.
+    async fn write_over_expired(&self, new: &Slot, mode: PutMode) -> Result<()> {
+        let mut waited = 0;
+        loop {
+            let freed = self.free();
+            let done = self.write(new, mode);
+            match freed {
+                _ if !is_full(&done) => return done,
+                Freed::All => return done,
+                Freed::BySweeper if waited == SWEEPER_WAITS => return done,
+                Freed::BySweeper => {
+                    waited += 1;
+                    std::thread::yield_now(); // it may need this very core
+                }
+                Freed::Some => {}
+            }
+            yield_now().await;
+        }
     }
 
     fn write(&self, new: &Slot, mode: PutMode) -> Result<()> {
@@ -75,10 +95,23 @@ impl Inner {
         with_name(key, |name| self.map.get(name))
     }
 
-    /// Frees some expired entries, or waits until the sweeper has freed those it is at.
-    fn free(&self) {
-        let expired = self.ledger.deadlines.expired();
-        self.reclaim(expired);
+    /// Frees some expired entries.
+    fn free(&self) -> Freed {
+        let _sweeping = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let (expired, in_hand) = self.ledger.deadlines.expired();
+        let freed = match (expired.is_empty(), in_hand) {
+            (false, _) => Freed::Some,
+            (true, true) => Freed::BySweeper,
+            (true, false) => Freed::All,
+        };
+        self.remove_all_expired(expired);
+        freed
+    }
+
+    fn remove_all_expired(&self, expired: Vec<(u64, Name)>) {
+        for (deadline, name) in expired {
+            self.remove_expired(deadline, &name);
+        }
     }
 
     fn remove_expired(&self, deadline: u64, name: &Name) {
@@ -99,12 +132,27 @@ impl Inner {
 impl Reclaim<Name> for Inner {
     fn reclaim(&self, expired: Vec<(u64, Name)>) -> Vec<(u64, Name)> {
         let _sweeping = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
-        for (deadline, name) in expired {
-            self.remove_expired(deadline, &name);
-        }
+        self.remove_all_expired(expired);
         self.map.run_pending_tasks(); // moka gives memory back in its housekeeping alone
         Vec::new()
     }
+}
+
+/// The sweeper's last round takes it a moment; should it hang, a put without room is `Full` all the same.
+const SWEEPER_WAITS: usize = 1_000;
+
+/// What was found by a put that needs room.
+enum Freed {
+    /// Some were freed, and there may be more.
+    Some,
+    /// None, but the sweeper is just freeing some.
+    BySweeper,
+    /// None: all that has expired was freed before.
+    All,
+}
+
+fn is_full(done: &Result<()>) -> bool {
+    done.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full)
 }
 
 /// Whether a put of this mode may go over what lives there.
