@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
-use kv_core::ErrorKind;
+use kv_core::{ErrorKind, Store as _};
 use mcp_server::protocol::Failure;
-use mcp_server::{StateError, tool};
+use mcp_server::{Server, StateError, tool};
 use serde_json::json;
 
 use crate::{called, text, with_tool};
@@ -178,6 +178,16 @@ async fn an_error_that_is_written_for_clients_is_told() {
     let client = with_tool(stateful).principal(mcp_server::Principal::anonymous());
     let result = client.call_tool("stateful", json!({})).await.unwrap();
     assert!(text(&result).starts_with("there is nobody to keep state for"), "{result}");
+}
+
+#[tokio::test]
+async fn of_a_failed_state_store_only_that_is_told() {
+    let store = kv_core::AnyStore::new(kv_memory::MemoryStore::new());
+    let client = Server::new("test").storage(store.clone()).tool(stateful).test_client().unwrap();
+    assert_eq!(text(&client.call_tool("stateful", json!({})).await.unwrap()), "0");
+    store.close().await.unwrap();
+    let result = client.call_tool("stateful", json!({})).await.unwrap();
+    assert_eq!((text(&result), &result["isError"]), ("the state store failed", &json!(true)));
 }
 
 #[tool]
