@@ -80,7 +80,10 @@ async fn serve_joined(
         if ended.map_err(|error| Failure::new("stdin or stdout failed").because(error))?.is_over() {
             return Ok(());
         }
-        way = way_in(url, dir).await?;
+        way = tokio::select! {
+            way = way_in(url, dir) => way?,
+            () = relay.stopped() => return Ok(()),
+        };
     }
 }
 

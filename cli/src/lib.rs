@@ -2,6 +2,7 @@
 //!
 //! The program is [`run`] behind [`Cli`]; [`memory::server`] can be mounted in any application.
 
+mod clock;
 mod completions;
 mod failure;
 #[cfg(unix)]

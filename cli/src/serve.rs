@@ -11,7 +11,7 @@ use kv_core::{AnyStore, Store, parse_duration};
 use mcp_server::{Server, Service};
 use tokio::net::TcpListener;
 
-use crate::settings::LogSettings;
+use crate::settings::{LogSettings, truth};
 use crate::url_argument::UrlArgument;
 use crate::{Failure, logging, memory, store};
 
@@ -43,7 +43,7 @@ pub(crate) struct ServeSettings {
 
     /// Let recall, search and list answer from a cache, such as 30s: answers may be that old, each for its own user
     /// only. 0 turns it off
-    #[arg(long, env = "LARDER_CACHE_TTL", value_name = "DURATION", default_value = "0", value_parser = parse_duration)]
+    #[arg(long, env = "LARDER_CACHE_TTL", value_name = "DURATION", default_value = "0", value_parser = duration)]
     pub(crate) cache_ttl: Duration,
 
     /// Allow this Host header on HTTP, beside the loopback names
@@ -51,7 +51,7 @@ pub(crate) struct ServeSettings {
     pub(crate) allow_host: Vec<String>,
 
     /// Allow every Host header on HTTP; web pages can then reach a server on this machine
-    #[arg(long, env = "LARDER_ANY_HOST", value_parser = clap::builder::BoolishValueParser::new())]
+    #[arg(long, env = "LARDER_ANY_HOST", value_parser = truth)]
     pub(crate) any_host: bool,
 
     /// Allow browsers on this origin, such as `https://app.example`
@@ -117,13 +117,20 @@ impl ServeSettings {
         }
         let cache_ttl = Some(self.cache_ttl).filter(|ttl| !ttl.is_zero());
         let mut server = memory::server(store, cache_ttl);
-        server = self.allow_host.iter().fold(server, Server::allow_host);
-        server = self.allow_origin.iter().fold(server, Server::allow_origin);
+        let named =
+            |names: &'_ [String]| names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
+        server = named(&self.allow_host).into_iter().fold(server, Server::allow_host);
+        server = named(&self.allow_origin).into_iter().fold(server, Server::allow_origin);
         if self.any_host {
             server = server.any_host();
         }
         Ok(server.build()?)
     }
+}
+
+/// A duration; an empty variable is none.
+fn duration(text: &str) -> kv_core::Result<Duration> {
+    if text.is_empty() { Ok(Duration::ZERO) } else { parse_duration(text) }
 }
 
 pub(crate) async fn run(settings: ServeSettings) -> Result<(), Failure> {

@@ -64,8 +64,17 @@ pub(crate) struct LogSettings {
     pub(crate) log_level: Level,
 
     /// Log one JSON object a line
-    #[arg(long, env = "LARDER_JSON_LOGS", value_parser = clap::builder::BoolishValueParser::new())]
+    #[arg(long, env = "LARDER_JSON_LOGS", value_parser = truth)]
     pub(crate) json_logs: bool,
+}
+
+/// What a variable says that stands for a flag; an empty one says nothing.
+pub(crate) fn truth(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "0" | "false" | "no" | "off" => Ok(false),
+        "1" | "true" | "yes" | "on" => Ok(true),
+        _ => Err("write `true` or `false`".to_owned()),
+    }
 }
 
 /// From nothing to everything.

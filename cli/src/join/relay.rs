@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, Stdout, split, stdin, stdout,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
 use super::tracking::Tracking;
@@ -25,6 +26,8 @@ pub(super) struct Relay {
     tracking: Mutex<Tracking>,
     /// Rings when the owner has answered our `initialize`.
     settled: Notify,
+    /// Whether the process was asked to stop.
+    stopping: watch::Receiver<bool>,
 }
 
 /// How it ended with one owner.
@@ -43,7 +46,7 @@ impl Ended {
 }
 
 impl Relay {
-    /// Reads stdin from now on.
+    /// Reads stdin, and listens for signals, from now on.
     pub(super) fn new() -> Self {
         let (lines, input) = mpsc::channel(WAITING);
         tokio::spawn(async move {
@@ -54,7 +57,17 @@ impl Relay {
                 }
             }
         });
-        Self { input, output: stdout(), tracking: Mutex::default(), settled: Notify::new() }
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(async move {
+            asked_to_stop().await;
+            stop.send_replace(true);
+        });
+        Self { input, output: stdout(), tracking: Mutex::default(), settled: Notify::new(), stopping }
+    }
+
+    /// Waits until the process is asked to stop.
+    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        stopped(self.stopping.clone())
     }
 
     /// Copies lines to and from `owner` until the client or the owner ends. Requests that the owner leaves behind are
@@ -63,7 +76,7 @@ impl Relay {
         &mut self,
         owner: impl AsyncRead + AsyncWrite + Send + Unpin,
     ) -> io::Result<Ended> {
-        let Self { input, output, tracking, settled } = self;
+        let Self { input, output, tracking, settled, stopping } = self;
         let (from_owner, to_owner) = split(owner);
         let ended = {
             let up = up(input, to_owner, tracking, settled);
@@ -75,7 +88,7 @@ impl Relay {
                     rest.unwrap_or(Ok(())).map(|()| ended)
                 }
                 read = &mut down => read.map(|()| Ended::Lost),
-                () = stopped() => Ok(Ended::Over),
+                () = stopped(stopping.clone()) => Ok(Ended::Over),
             }
         };
         match ended {
@@ -166,14 +179,20 @@ async fn next_line(input: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Vec<
     (read > 0 && line.ends_with(b"\n")).then_some(line)
 }
 
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    if stopping.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending().await
+    }
+}
+
 fn locked(tracking: &Mutex<Tracking>) -> MutexGuard<'_, Tracking> {
     tracking.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits until the process is asked to stop.
-async fn stopped() {
+async fn asked_to_stop() {
     let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        match signal(SignalKind::terminate()) {
             Ok(mut signal) => drop(signal.recv().await),
             Err(_) => std::future::pending().await,
         }

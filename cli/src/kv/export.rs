@@ -6,11 +6,12 @@ use clap::Args;
 use kv_core::{AnyStore, Scan, StoreExt as _};
 use serde_json::json;
 
-use super::line::{Line, now_ms};
+use super::line::Line;
 use super::output::{Output, Reader};
 use super::progress::Progress;
 use super::{Common, failed};
 use crate::Failure;
+use crate::clock::now_ms;
 
 /// Arguments of `larder kv export`.
 #[derive(Debug, Args)]
@@ -45,7 +46,7 @@ impl Export {
 }
 
 async fn export(store: &AnyStore, scan: Scan<'_>) -> Result<u64, Failure> {
-    let (mut output, progress) = (Output::new(), Progress::new("exported"));
+    let (mut output, progress) = (Output::new(), Progress::beside_stdout("exported"));
     let (mut pages, mut exported) = (store.scan_all(scan), 0);
     while let Some(items) = pages.page().await.map_err(failed)? {
         let now = now_ms();

@@ -3,10 +3,11 @@
 use clap::Args;
 use kv_core::Store as _;
 
-use super::line::{Line, now_ms};
+use super::line::Line;
 use super::output::Output;
 use super::{Common, KeyArguments, failed};
 use crate::Failure;
+use crate::clock::now_ms;
 
 /// Arguments of `larder kv get`.
 #[derive(Debug, Args)]

@@ -6,11 +6,12 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin, stdin};
 
 use super::export::tell;
-use super::line::{Line, Read, now_ms};
+use super::line::{Line, Read};
 use super::output::Output;
 use super::progress::Progress;
 use super::{Common, failed};
 use crate::Failure;
+use crate::clock::now_ms;
 
 /// Arguments of `larder kv import`.
 #[derive(Debug, Args)]

@@ -1,11 +1,13 @@
 //! One line of `export` and `import`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kv_core::{Entry, Meta, NewEntry};
 use serde::{Deserialize, Serialize};
+
+use crate::clock::whole_ms;
 
 /// One entry: `{"collection", "id", "value" (base64), "expires_at" (ms since the epoch, absent = never), "codec",
 /// "tags" ([name, generation in hexadecimal], absent = none)}`.
@@ -43,9 +45,7 @@ impl Line {
             collection,
             id,
             value: STANDARD.encode(&entry.value),
-            expires_at: entry
-                .ttl
-                .map(|left| now.saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))),
+            expires_at: entry.ttl.map(|left| now.saturating_add(whole_ms(left))),
             codec: entry.meta.codec,
             tags: tags.map(|(name, generation)| (name.to_string(), hex(generation))).collect(),
         }
@@ -73,12 +73,6 @@ impl Line {
     pub(super) fn weight(&self) -> usize {
         self.value.len() + self.collection.len() + self.id.len()
     }
-}
-
-/// Now, in milliseconds since the epoch.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn hex(bytes: &[u8; 16]) -> String {

@@ -1,5 +1,6 @@
 //! A counter on stderr while something long runs, for people alone.
 
+use std::io::{IsTerminal as _, stdout};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,8 +10,19 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
+    /// Counts while something is read.
     pub(super) fn new(verb: &'static str) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        Self::on(ProgressDrawTarget::stderr(), verb)
+    }
+
+    /// Counts while something is written to stdout, unless that is a terminal too.
+    pub(super) fn beside_stdout(verb: &'static str) -> Self {
+        let hidden = stdout().is_terminal();
+        Self::on(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }, verb)
+    }
+
+    fn on(target: ProgressDrawTarget, verb: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) =
             ProgressStyle::with_template("{spinner} {msg} {human_pos} entries ({per_sec}, {elapsed})")
         {

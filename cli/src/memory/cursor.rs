@@ -9,7 +9,9 @@ use super::error::ToolError;
 use super::search::{MAX_WORDS, Rank};
 
 /// Longer ones were not made here.
-const MAX_LENGTH: usize = 2_048;
+const MAX_LENGTH: usize = 8 << 10;
+/// Far above what any word weighs: scores stay far below what a `u64` holds.
+const MAX_WEIGHT: u32 = 100_000;
 
 /// Where the next page begins: behind the last hit of this one.
 ///
@@ -31,6 +33,11 @@ impl PageCursor {
         Self { digest, weights, last }
     }
 
+    /// Whether it may have been made here: its reader can change it at will.
+    fn is_plausible(&self) -> bool {
+        self.weights.len() <= MAX_WORDS && self.weights.iter().all(|weight| *weight <= MAX_WEIGHT)
+    }
+
     pub(super) fn to_text(&self) -> String {
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
     }
@@ -43,7 +50,7 @@ impl PageCursor {
             serde_json::from_slice::<Self>(&bytes).ok()
         };
         let cursor = if text.len() <= MAX_LENGTH { read() } else { None };
-        cursor.filter(|cursor| cursor.digest == digest && cursor.weights.len() <= MAX_WORDS).ok_or_else(|| {
+        cursor.filter(|cursor| cursor.digest == digest && cursor.is_plausible()).ok_or_else(|| {
             ToolError::told(
                 "`cursor` does not belong to this question: give back the `next_cursor` of an answer with the same \
                  other arguments, or leave it out to begin anew",
@@ -74,9 +81,16 @@ mod tests {
         let text = PageCursor::new(mine, vec![1, 2], last.clone()).to_text();
         let read = PageCursor::parse(&text, mine).unwrap();
         assert_eq!((read.weights, read.last), (vec![1, 2], last));
-        for (text, digest) in
-            [(&*text, other), ("", mine), ("!", mine), ("e30", mine), (&"A".repeat(5_000), mine)]
-        {
+        let forged =
+            PageCursor::new(mine, vec![u32::MAX], Rank { score: 0, at: 0, id: String::new() }).to_text();
+        for (text, digest) in [
+            (&*forged, mine),
+            (&*text, other),
+            ("", mine),
+            ("!", mine),
+            ("e30", mine),
+            (&"A".repeat(5_000), mine),
+        ] {
             assert!(PageCursor::parse(text, digest).unwrap_err().to_string().contains("`cursor`"));
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::error::ToolError;
 
 pub(super) const MAX_TEXT: usize = 64 << 10;
+pub(super) const MAX_QUERY: usize = 4 << 10;
 pub(super) const MAX_TAGS: usize = 32;
 pub(super) const MAX_TAG: usize = 64;
 pub(super) const MAX_NAMESPACE: usize = 128;
@@ -24,6 +25,13 @@ pub(super) fn text(text: &str) -> Result<(), ToolError> {
         )));
     }
     Ok(())
+}
+
+pub(super) fn query(query: &str) -> Result<(), ToolError> {
+    if query.len() <= MAX_QUERY {
+        return Ok(());
+    }
+    Err(ToolError::told(format!("`query` may have {MAX_QUERY} bytes: a few words are enough")))
 }
 
 /// The tags without blanks around them, each once.
@@ -77,13 +85,15 @@ pub(super) fn limit(limit: u32) -> Result<usize, ToolError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_ID, MAX_TAGS, MAX_TEXT, MAX_TTL, id, limit, tags, text, ttl};
+    use super::{MAX_ID, MAX_QUERY, MAX_TAGS, MAX_TEXT, MAX_TTL, id, limit, query, tags, text, ttl};
 
     #[test]
     fn what_is_too_long_too_short_or_unprintable_is_refused_by_name() {
         assert!(text(&"x".repeat(MAX_TEXT)).is_ok());
         assert!(text(&"x".repeat(MAX_TEXT + 1)).unwrap_err().to_string().contains("`text`"));
         assert!(text(" \n").unwrap_err().to_string().contains("`text`"));
+        assert!(query(&"x".repeat(MAX_QUERY)).is_ok());
+        assert!(query(&"x".repeat(MAX_QUERY + 1)).unwrap_err().to_string().contains("`query`"));
         assert!(id(&"ä".repeat(MAX_ID)).is_ok());
         for wrong in [String::new(), "x".repeat(MAX_ID + 1), "a\nb".to_owned(), "a\0".to_owned()] {
             assert!(id(&wrong).unwrap_err().to_string().contains("`id`"));

@@ -7,8 +7,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::record::{Record, now_ms};
+use super::record::Record;
 use super::search::{Hit, Ranked};
+use crate::clock::{now_ms, whole_ms};
 
 /// Texts in lists and searches are cut to so many characters.
 const EXCERPT: usize = 2_000;
@@ -55,7 +56,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn whole(id: String, namespace: String, found: Found<Record>) -> Self {
-        let expires = found.ttl.map(|left| now_ms().saturating_add(milliseconds(left)));
+        let expires = found.ttl.map(|left| now_ms().saturating_add(whole_ms(left)));
         Self::of(id, namespace, found.value, expires)
     }
 
@@ -127,11 +128,7 @@ pub(super) fn uri(namespace: &str, id: &str) -> String {
 
 /// The moment at which something with this ttl expires.
 pub(super) fn expiry(ttl: Duration) -> String {
-    rfc3339(now_ms().saturating_add(milliseconds(ttl)))
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    rfc3339(now_ms().saturating_add(whole_ms(ttl)))
 }
 
 /// Dates beyond the year 9999 are shown as its end.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use kv_core::{AnyStore, Collection, Cursor, Error, ErrorKind, Found, Result, StoreExt, Unreadable};
 use mcp_server::Principal;
@@ -141,12 +141,6 @@ pub(super) struct Reading<R> {
     pub(super) read: usize,
     /// Whether that is all of them.
     pub(super) complete: bool,
-}
-
-/// Now, in milliseconds since the epoch.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

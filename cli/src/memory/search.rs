@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cursor::{PageCursor, digest};
 use super::error::ToolError;
-use super::record::{Reading, Record, Shelf, now_ms};
+use super::record::{Reading, Record, Shelf};
+use crate::clock::{now_ms, whole_ms};
 
 /// Words of a query beyond these are left out.
 pub(super) const MAX_WORDS: usize = 16;
@@ -81,8 +82,7 @@ impl Question {
         if !self.words.is_empty() && hits.iter().all(|count| *count == 0) {
             return None;
         }
-        let expires =
-            found.ttl.map(|left| now.saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
+        let expires = found.ttl.map(|left| now.saturating_add(whole_ms(left)));
         Some(Row { id, at: *at, expires, hits })
     }
 

@@ -5,8 +5,9 @@ use mcp_server::{Context, State, resource, tool};
 use super::error::ToolError;
 use super::limits;
 use super::output::{self, Forgotten, Memory, MemoryPage, Remembered};
-use super::record::{Memories, Record, Shelf, now_ms};
+use super::record::{Memories, Record, Shelf};
 use super::search::Question;
+use crate::clock::now_ms;
 
 /// The namespace that is meant when none is named.
 const NAMESPACE: &str = "default";
@@ -76,6 +77,7 @@ pub(super) async fn search(
     /// The `next_cursor` of the page before, with the same other arguments.
     cursor: Option<String>,
 ) -> Result<MemoryPage, ToolError> {
+    limits::query(&query)?;
     let question = Question::search(&namespace, &query, tag)?;
     answer(&shelf(&context, &memories, &namespace)?, &namespace, &question, limit, cursor.as_deref()).await
 }

@@ -73,6 +73,22 @@ fn owners_may_die_one_after_the_other() {
 }
 
 #[test]
+fn a_signal_ends_owners_and_joiners_properly() {
+    let home = Home::new();
+    let mut clients = [serve(&home), serve(&home), serve(&home)];
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.call("remember", &json!({ "text": "x", "id": n.to_string() }));
+    }
+    let [owner, second, third] = clients;
+    assert!(third.terminate().success(), "one that joined");
+    assert!(owner.terminate().success(), "the owner");
+    let mut second = second;
+    assert_eq!(text_of(&mut second, "2"), "x");
+    assert!(second.terminate().success(), "one that took over");
+    assert!(!home.store().join("larder.sock").exists());
+}
+
+#[test]
 fn a_server_on_http_can_be_joined_too() {
     let home = Home::new();
     let server = Server::start(home.larder(["serve", "--http", "127.0.0.1:0", "--json-logs"]));

@@ -101,7 +101,9 @@ fn a_flag_goes_before_its_variable_and_an_empty_variable_is_none() {
     drop(client);
     assert!(!home.path("elsewhere").exists());
     let mut command = home.larder(["serve"]);
-    command.env("LARDER_STORE", "");
+    for name in ["STORE", "HTTP", "CACHE_TTL", "ALLOW_HOST", "ANY_HOST", "ALLOW_ORIGIN", "JSON_LOGS"] {
+        command.env(format!("LARDER_{name}"), "");
+    }
     assert!(Client::start(command).end().success());
     assert!(home.store().exists());
 }
