@@ -82,13 +82,15 @@ pub(crate) fn values(function: &Function) -> Vec<Ident> {
     (0..function.arguments.len()).map(|index| format_ident!("__argument_{index}")).collect()
 }
 
-/// What the server gives: `let value = inject(&context)?;`.
+/// What the server gives: `let value = inject(&context)?;`, and a place on a thread to what is not `async`.
 pub(crate) fn injections(function: &Function, values: &[Ident]) -> TokenStream {
     let given = function.arguments.iter().zip(values).filter(|(argument, _)| argument.injected);
     let lines = given.map(|(Argument { ty, .. }, value)| {
         quote_spanned!(at(ty)=> let #value = <#ty as ::mcp_server::Inject>::inject(&__context)?;)
     });
-    quote!(#(#lines)*)
+    let place =
+        (!function.is_async()).then(|| quote!(let __place = ::mcp_server::__private::place(&__context)?;));
+    quote!(#(#lines)* #place)
 }
 
 /// What the server must be given, as calls on the component.
@@ -123,7 +125,7 @@ pub(crate) fn run(
         }
     } else {
         quote! {
-            ::mcp_server::__private::blocking(move || {
+            ::mcp_server::__private::blocking(__place, move || {
                 let __returned = #ident::call(#(#values),*);
                 #finished
             })

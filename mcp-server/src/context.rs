@@ -27,6 +27,7 @@ struct Call {
 
 impl Context {
     pub(crate) fn new(request: Request, dispatcher: Dispatcher, public: bool) -> Self {
+        let public = public || request.public;
         Self(Arc::new(Call { request, dispatcher, public }))
     }
 
@@ -91,6 +92,11 @@ impl Context {
     pub fn state(&self) -> StateMap {
         let owner = if self.0.public { Owner::Public } else { Owner::of(&self.0.request) };
         StateMap::new(self.0.dispatcher.states().clone(), owner, self.0.request.exchange.clone())
+    }
+
+    /// A place for this handler on a thread; `None` where all are taken.
+    pub(crate) fn blocking_place(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        self.0.dispatcher.blocking_place()
     }
 
     /// Sends a log message to the client, if it wants messages of this level. Never waits: where the client reads
@@ -170,7 +176,8 @@ impl Context {
         self.0.request.exchange.cancelled().await;
     }
 
-    /// Runs `future` to its end even if the request is cancelled meanwhile: for work that must not stop half-way.
+    /// Runs `future` to its end even if the request is cancelled meanwhile: for work that must not stop half-way. What
+    /// was never awaited does not begin.
     pub fn finish<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,

@@ -3,12 +3,14 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use kv_core::AnyStore;
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::component::{Prompt, Tool};
 use crate::middleware::{BoxFuture, Link, Next, Refusal};
@@ -16,7 +18,7 @@ use crate::protocol::{
     CacheScope, Failure, Hints, Implementation, Json, Level, ListKind, Revision, code, excerpt,
 };
 use crate::registry::{Found, Registry};
-use crate::running::{Deadline, Finish};
+use crate::running::{Deadline, Elapsed, Finish};
 use crate::session::Sessions;
 use crate::state::States;
 use crate::{Answer, Context, Operation, Reply, Request};
@@ -47,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) handler_timeout: Duration,
     /// How many handlers may run at once.
     pub(crate) calls: Arc<Semaphore>,
+    /// How many handlers may stand on a thread at once: those go on when nobody waits any more.
+    pub(crate) blocking: Arc<Semaphore>,
 }
 
 impl Dispatcher {
@@ -56,18 +60,21 @@ impl Dispatcher {
 
     /// Runs a request through every right, the chain, and the component at its end.
     ///
-    /// Every `authorize` and the component's own check run first, so that a cached answer never outlives a right.
+    /// Every `authorize` and the component's own check run first, so that a cached answer never outlives a right. What
+    /// panics on the way is answered by `Internal error`.
     pub(crate) fn run(&self, request: Request) -> BoxFuture<Answer> {
         if self.0.chain.is_empty() && !self.0.registry.has_checks() {
             return self.perform(request);
         }
         let this = self.clone();
-        Box::pin(async move {
+        let run = async move {
             match this.authorize(&request).await {
                 Ok(()) => Next::first(this).run(request).await,
                 Err(refusal) => refusal.into(),
             }
-        })
+        };
+        let run = AssertUnwindSafe(run).catch_unwind();
+        Box::pin(async move { run.await.unwrap_or_else(|_| panicked().into()) })
     }
 
     async fn authorize(&self, request: &Request) -> Result<(), Refusal> {
@@ -103,6 +110,11 @@ impl Dispatcher {
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.0.registry
+    }
+
+    /// A place for a handler on a thread; `None` where all are taken.
+    pub(crate) fn blocking_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.blocking).try_acquire_owned().ok()
     }
 
     pub(crate) fn state_of<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
@@ -161,11 +173,14 @@ impl Dispatcher {
         };
         let (arguments, finish) = (arguments.clone(), tool.finishes());
         let context = Context::new(request, self.clone(), tool.about().is_public());
-        let run = tool.call(context, arguments);
-        self.guarded(run, finish, move |result| match result {
-            Ok(result) => Answer::Done(Reply::Tool(result)),
-            Err(failure) => Answer::Failed(failure),
-        })
+        self.guarded(
+            || tool.call(context, arguments),
+            finish,
+            move |result| match result {
+                Ok(result) => Answer::Done(Reply::Tool(result)),
+                Err(failure) => Answer::Failed(failure),
+            },
+        )
     }
 
     fn prompt(&self, prompt: &Arc<Prompt>, request: Request) -> BoxFuture<Answer> {
@@ -177,11 +192,14 @@ impl Dispatcher {
         };
         let arguments = arguments.clone();
         let context = Context::new(request, self.clone(), prompt.about().is_public());
-        let run = prompt.get(context, &arguments);
-        self.guarded(run, false, move |result| match result {
-            Ok(result) => Answer::Done(Reply::Prompt(result)),
-            Err(failure) => Answer::Failed(failure),
-        })
+        self.guarded(
+            || prompt.get(context, &arguments),
+            false,
+            move |result| match result {
+                Ok(result) => Answer::Done(Reply::Prompt(result)),
+                Err(failure) => Answer::Failed(failure),
+            },
+        )
     }
 
     fn read(&self, request: Request) -> BoxFuture<Answer> {
@@ -192,11 +210,13 @@ impl Dispatcher {
         };
         let revision = request.revision;
         let declared = found.about().cache.map_or(0, |policy| policy.ttl.as_millis());
-        let hints = Hints::new(u64::try_from(declared).unwrap_or(u64::MAX), self.scope(found.is_public()));
+        let same_for_all = found.is_public() && found.about().check.is_none();
+        let hints = Hints::new(u64::try_from(declared).unwrap_or(u64::MAX), self.scope(same_for_all));
         let context = Context::new(request, self.clone(), found.is_public());
-        let run = match found {
-            Found::Resource(resource) => resource.read(context, uri.clone()),
-            Found::Template(template, parameters) => template.read(context, uri.clone(), parameters),
+        let asked = uri.clone();
+        let run = || match found {
+            Found::Resource(resource) => resource.read(context, asked),
+            Found::Template(template, parameters) => template.read(context, asked, parameters),
         };
         self.guarded(run, false, move |result| match result {
             Ok(result) if result.contents.is_empty() => Answer::Failed(not_found(&uri, revision)),
@@ -211,27 +231,28 @@ impl Dispatcher {
         })
     }
 
-    /// Runs a handler within the limits: how many at once, and for how long.
+    /// Runs a handler within the limits: how many at once, and for how long. A panic ends the request alone.
     fn guarded<T: Send + 'static>(
         &self,
-        run: BoxFuture<T>,
+        run: impl FnOnce() -> BoxFuture<T>,
         finish: bool,
         answer: impl FnOnce(T) -> Answer + Send + 'static,
     ) -> BoxFuture<Answer> {
         let Ok(permit) = Arc::clone(&self.0.calls).try_acquire_owned() else {
-            return failed(Failure::new(
-                code::INTERNAL_ERROR,
-                "too many requests in flight, try again later",
-            ));
+            return failed(too_many());
         };
-        let deadline = Deadline::new(run, self.0.handler_timeout);
+        let Ok(run) = catch_unwind(AssertUnwindSafe(run)) else { return failed(panicked()) };
+        let run = AssertUnwindSafe(Deadline::new(run, self.0.handler_timeout)).catch_unwind();
         let guarded = async move {
-            let output = deadline.await;
+            let output = run.await;
             drop(permit);
-            output.map_or_else(
-                |_| Failure::new(code::INTERNAL_ERROR, "the request took too long and was given up").into(),
-                answer,
-            )
+            match output {
+                Ok(Ok(output)) => answer(output),
+                Ok(Err(Elapsed)) => {
+                    Failure::new(code::INTERNAL_ERROR, "the request took too long and was given up").into()
+                }
+                Err(_) => panicked().into(),
+            }
         };
         if finish { Box::pin(Finish::new(guarded)) } else { Box::pin(guarded) }
     }
@@ -246,8 +267,12 @@ impl Dispatcher {
     fn declares(&self, operation: &Operation) -> bool {
         let registry = &self.0.registry;
         match operation {
-            Operation::CallTool { .. } | Operation::List { kind: ListKind::Tools, .. } => registry.has_tools(),
-            Operation::GetPrompt { .. } | Operation::List { kind: ListKind::Prompts, .. } => registry.has_prompts(),
+            Operation::CallTool { .. } | Operation::List { kind: ListKind::Tools, .. } => {
+                registry.has_tools()
+            }
+            Operation::GetPrompt { .. } | Operation::List { kind: ListKind::Prompts, .. } => {
+                registry.has_prompts()
+            }
             Operation::ReadResource { .. }
             | Operation::List { kind: ListKind::Resources | ListKind::ResourceTemplates, .. } => {
                 registry.has_resources()
@@ -393,6 +418,17 @@ fn missing_capability(required: &[&'static str], request: &Request) -> Option<Fa
 pub(crate) fn not_found(uri: &str, revision: Revision) -> Failure {
     let code = if revision.is_stateless() { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND };
     Failure::new(code, "resource not found").with_data(serde_json::json!({ "uri": uri }))
+}
+
+/// The limit of requests in flight is reached.
+pub(crate) fn too_many() -> Failure {
+    Failure::new(code::INTERNAL_ERROR, "too many requests in flight, try again later")
+}
+
+/// The panic itself was told by the process's panic hook; its text is not for clients.
+fn panicked() -> Failure {
+    tracing::error!("a handler or a middleware panicked");
+    Failure::internal()
 }
 
 fn object(value: &impl Serialize) -> Answer {

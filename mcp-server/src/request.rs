@@ -118,6 +118,8 @@ pub struct Request {
     pub(crate) caller: Caller,
     /// Where notifications of this request go, and what else lives as long as it.
     pub(crate) exchange: Exchange,
+    /// Whether the answer will be everybody's: then nothing in it may depend on who asks.
+    pub(crate) public: bool,
     /// Answers to earlier questions (`inputResponses`) and the state they belong to (`requestState`).
     pub(crate) resumed: Option<Resumed>,
 }
@@ -149,6 +151,7 @@ impl Request {
             meta: meta.raw,
             extensions: Extensions::new(),
             exchange: Exchange::default(),
+            public: false,
             resumed: incoming.resumed,
         }
     }
@@ -168,6 +171,7 @@ impl Request {
             extensions: Extensions::new(),
             caller: Caller::default(),
             exchange: Exchange::default(),
+            public: false,
             resumed: None,
         }
     }

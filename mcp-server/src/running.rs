@@ -71,12 +71,16 @@ impl<T: Send + 'static> Drop for Running<T> {
     }
 }
 
-/// A future that is not dropped half-way: whoever drops it hands the rest to the executor.
-pub(crate) struct Finish<T: Send + 'static>(Option<BoxFuture<T>>);
+/// A future that is not dropped half-way: whoever drops it hands the rest to the executor. What has not begun is
+/// dropped like any other.
+pub(crate) struct Finish<T: Send + 'static> {
+    future: Option<BoxFuture<T>>,
+    begun: bool,
+}
 
 impl<T: Send + 'static> Finish<T> {
     pub(crate) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(Some(Box::pin(future)))
+        Self { future: Some(Box::pin(future)), begun: false }
     }
 }
 
@@ -84,16 +88,17 @@ impl<T: Send + 'static> Future for Finish<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let Some(future) = self.0.as_mut() else { return Poll::Pending };
+        self.begun = true;
+        let Some(future) = self.future.as_mut() else { return Poll::Pending };
         let output = std::task::ready!(future.as_mut().poll(cx));
-        self.0 = None;
+        self.future = None;
         Poll::Ready(output)
     }
 }
 
 impl<T: Send + 'static> Drop for Finish<T> {
     fn drop(&mut self) {
-        if let Some(future) = self.0.take() {
+        if let Some(future) = self.future.take().filter(|_| self.begun) {
             spawn(future);
         }
     }
@@ -177,6 +182,15 @@ mod tests {
         drop(finish);
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert!(happened.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_began_does_not_begin_because_it_is_dropped() {
+        let happened = Arc::new(AtomicBool::new(false));
+        let effect = Arc::clone(&happened);
+        drop(Finish::new(async move { effect.store(true, Ordering::SeqCst) }));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!happened.load(Ordering::SeqCst));
     }
 
     #[tokio::test(start_paused = true)]

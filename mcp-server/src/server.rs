@@ -19,7 +19,7 @@ use crate::protocol::{Icon, Implementation};
 use crate::registry::RegistryBuilder;
 use crate::session::Sessions;
 use crate::state::States;
-use crate::transport::{self, Connection, Endpoint, HttpOptions, TestClient};
+use crate::transport::{self, Connection, Endpoint, Flights, HttpOptions, TestClient};
 use crate::{Authenticate, Error, Middleware, Principal, Result};
 
 /// An MCP server, built part by part and then run.
@@ -48,6 +48,9 @@ struct Stores {
     state: Option<AnyStore>,
 }
 
+/// The longest lifetime that can be asked for.
+pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 struct Limits {
     session_idle: Duration,
     sessions: usize,
@@ -64,6 +67,22 @@ impl Default for Limits {
             user_state: Duration::from_secs(30 * 24 * 3600),
             handler_timeout: Duration::from_secs(10 * 60),
             calls: 1_024,
+        }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<()> {
+        let lifetimes = [
+            (self.session_idle, ".session_idle_timeout(..)"),
+            (self.user_state, ".state_ttl(..)"),
+            (self.handler_timeout, ".handler_timeout(..)"),
+        ];
+        match lifetimes.iter().find(|(lifetime, _)| lifetime.is_zero() || *lifetime > LONGEST) {
+            Some((_, setting)) => {
+                Err(Error::new(format!("{setting} must be more than zero and at most 100 years")))
+            }
+            None => Ok(()),
         }
     }
 }
@@ -215,7 +234,8 @@ impl Server {
         self
     }
 
-    /// Allows a `Host` beside the loopback names: the name that people reach this server by.
+    /// Allows a `Host` beside the loopback names: the name that people reach this server by. With a port it allows that
+    /// port only.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.http.hosts.push(host.into());
         self
@@ -229,7 +249,7 @@ impl Server {
 
     /// Allows browsers on this origin, such as `https://app.example`.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
-        self.http.origins.push(origin.into());
+        self.http.origins.push(origin.into().trim_end_matches('/').to_owned());
         self
     }
 
@@ -257,7 +277,9 @@ impl Server {
     }
 
     /// The MCP endpoint at `/mcp` as an axum router, to be mounted in any application. An `Extension<Principal>` of
-    /// that application is who asks. Connection limits and timeouts are then the application's.
+    /// that application is who asks, unless [`Server::authenticate`] finds that out itself. Connection limits and
+    /// timeouts are then the application's, and so is saying by which names it is reached: every `Host` that is not
+    /// loopback is refused without [`Server::allow_host`] or [`Server::any_host`].
     ///
     /// # Errors
     /// As for [`Server::build`].
@@ -278,6 +300,7 @@ impl Server {
     /// # Errors
     /// Says by name what is registered twice, misnamed or incomplete, and which store cannot bear what for.
     pub fn build(self) -> Result<Service> {
+        self.limits.check()?;
         for link in &self.chain {
             link.check()?;
         }
@@ -286,6 +309,7 @@ impl Server {
         let default = self.stores.all.unwrap_or_else(memory);
         let state = self.stores.state.unwrap_or_else(|| default.clone());
         check_state_store(&state)?;
+        let calls = self.limits.calls.min(Semaphore::MAX_PERMITS);
         let name = self.info.name.clone();
         let cache = self.stores.cache.unwrap_or(default).prefixed(&name).erased();
         let state = state.prefixed(&name).erased();
@@ -301,9 +325,11 @@ impl Server {
             logging: self.logging,
             authenticated: self.authenticator.is_some(),
             handler_timeout: self.limits.handler_timeout,
-            calls: Arc::new(Semaphore::new(self.limits.calls)),
+            calls: Arc::new(Semaphore::new(calls)),
+            blocking: Arc::new(Semaphore::new(calls)),
         });
-        Ok(Service { dispatcher, authenticator: self.authenticator, http: self.http })
+        let (authenticator, http, flights) = (self.authenticator, self.http, Flights::default());
+        Ok(Service { dispatcher, authenticator, http, flights })
     }
 }
 
@@ -314,6 +340,8 @@ pub struct Service {
     dispatcher: Dispatcher,
     authenticator: Option<Authenticator>,
     http: HttpOptions,
+    /// A request that came in by one endpoint can be cancelled by another.
+    flights: Flights,
 }
 
 impl Service {
@@ -365,12 +393,13 @@ impl Service {
         TestClient::new(self.dispatcher.clone())
     }
 
-    fn connection(&self) -> Arc<Connection> {
+    pub(crate) fn connection(&self) -> Arc<Connection> {
         Connection::new(self.dispatcher.clone(), Principal::local())
     }
 
     fn endpoint(&self) -> Endpoint {
-        Endpoint::new(self.dispatcher.clone(), self.authenticator.clone(), self.http.clone())
+        let (dispatcher, authenticator) = (self.dispatcher.clone(), self.authenticator.clone());
+        Endpoint::new(dispatcher, authenticator, self.http.clone(), self.flights.clone())
     }
 }
 

@@ -10,6 +10,6 @@ mod splitter;
 pub(crate) mod stdio;
 pub(crate) mod stream;
 
-pub(crate) use http::{Endpoint, HttpOptions, bind, serve};
+pub(crate) use http::{Endpoint, Flights, HttpOptions, bind, serve};
 pub(crate) use lines::Connection;
 pub use memory::{TestClient, TestError};

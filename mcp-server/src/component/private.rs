@@ -9,6 +9,7 @@ pub use super::convert::{BoxError, Ending, probe};
 pub use super::schema::{Default as ArgumentDefault, InputSchema};
 use super::{IntoReadResult, Parameters, PromptArgument, Reading, ResourceTemplate, TextArguments, Tool};
 use crate::Context;
+use crate::dispatch::too_many;
 use crate::protocol::Failure;
 
 /// serde's trait for the maps that arguments are read from.
@@ -19,14 +20,35 @@ pub fn typed(tool: Tool) -> Tool {
     tool.enforced_by_reading()
 }
 
+/// A place among the handlers that stand on a thread. Work there goes on when nobody waits for it any more, so it holds
+/// its place itself, and calls that are cancelled again and again pile up no further than calls that are not.
+#[derive(Debug)]
+pub struct Place(
+    #[expect(dead_code, reason = "it is held, not looked at")] tokio::sync::OwnedSemaphorePermit,
+);
+
+/// A place for one handler.
+///
+/// # Errors
+/// All are taken.
+pub fn place(context: &Context) -> Result<Place, Failure> {
+    context.blocking_place().map(Place).ok_or_else(too_many)
+}
+
 /// Runs `work` on a thread where it may block.
 ///
 /// # Errors
 /// The runtime ends, or the work panics: `internal error`.
 pub async fn blocking<T: Send + 'static>(
+    place: Place,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+    let placed = move || {
+        let result = work();
+        drop(place);
+        result
+    };
+    tokio::task::spawn_blocking(placed).await.unwrap_or_else(|error| {
         tracing::error!(%error, "a handler did not come to its end");
         Err(Failure::internal())
     })

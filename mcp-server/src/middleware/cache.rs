@@ -16,13 +16,14 @@ use self::key::key;
 use crate::dispatch::Dispatcher;
 use crate::protocol::{Hints, rendered};
 use crate::running::{Abandoned, Running};
+use crate::server::LONGEST;
 use crate::{Answer, CachePolicy, Error, Middleware, Next, Operation, Reply, Request, Result};
 
 /// Answers calls of tools, reads of resources and prompts from the server's store, where that was allowed.
 ///
 /// Nothing is cached unless a lifetime is declared for it: by `#[tool(cache = "60s")]`, by `.cache(..)` of a component,
-/// or here by name. Answers belong to the principal that asked, unless declared public; to the definition of the
-/// component, so that a deploy never answers from the old code; and to the exact arguments, whatever the order of
+/// or here by name. Answers belong to the principal that asked (to its session where nobody is authenticated), unless
+/// declared public; to the definition of the component, so that a deploy never answers from the old code; and to the exact arguments, whatever the order of
 /// their keys. Errors, failed calls and questions are never kept, and rights are checked before any kept answer is
 /// used. Callers that ask for the same at once share one run; log and progress of it go to the first of them.
 ///
@@ -137,9 +138,8 @@ impl Default for ResponseCache {
 
 impl Middleware for ResponseCache {
     fn check(&self) -> Result<()> {
-        const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
         for ((kind, name), policy) in &self.0.policies {
-            if policy.ttl.is_zero() || policy.ttl > CENTURY {
+            if policy.ttl.is_zero() || policy.ttl > LONGEST {
                 return Err(Error::new(format!(
                     "the lifetime declared for {kind:?} {name:?} must be more than zero and at most 100 years"
                 )));
@@ -184,6 +184,7 @@ async fn looked_up(cache: KeptCache, plan: Plan, mut request: Request, next: Nex
         }
         Lookup::Miss(lease) => lease,
     };
+    request.public = plan.policy.public;
     // Shared: whoever began it may leave while others wait.
     request.exchange = request.exchange.shared();
     let exchange = request.exchange.clone();

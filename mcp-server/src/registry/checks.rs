@@ -10,6 +10,7 @@ use super::component::Component;
 use super::uri;
 use crate::component::{Prompt, Resource, ResourceTemplate, Tool};
 use crate::protocol::WireForm;
+use crate::server::LONGEST;
 use crate::{Error, Result};
 
 /// The longest name of anything that is no tool, in bytes.
@@ -30,6 +31,7 @@ pub(super) fn tool(tool: &Tool) -> Result<()> {
     if let Some(output) = tool.output() {
         schema::output(output).map_err(|defect| refused(tool, &format!("has an output schema {defect}")))?;
     }
+    cache(tool)?;
     icons(tool)
 }
 
@@ -40,6 +42,7 @@ pub(super) fn resource(resource: &Resource) -> Result<()> {
         return Err(refused(resource, defect));
     }
     name(resource, resource.name())?;
+    cache(resource)?;
     icons(resource)
 }
 
@@ -50,6 +53,7 @@ pub(super) fn template(template: &ResourceTemplate) -> Result<()> {
         return Err(refused(template, defect));
     }
     name(template, template.name())?;
+    cache(template)?;
     icons(template)
 }
 
@@ -71,6 +75,7 @@ pub(super) fn prompt(prompt: &Prompt) -> Result<()> {
             ));
         }
     }
+    cache(prompt)?;
     icons(prompt)
 }
 
@@ -82,6 +87,16 @@ fn name<T: Component>(component: &T, name: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn cache<T: Component>(component: &T) -> Result<()> {
+    match component.about().cache {
+        Some(policy) if policy.ttl.is_zero() || policy.ttl > LONGEST => Err(refused(
+            component,
+            "lets answers be used again for no time or over 100 years: give .cache(..) a time between, or leave it out",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Clients reject any other scheme (2026-07-28, basic/index, "`icons`").

@@ -17,11 +17,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use self::flights::Flights;
 use crate::authenticate::Authenticator;
 use crate::dispatch::Dispatcher;
 use crate::protocol::{Failure, Renderer, RequestId};
 
+pub(crate) use flights::Flights;
 pub(crate) use listener::{bind, serve};
 
 /// The header that names a handshake session.
@@ -91,9 +91,10 @@ impl Endpoint {
         dispatcher: Dispatcher,
         authenticator: Option<Authenticator>,
         options: HttpOptions,
+        flights: Flights,
     ) -> Self {
         let renderer = Renderer::new(dispatcher.info());
-        let (flights, stopping) = (Flights::default(), tokio::sync::watch::Sender::default());
+        let stopping = tokio::sync::watch::Sender::default();
         Self(Arc::new(Inner { dispatcher, authenticator, options, renderer, flights, stopping }))
     }
 

@@ -1,6 +1,7 @@
 //! The requests of handshake sessions that are in flight in this process, so that they can be cancelled.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use crate::protocol::RequestId;
 
 /// What is in flight, by session and request. A request enters only once it turns out to wait.
 #[derive(Clone, Default)]
-pub(super) struct Flights(Arc<Mutex<BySession>>);
+pub(crate) struct Flights(Arc<Mutex<BySession>>);
 
 type BySession = HashMap<String, Vec<(RequestId, Exchange)>>;
 
@@ -52,6 +53,12 @@ impl Flights {
 
     fn lock(&self) -> MutexGuard<'_, BySession> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Flights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Flights")
     }
 }
 
