@@ -7,7 +7,7 @@ use std::time::Duration;
 use kv_core::StoreExt as _;
 use kv_memory::MemoryStore;
 use mcp_server::protocol::{Json, ToolResult};
-use mcp_server::{CachePolicy, Cached, Context, ResponseCache, Server, TestClient, Tool};
+use mcp_server::{CachePolicy, Cached, Context, Principal, ResponseCache, Server, TestClient, Tool};
 use serde_json::json;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -90,6 +90,34 @@ async fn exclusion_goes_before_inclusion_and_statistics_tell() {
     }
     assert_eq!(included.runs.load(Ordering::SeqCst), 1);
     assert_eq!((statistics.read().tools.hits, statistics.read().tools.misses), (2, 1));
+}
+
+#[tokio::test]
+async fn what_is_declared_public_in_the_cache_alone_cannot_depend_on_who_asks_either() {
+    let tool = Tool::new("who", json!({ "type": "object" }), |context: Context, _: Json| async move {
+        context.principal().map(|principal| principal.subject().unwrap_or_default().to_owned())
+    });
+    let cache = ResponseCache::new().declare(Cached::Tools, "who", CachePolicy::public(MINUTE));
+    let client = Server::new("s").tool(tool).with(cache).test_client().unwrap();
+    for subject in ["alice", "bob"] {
+        let client = client.another().principal(Principal::user("test", subject));
+        let answer = client.call_tool("who", json!({})).await.unwrap();
+        assert_eq!(answer["isError"], true, "{answer}");
+        assert!(!answer.to_string().contains("alice"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_that_a_parser_would_round_are_not_taken_for_each_other() {
+    let counted = counted(ResponseCache::new(), Some(CachePolicy::private(MINUTE)));
+    for last in ["2", "3"] {
+        let call = format!(
+            r#"{{"jsonrpc":"2.0","id":{last},"method":"tools/call","params":{{"name":"count","arguments":{{"n":3689348814741910323{last}}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+        );
+        counted.client.raw(call.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(counted.runs.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
