@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Principal;
-use crate::protocol::{Failure, Implementation, Json, Level, Revision};
+use crate::protocol::{Failure, Implementation, Json, Level, Revision, excerpt};
 use crate::request::Caller;
 
 /// The id of a handshake session: 128 random bits in hexadecimal.
@@ -94,7 +94,8 @@ impl Handshake {
         }
         let params: Params = params.to().map_err(|error| {
             Failure::invalid_params(format!(
-                "initialize needs protocolVersion, capabilities and clientInfo: {error}"
+                "initialize needs protocolVersion, capabilities and clientInfo: {}",
+                excerpt(&error.to_string())
             ))
         })?;
         let capabilities = serde_json::Value::from(params.capabilities);
@@ -186,8 +187,11 @@ impl Sessions {
         if !self.0.count(&key) {
             return Err(NotBegun::Full);
         }
-        self.collection().create(&key, handshake).await.map_err(NotBegun::Store)?;
-        Ok(())
+        let created = self.collection().create(&key, handshake).await;
+        created.map(drop).map_err(|error| {
+            self.0.forget(&key);
+            NotBegun::Store(error)
+        })
     }
 
     /// The session of `principal` under `id`; another principal's, an unknown and an ended one are all `None`.

@@ -1,20 +1,20 @@
 //! One connection that carries a message a line: stdio, its in-memory twin, and whatever joins a running server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::batch::{MAX_BATCH, array};
+use super::batch::{array, item};
 use super::cancellation::cancelled;
 use super::outgoing::Outgoing;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, too_many};
 use crate::exchange::Exchange;
 use crate::middleware::BoxFuture;
 use crate::protocol::{
@@ -42,14 +42,32 @@ pub(crate) struct Connection {
 #[derive(Default)]
 struct State {
     handshake: Option<Handshake>,
-    touched: Option<Instant>,
     in_flight: HashMap<RequestId, InFlight>,
+    /// Answers that the executor works on and that are not among the outgoing lines yet.
+    underway: usize,
 }
 
 struct InFlight {
     exchange: Exchange,
     /// `initialize` cannot be cancelled (2025-11-25, basic/utilities/cancellation).
     cancellable: bool,
+}
+
+/// Counts one answer of the executor, until it is written or given up.
+struct Underway(Arc<Connection>);
+
+impl Underway {
+    fn new(connection: &Arc<Connection>) -> Self {
+        connection.state().underway += 1;
+        Self(Arc::clone(connection))
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.state().underway -= 1;
+        self.0.out.push_some(None); // wakes who waits for the last
+    }
 }
 
 /// The bytes of an answer, or nothing for a cancelled request.
@@ -94,7 +112,7 @@ impl Connection {
     /// output.
     pub(crate) async fn end(&self, grace: Duration) {
         let idle = async {
-            while !self.state().in_flight.is_empty() {
+            while self.state().underway > 0 {
                 self.out.pushed().await;
             }
         };
@@ -111,13 +129,14 @@ impl Connection {
         }
     }
 
-    /// Writes an answer that is ready at once, and hands any other to the executor.
+    /// Writes an answer that is ready at once, and hands any other to the executor, which polls it again at once: the
+    /// first poll wakes nobody.
     fn write(self: &Arc<Self>, mut answer: Answering) {
         match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(bytes) => self.out.push_some(bytes),
             Poll::Pending => {
-                let this = Arc::clone(self);
-                tokio::spawn(async move { this.out.push_some(answer.await) });
+                let underway = Underway::new(self);
+                tokio::spawn(async move { underway.0.out.push_some(answer.await) });
             }
         }
     }
@@ -136,19 +155,22 @@ impl Connection {
         }
     }
 
-    /// A batch: only in a session of 2025-03-26, at most 50 messages, without `initialize`; its answers are one array.
+    /// A batch: only in a session of 2025-03-26; its answers are one array.
     fn batch(self: &Arc<Self>, messages: &[Bytes]) -> Option<Answering> {
         let revision = self.state().handshake.as_ref().map(Handshake::revision);
-        let refusal = match messages.len() {
-            _ if revision != Some(Revision::V2025_03_26) => "batches are served on 2025-03-26 only",
-            0 => "an empty batch",
-            1..=MAX_BATCH => "",
-            _ => "a batch may hold at most 50 messages",
-        };
-        if !refusal.is_empty() {
-            return Some(self.failed(None, &Failure::new(code::INVALID_REQUEST, refusal)));
+        if revision != Some(Revision::V2025_03_26) {
+            let failure = Failure::new(code::INVALID_REQUEST, "batches are served on 2025-03-26 only");
+            return Some(self.failed(None, &failure));
         }
-        let answers: Vec<Answering> = messages.iter().filter_map(|message| self.batched(message)).collect();
+        let mut ids = HashSet::new();
+        let answers = messages.iter().filter_map(|message| match item(message) {
+            Ok(Message::Request(incoming)) if !ids.insert(incoming.id.clone()) => {
+                Some(self.failed(incoming.id.as_ref(), &in_flight_already()))
+            }
+            Ok(message) => self.message(message),
+            Err(malformed) => Some(self.refused(&malformed)),
+        });
+        let answers: Vec<Answering> = answers.collect();
         if answers.is_empty() {
             return None;
         }
@@ -156,19 +178,6 @@ impl Connection {
             let answers = futures_util::future::join_all(answers).await;
             array(&answers.into_iter().flatten().collect::<Vec<_>>())
         }))
-    }
-
-    fn batched(self: &Arc<Self>, message: &Bytes) -> Option<Answering> {
-        match decode(message) {
-            Ok(Message::Request(Incoming { operation: Operation::Initialize { .. }, id, .. })) => {
-                Some(self.failed(
-                    id.as_ref(),
-                    &Failure::new(code::INVALID_REQUEST, "initialize may not stand in a batch"),
-                ))
-            }
-            Ok(message) => self.message(message),
-            Err(malformed) => Some(self.refused(&malformed)),
-        }
     }
 
     /// `notifications/cancelled`: unknown, ended and uncancellable requests are passed over, as its page asks.
@@ -202,37 +211,38 @@ impl Connection {
     fn not_admitted(&self, id: &RequestId) -> Option<Failure> {
         let state = self.state();
         if state.in_flight.contains_key(id) {
-            return Some(Failure::new(code::INVALID_REQUEST, "a request with this id is in flight"));
+            return Some(in_flight_already());
         }
-        let full = state.in_flight.len() >= MAX_IN_FLIGHT;
-        full.then(|| Failure::new(code::INTERNAL_ERROR, "too many requests in flight, try again later"))
+        (state.in_flight.len() >= MAX_IN_FLIGHT).then(too_many)
     }
 
-    /// A new handshake; it replaces an earlier one of this connection.
+    /// The handshake of this connection: it has one. It holds for what follows at once; [`Connection::begun`] takes it
+    /// back where the session does not begin.
     fn initialize(&self, params: &Json) -> Result<(Revision, Caller), Failure> {
         let handshake = Handshake::from_params(params)?;
         let admitted = (handshake.revision(), handshake.caller());
-        self.state().handshake = Some(handshake);
+        let mut state = self.state();
+        if state.handshake.is_some() {
+            return Err(Failure::new(code::INVALID_REQUEST, "this connection is initialized already"));
+        }
+        state.handshake = Some(handshake);
         Ok(admitted)
     }
 
     /// The revision and what is known of the client: from the request itself, or from the handshake before it.
     fn admitted(&self, incoming: &Incoming) -> Result<(Revision, Caller), Failure> {
-        let mut state = self.state();
+        let state = self.state();
         let agreed = state.handshake.as_ref().map(Handshake::revision);
         let revision = revision_of(incoming, None, agreed).map_err(|refused| refused.failure)?;
-        let Some(handshake) = state.handshake.as_ref().filter(|_| !revision.is_stateless()) else {
-            return Ok((revision, Caller::default()));
-        };
-        let caller = handshake.caller();
-        let quarter = self.dispatcher.sessions().idle() / 4;
-        if state.touched.is_some_and(|touched| touched.elapsed() > quarter) {
-            state.touched = Some(Instant::now());
-            let (sessions, principal, session) =
-                (self.dispatcher.sessions().clone(), self.principal.clone(), self.session.clone());
-            tokio::spawn(async move { drop(sessions.find(&principal, &session).await) }); // extends it
+        match &state.handshake {
+            _ if revision.is_stateless() => Ok((revision, Caller::default())),
+            Some(handshake) => Ok((revision, handshake.caller())),
+            None if incoming.operation.method() == "ping" => Ok((revision, Caller::default())),
+            None => Err(Failure::new(
+                code::INVALID_REQUEST,
+                "initialize first, or send the _meta that each request of 2026-07-28 carries",
+            )),
         }
-        Ok((revision, caller))
     }
 
     fn build(&self, incoming: Incoming, revision: Revision, caller: Caller) -> Request {
@@ -250,7 +260,9 @@ impl Connection {
         let (this, mut registered) = (Arc::clone(self), false);
         Box::pin(poll_fn(move |cx| {
             let polled = Pin::new(&mut running).poll(cx);
-            while let Poll::Ready(message) = exchange.poll_message(cx) {
+            // While too much is unwritten, what is said waits where it is bounded.
+            let waits = polled.is_pending() && this.out.is_full();
+            while !waits && let Poll::Ready(message) = exchange.poll_message(cx) {
                 this.out.push(message);
             }
             match polled {
@@ -294,20 +306,45 @@ impl Connection {
     fn begun(self: &Arc<Self>, request: Request) -> BoxFuture<Answer> {
         let this = Arc::clone(self);
         Box::pin(async move {
-            let Some(handshake) = this.state().handshake.clone() else { return Failure::internal().into() };
-            let begun = this.dispatcher.sessions().begin(&this.principal, &this.session, &handshake).await;
-            this.state().touched = Some(Instant::now());
-            match begun {
-                Ok(()) => this.dispatcher.run(request).await,
-                Err(NotBegun::Full) => {
-                    Failure::new(code::INTERNAL_ERROR, "too many sessions, try again later").into()
-                }
-                Err(NotBegun::Store(error)) => {
-                    tracing::error!(%error, "a session could not be stored");
-                    Failure::internal().into()
-                }
+            let mut answer = this.dispatcher.run(request).await;
+            if matches!(answer, Answer::Done(_))
+                && let Err(failure) = this.begin().await
+            {
+                answer = failure.into();
+            }
+            if matches!(answer, Answer::Done(_)) {
+                this.keep_alive();
+            } else {
+                this.state().handshake = None;
+            }
+            answer
+        })
+    }
+
+    async fn begin(&self) -> Result<(), Failure> {
+        let Some(handshake) = self.state().handshake.clone() else { return Err(Failure::internal()) };
+        let begun = self.dispatcher.sessions().begin(&self.principal, &self.session, &handshake).await;
+        begun.map_err(|not_begun| match not_begun {
+            NotBegun::Full => Failure::new(code::INTERNAL_ERROR, "too many sessions, try again later"),
+            NotBegun::Store(error) => {
+                tracing::error!(%error, "a session could not be stored");
+                Failure::internal()
             }
         })
+    }
+
+    /// The session of an open connection is not idle: it lives as long as the connection.
+    fn keep_alive(self: &Arc<Self>) {
+        let (sessions, this) = (self.dispatcher.sessions().clone(), Arc::downgrade(self));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(sessions.idle() / 2).await;
+                let Some(this) = this.upgrade().filter(|this| !this.out.is_closed()) else { return };
+                if let Err(error) = sessions.find(&this.principal, &this.session).await {
+                    tracing::warn!(%error, "the session of an open connection could not be extended");
+                }
+            }
+        });
     }
 
     fn refused(&self, malformed: &Malformed) -> Answering {
@@ -329,6 +366,10 @@ impl fmt::Debug for Connection {
     }
 }
 
+fn in_flight_already() -> Failure {
+    Failure::new(code::INVALID_REQUEST, "a request with this id is in flight")
+}
+
 fn requested_level(operation: &Operation) -> Option<Level> {
     #[derive(Deserialize)]
     struct Params {
@@ -341,3 +382,6 @@ fn requested_level(operation: &Operation) -> Option<Level> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

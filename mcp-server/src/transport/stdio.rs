@@ -6,13 +6,14 @@
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::lines::Connection;
 use super::splitter::Splitter;
-use super::stream::{GRACE, feed, next_write};
+use super::stream::{GRACE, feed, feed_last, next_write};
 use crate::{Error, Result};
 
 /// Serves stdin and stdout until stdin ends, stdout breaks or the process is told to stop.
@@ -23,7 +24,10 @@ pub(crate) async fn serve(connection: Arc<Connection>) -> Result<()> {
     spawn("mcp-stdout", write, Arc::clone(&connection), output_ended)?;
     let ended = tokio::select! {
         ended = input => ended,
-        ended = &mut output => return flattened(ended),
+        ended = &mut output => {
+            connection.end(Duration::ZERO).await; // nobody can be answered any more
+            return flattened(ended);
+        }
         () = stopped() => Ok(Ok(())),
     };
     connection.end(GRACE).await;
@@ -56,7 +60,10 @@ fn read(runtime: &Handle, connection: &Arc<Connection>) -> std::io::Result<()> {
     let mut splitter = Splitter::default();
     loop {
         let read = match input.read(&mut chunk) {
-            Ok(0) => return Ok(()),
+            Ok(0) => {
+                feed_last(connection, &mut splitter);
+                return Ok(());
+            }
             Ok(read) => read,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
@@ -65,6 +72,9 @@ fn read(runtime: &Handle, connection: &Arc<Connection>) -> std::io::Result<()> {
         feed(connection, &mut splitter);
         if connection.outgoing().is_full() {
             runtime.block_on(connection.outgoing().has_room());
+        }
+        if connection.outgoing().is_closed() {
+            return Ok(());
         }
     }
 }
@@ -80,7 +90,8 @@ fn write(runtime: &Handle, connection: &Arc<Connection>) -> std::io::Result<()> 
 
 fn flattened(ended: std::result::Result<std::io::Result<()>, oneshot::error::RecvError>) -> Result<()> {
     match ended {
-        Ok(Ok(())) | Err(_) => Ok(()),
+        Ok(Ok(())) => Ok(()),
+        Err(_) => Err(Error::new("a thread of the standard streams ended before its time")),
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()), // the client has gone
         Ok(Err(error)) => Err(error.into()),
     }

@@ -36,10 +36,17 @@ async fn read(connection: &Arc<Connection>, mut input: impl AsyncRead + Unpin) -
         feed(connection, &mut splitter);
         connection.outgoing().has_room().await;
         if connection.outgoing().is_closed() {
-            break;
+            return Ok(());
         }
     }
+    feed_last(connection, &mut splitter);
     Ok(())
+}
+
+/// The input has ended: its last line may lack a newline.
+pub(crate) fn feed_last(connection: &Arc<Connection>, splitter: &mut Splitter) {
+    splitter.buffer().extend_from_slice(b"\n");
+    feed(connection, splitter);
 }
 
 /// Hands every whole line to the connection.

@@ -13,12 +13,12 @@ use super::session::Presented;
 use super::{Endpoint, SESSION};
 use crate::middleware::BoxFuture;
 use crate::protocol::{
-    Failure, Incoming, Malformed, Message, RequestId, Revision, StandardHeaders, code, decode, revision_of,
+    Failure, Incoming, Malformed, Message, RequestId, Revision, StandardHeaders, decode, revision_of,
 };
 use crate::request::Caller;
 use crate::running::{Abandoned, Running};
 use crate::session::{Handshake, NotBegun, SessionId};
-use crate::transport::batch::{MAX_BATCH, array};
+use crate::transport::batch::{array, item};
 use crate::transport::cancellation::cancelled;
 use crate::transport::splitter::MAX_MESSAGE;
 use crate::{Answer, Operation, Request, Verified};
@@ -81,9 +81,6 @@ impl Endpoint {
                 Ok(handshake) => self.initialize(&arrival, incoming, id, handshake).await,
                 Err(failure) => self.refuse(StatusCode::OK, Some(&id), &failure),
             };
-        }
-        if let Some(refusal) = self.unfit_version(&arrival, &id) {
-            return refusal;
         }
         match arrival.session() {
             Ok((session, handshake)) => {
@@ -164,15 +161,6 @@ impl Endpoint {
         response
     }
 
-    /// A version header of a handshake request must name a served one (2025-06-18, basic/transports).
-    fn unfit_version(&self, arrival: &Arrival, id: &RequestId) -> Option<Response> {
-        let version = arrival.headers().version()?;
-        let served = Revision::from_name(version).is_some_and(|revision| !revision.is_stateless());
-        let failure =
-            Failure::new(code::INVALID_REQUEST, "the MCP-Protocol-Version header names no served revision");
-        (!served).then(|| self.refuse(StatusCode::BAD_REQUEST, Some(id), &failure))
-    }
-
     fn notification(&self, arrival: &Arrival, incoming: &Incoming) -> Response {
         if let Err(refused) = revision_of(incoming, Some(&arrival.headers()), arrival.agreed()) {
             let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
@@ -204,7 +192,7 @@ impl Endpoint {
         }
     }
 
-    /// A batch (2025-03-26 only): at most 50 messages, without `initialize`, answered by one array.
+    /// A batch (2025-03-26 only), answered by one array.
     async fn batch(&self, arrival: Arrival, messages: &[Bytes]) -> Response {
         let (session, handshake) = match arrival.session() {
             Ok((session, handshake)) if handshake.revision() == Revision::V2025_03_26 => (session, handshake),
@@ -215,9 +203,6 @@ impl Endpoint {
             Err(Absent::Gone) => return self.session_gone(None),
             Err(Absent::Unknown) => return self.store_unavailable(None),
         };
-        if messages.is_empty() || messages.len() > MAX_BATCH {
-            return self.refused(StatusCode::BAD_REQUEST, "a batch holds 1 to 50 messages");
-        }
         let answers = messages.iter().map(|message| self.batched(&arrival, message, &session, handshake));
         let answers = futures_util::future::join_all(answers).await;
         let answers: Vec<Bytes> = answers.into_iter().flatten().collect();
@@ -231,7 +216,7 @@ impl Endpoint {
         session: &SessionId,
         handshake: &Handshake,
     ) -> Option<Bytes> {
-        let incoming = match decode(message) {
+        let incoming = match item(message) {
             Ok(Message::Request(incoming)) => incoming,
             Ok(Message::Notification(incoming)) => {
                 if let Some(id) = cancelled(&incoming.operation) {
@@ -239,18 +224,10 @@ impl Endpoint {
                 }
                 return None;
             }
-            Ok(Message::Response { .. }) => return None,
-            Ok(Message::Batch(_)) => {
-                let failure = Failure::new(code::INVALID_REQUEST, "a batch in a batch");
-                return Some(self.0.renderer.error(None, &failure));
-            }
+            Ok(Message::Response { .. } | Message::Batch(_)) => return None, // none of these is answered
             Err(Malformed { failure, id }) => return Some(self.0.renderer.error(id.as_ref(), &failure)),
         };
         let id = incoming.id.clone()?;
-        if matches!(incoming.operation, Operation::Initialize { .. }) {
-            let failure = Failure::new(code::INVALID_REQUEST, "initialize may not stand in a batch");
-            return Some(self.0.renderer.error(Some(&id), &failure));
-        }
         let revision = match revision_of(&incoming, None, Some(handshake.revision())) {
             Ok(revision) => revision,
             Err(refused) => return Some(self.0.renderer.error(Some(&id), &refused.failure)),
