@@ -70,7 +70,7 @@ impl StaticTokens {
         Self::default()
     }
 
-    /// Adds a token.
+    /// Adds a token. An empty one lets nobody in.
     #[must_use]
     pub fn token(mut self, token: &str, principal: Principal) -> Self {
         self.0.push((Sha256::digest(token.as_bytes()).into(), principal));
@@ -102,10 +102,12 @@ impl fmt::Debug for StaticTokens {
     }
 }
 
-/// The bearer token of a request (RFC 6750 §2.1).
+/// The bearer token of a request (RFC 6750 §2.1). An empty one is none, and of two nobody knows which is meant.
 fn bearer(parts: &Parts) -> Option<&str> {
-    let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
 /// An authenticator, its type erased.
@@ -167,6 +169,21 @@ mod tests {
         assert_eq!(principal(Some("bearer t-bob")).await, Ok(Principal::user("test", "bob")));
         for header in [None, Some("Bearer "), Some("Bearer t-alic"), Some("Basic t-alice"), Some("t-alice")] {
             assert!(matches!(principal(header).await, Err(Denied::Unauthorized(_))), "{header:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_token_and_two_tokens_let_nobody_in() {
+        let tokens =
+            StaticTokens::new().token("", Principal::user("test", "nobody")).token("t", Principal::local());
+        for headers in [&["Bearer "][..], &["Bearer  "], &["Bearer t", "Bearer t"], &["Bearer x", "Bearer t"]]
+        {
+            let mut request = http::Request::builder();
+            for header in headers {
+                request = request.header("authorization", *header);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            assert!(tokens.authenticate(&parts).await.is_err(), "{headers:?}");
         }
     }
 }

@@ -69,8 +69,9 @@ impl Endpoint {
             if let Poll::Ready(step) = serving.poll_step(cx) {
                 return Poll::Ready(Some(step));
             }
-            if end.poll(cx).is_ready() {
-                return Poll::Ready(Some(Step::Answer(stopped())));
+            if let Poll::Ready(ended) = end.poll(cx) {
+                serving.running.cancel();
+                return Poll::Ready(Some(Step::Answer(ended.into())));
             }
             let silence = silence.get_or_insert_with(|| Box::pin(sleep(self.0.options.silence)));
             silence.as_mut().poll(cx).map(|()| None)
@@ -90,25 +91,38 @@ impl Endpoint {
     }
 }
 
-fn stopped() -> Answer {
-    Failure::new(code::INTERNAL_ERROR, "the server is shutting down").into()
+/// Why a request ends before its answer.
+#[derive(Clone, Copy)]
+enum Ended {
+    Stopped,
+    Expired,
+}
+
+impl From<Ended> for Answer {
+    fn from(ended: Ended) -> Self {
+        let why = match ended {
+            Ended::Stopped => "the server is shutting down",
+            Ended::Expired => "the proof of who asks has expired",
+        };
+        Failure::new(code::INTERNAL_ERROR, why).into()
+    }
 }
 
 /// What ends a stream from outside: the end of the server, or of the caller's proof.
 struct End {
     stopping: watch::Receiver<Stopping>,
-    changed: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    ended: Option<Pin<Box<dyn Future<Output = Ended> + Send>>>,
     expires_at: Option<Instant>,
 }
 
 impl End {
     fn new(stopping: watch::Receiver<Stopping>, expires_at: Option<Instant>) -> Self {
-        Self { stopping, changed: None, expires_at }
+        Self { stopping, ended: None, expires_at }
     }
 
     /// Made only for requests that wait.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let changed = self.changed.get_or_insert_with(|| {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let ended = self.ended.get_or_insert_with(|| {
             let (mut stopping, expires_at) = (self.stopping.clone(), self.expires_at);
             Box::pin(async move {
                 let expired = async {
@@ -124,12 +138,12 @@ impl End {
                     }
                 };
                 tokio::select! {
-                    () = stopped => {}
-                    () = expired => {}
+                    () = stopped => Ended::Stopped,
+                    () = expired => Ended::Expired,
                 }
             })
         });
-        changed.as_mut().poll(cx)
+        ended.as_mut().poll(cx)
     }
 }
 
@@ -169,9 +183,9 @@ impl Events {
                 }
             });
         }
-        if self.end.poll(cx).is_ready() {
-            let last = self.last(stopped());
-            return Poll::Ready(last);
+        if let Poll::Ready(ended) = self.end.poll(cx) {
+            serving.running.cancel();
+            return Poll::Ready(self.last(ended.into()));
         }
         self.poll_keep_alive(cx).map(Some)
     }

@@ -1,11 +1,13 @@
 //! Who may come in: hosts, origins, content types, and who it is.
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+use futures_util::FutureExt as _;
 
 use super::{Endpoint, HttpOptions};
 use crate::protocol::{Failure, code};
@@ -62,10 +64,18 @@ impl Endpoint {
 
     async fn verify(&self, parts: &mut Parts) -> Result<Verified, Refusal> {
         if let Some(authenticator) = &self.0.authenticator {
-            return authenticator.authenticate(parts).await.map_err(|denied| self.denied(&denied).into());
+            let verified = AssertUnwindSafe(async { authenticator.authenticate(parts).await }).catch_unwind();
+            let verified = verified.await.map_err(|_| Box::new(self.panicked()))?;
+            return verified.map_err(|denied| self.denied(&denied).into());
         }
         let mounted = parts.extensions.remove::<Principal>();
         Ok(mounted.unwrap_or_default().into())
+    }
+
+    /// Nobody comes in who could not be asked for a proof.
+    fn panicked(&self) -> Response {
+        tracing::error!("the authenticator panicked");
+        self.refuse(StatusCode::INTERNAL_SERVER_ERROR, None, &Failure::internal())
     }
 
     /// RFC 6750 §3: a 401 names the scheme, and what was wrong with the proof.
@@ -95,8 +105,10 @@ impl Endpoint {
 
 /// A present `Origin` must be allowed: by name, or a loopback origin on a loopback address.
 pub(super) fn origin_allowed(options: &HttpOptions, parts: &Parts) -> bool {
-    let Some(origin) = parts.headers.get(ORIGIN) else { return true };
-    let Ok(origin) = origin.to_str() else { return false };
+    if !parts.headers.contains_key(ORIGIN) {
+        return true;
+    }
+    let Some(origin) = text(&parts.headers, ORIGIN) else { return false };
     if options.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
         return true;
     }
@@ -112,23 +124,24 @@ fn host_allowed(options: &HttpOptions, parts: &Parts) -> bool {
         return true;
     }
     let Some(host) = host(parts) else { return false };
-    if options.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)) {
+    let name = without_port(host);
+    let is = |allowed: &String| [host, name].iter().any(|host| allowed.eq_ignore_ascii_case(host));
+    if options.hosts.iter().any(is) {
         return true;
     }
     if on_loopback(parts) {
-        return is_loopback_name(host);
+        return is_loopback_name(name);
     }
     options.hosts.is_empty()
 }
 
 fn host(parts: &Parts) -> Option<&str> {
     let mut hosts = parts.headers.get_all(HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.to_str().ok()?,
-        (None, _) => parts.uri.authority()?.as_str(),
-        (Some(_), Some(_)) => return None,
-    };
-    Some(without_port(host))
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok(),
+        (None, _) => Some(parts.uri.authority()?.as_str()),
+        (Some(_), Some(_)) => None,
+    }
 }
 
 fn on_loopback(parts: &Parts) -> bool {
@@ -152,17 +165,35 @@ fn media_type(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
-/// Whether a media type is accepted; an absent header accepts everything (RFC 9110 §12.5.1).
+/// Whether a media type is accepted: the most specific range that covers it decides, and an absent header accepts
+/// everything (RFC 9110 §12.5.1).
 fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
-    let mut values = headers.get_all(ACCEPT).iter().peekable();
+    if !headers.contains_key(ACCEPT) {
+        return true;
+    }
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = values.flat_map(|value| value.split(','));
+    let covering =
+        ranges.filter_map(|range| Some((specificity(media_type(range), wanted)?, has_weight(range))));
+    covering.max().is_some_and(|(_, accepted)| accepted)
+}
+
+/// How closely a range names `wanted`; `None` if it does not cover it.
+fn specificity(range: &str, wanted: &str) -> Option<u8> {
     let kind = wanted.split('/').next().unwrap_or_default();
-    values.peek().is_none()
-        || values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
-            let range = media_type(range);
-            range == "*/*"
-                || range.eq_ignore_ascii_case(wanted)
-                || range.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(kind))
-        })
+    match range {
+        "*/*" => Some(0),
+        range if range.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(kind)) => Some(1),
+        range => range.eq_ignore_ascii_case(wanted).then_some(2),
+    }
+}
+
+/// A weight of zero is "not acceptable" (RFC 9110 §12.4.2).
+fn has_weight(range: &str) -> bool {
+    let mut parameters = range.split(';').skip(1).map(str::trim);
+    let weight =
+        parameters.find_map(|parameter| parameter.strip_prefix("q=").or(parameter.strip_prefix("Q=")));
+    weight.is_none_or(|weight| weight.bytes().any(|byte| (b'1'..=b'9').contains(&byte)))
 }
 
 /// One header as text; repeated ones are no text.
@@ -217,6 +248,25 @@ mod tests {
         assert!(host_allowed(&named, &parts(&[("host", "MCP.example:443")], elsewhere)));
         assert!(!host_allowed(&named, &parts(&[("host", "other.example")], elsewhere)));
         assert!(host_allowed(&named, &parts(&[("host", "mcp.example")], Some("127.0.0.1:80"))));
+        let with_port = HttpOptions { hosts: vec!["mcp.example:8000".into()], ..HttpOptions::default() };
+        assert!(host_allowed(&with_port, &parts(&[("host", "mcp.example:8000")], elsewhere)));
+        assert!(!host_allowed(&with_port, &parts(&[("host", "mcp.example:9000")], elsewhere)));
+    }
+
+    #[test]
+    fn hosts_that_only_look_like_loopback_do_not_come_in() {
+        let local = Some("127.0.0.1:80");
+        for host in [
+            "user@localhost",
+            "localhost@evil.example",
+            "localhost.",
+            "[::1%25lo]",
+            "[::1",
+            "0.0.0.0",
+            "[::1]@e",
+        ] {
+            assert!(!host_allowed(&HttpOptions::default(), &parts(&[("host", host)], local)), "{host}");
+        }
     }
 
     #[test]
@@ -233,6 +283,8 @@ mod tests {
             assert!(!origin_allowed(&options, &parts(&[("origin", origin)], loopback)), "{origin}");
         }
         assert!(!origin_allowed(&options, &parts(&[("origin", "http://localhost")], Some("10.0.0.1:80"))));
+        let two = [("origin", "http://localhost"), ("origin", "http://evil.example")];
+        assert!(!origin_allowed(&options, &parts(&two, loopback)));
     }
 
     #[test]
@@ -251,5 +303,16 @@ mod tests {
             );
         }
         assert!(!accepts(&parts(&[("accept", "application/json")], None).headers, "text/event-stream"));
+    }
+
+    #[test]
+    fn a_weight_of_zero_is_not_accepted_and_the_closest_range_decides() {
+        let accepted = |header| accepts(&parts(&[("accept", header)], None).headers, "text/event-stream");
+        for header in ["text/event-stream; q=0.001", "*/*;q=0, text/event-stream", "text/*;Q=1.0, */*;q=0"] {
+            assert!(accepted(header), "{header}");
+        }
+        for header in ["text/event-stream;q=0", "*/*, text/event-stream;q=0.000", "text/*;q=0, */*", ""] {
+            assert!(!accepted(header), "{header}");
+        }
     }
 }

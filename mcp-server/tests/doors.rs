@@ -1,0 +1,243 @@
+//! HTTP, request by request: who comes in, what is shared, what ends.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use mcp_server::protocol::Json;
+use mcp_server::{
+    Authenticate, CachePolicy, Context, Denied, Principal, Resource, ResponseCache, Server, Tool, Verified,
+    tool,
+};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        let data = self.body.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or(&self.body);
+        serde_json::from_str(data).unwrap_or_default()
+    }
+}
+
+async fn post(router: &Router, headers: &[(&str, &str)], body: Value) -> Reply {
+    let mut request =
+        Request::post("/mcp").header("host", "localhost").header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = router.clone().oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Reply { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+}
+
+/// A session of `version` with nobody in particular; its id.
+async fn session(router: &Router, version: &str) -> String {
+    let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
+    let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+    let reply = post(router, &[], body).await;
+    reply.headers["mcp-session-id"].to_str().unwrap().to_owned()
+}
+
+fn call(id: u64, name: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": name } })
+}
+
+fn meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
+
+async fn modern(router: &Router, method: &str, name: &str, mut params: Value) -> Reply {
+    params["_meta"] = meta();
+    let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method), ("mcp-name", name)];
+    post(router, &headers, json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })).await
+}
+
+/// What the session's state holds, written there by its first call.
+fn whose() -> Tool {
+    let callers = Arc::new(AtomicUsize::new(0));
+    let tool = Tool::new("whose", json!({ "type": "object" }), move |context: Context, _: Json| {
+        let caller = callers.fetch_add(1, Ordering::SeqCst);
+        async move {
+            let state = context.state();
+            let known = state.get::<String>("secret").await?;
+            let secret = known.unwrap_or_else(|| format!("secret of caller {caller}"));
+            state.set("secret", &secret).await.map(|()| secret)
+        }
+    });
+    tool.cache(CachePolicy::private(MINUTE))
+}
+
+#[tokio::test]
+async fn what_a_session_of_nobody_in_particular_keeps_reaches_no_other_session_through_the_cache() {
+    let router = Server::new("s").tool(whose()).with(ResponseCache::new()).into_router().unwrap();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let session = session(&router, "2025-11-25").await;
+        for _ in 0..2 {
+            let reply = post(&router, &[("mcp-session-id", &session)], call(1, "whose")).await.json();
+            told.push(reply["result"]["content"][0]["text"].clone());
+        }
+    }
+    assert_eq!((&told[0], &told[2]), (&told[1], &told[3]), "each session has its own: {told:?}");
+    assert_ne!(told[0], told[2]);
+}
+
+#[tokio::test]
+async fn a_resource_with_a_check_is_never_told_to_be_everybodys() {
+    let read = |uri: &str| Resource::new(uri, |_, _| async { "x" }).cache(CachePolicy::public(MINUTE));
+    let checked = read("r://checked").check(|_| async { Ok(()) });
+    let router = Server::new("s").resource(read("r://open")).resource(checked).into_router().unwrap();
+    for (uri, scope) in [("r://open", "public"), ("r://checked", "private")] {
+        let reply = modern(&router, "resources/read", uri, json!({ "uri": uri })).await;
+        assert_eq!(reply.json()["result"]["cacheScope"], scope, "{}", reply.body);
+    }
+}
+
+#[tokio::test]
+async fn a_batch_holds_no_request_of_2026_07_28() {
+    #[tool]
+    async fn fine() -> &'static str {
+        "fine"
+    }
+    let router = Server::new("s").tool(fine).into_router().unwrap();
+    let session = session(&router, "2025-03-26").await;
+    let mut modern = call(1, "fine");
+    modern["params"]["_meta"] = meta();
+    let reply = post(&router, &[("mcp-session-id", &session)], json!([modern, call(2, "fine")])).await.json();
+    assert_eq!(reply[0]["error"]["code"], -32600, "{reply}");
+    assert_eq!(reply[1]["result"]["content"][0]["text"], "fine");
+}
+
+/// Tells when it is dropped.
+struct Dropped(Arc<AtomicBool>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Never answers; tells that it runs, and when it was dropped.
+fn endless(running: &Arc<tokio::sync::Notify>, dropped: &Arc<AtomicBool>) -> Tool {
+    let (running, dropped) = (Arc::clone(running), Arc::clone(dropped));
+    Tool::new("endless", json!({ "type": "object" }), move |_: Context, _: Json| {
+        let (running, dropped) = (Arc::clone(&running), Dropped(Arc::clone(&dropped)));
+        async move {
+            running.notify_one();
+            std::future::pending::<()>().await;
+            drop(dropped);
+            ""
+        }
+    })
+}
+
+#[tokio::test]
+async fn what_came_in_by_one_endpoint_of_a_service_is_cancelled_by_another() {
+    let (running, dropped) = (Arc::new(tokio::sync::Notify::new()), Arc::default());
+    let service = Server::new("s").tool(endless(&running, &dropped)).build().unwrap();
+    let (one, other) = (service.router(), service.router());
+    let session = session(&one, "2025-11-25").await;
+    let headers = [("mcp-session-id", session.as_str())];
+    let cancelled =
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } });
+    let cancel = async {
+        running.notified().await;
+        tokio::task::yield_now().await;
+        post(&other, &headers, cancelled).await
+    };
+    let (reply, _) = tokio::join!(post(&one, &headers, call(7, "endless")), cancel);
+    assert_eq!(reply.body, "");
+    assert!(dropped.load(Ordering::SeqCst));
+}
+
+/// Knows everybody, for a moment.
+struct Shortly;
+
+impl Authenticate for Shortly {
+    async fn authenticate(&self, _: &Parts) -> Result<Verified, Denied> {
+        let until = Instant::now() + Duration::from_millis(100);
+        Ok(Verified::from(Principal::user("test", "alice")).until(until))
+    }
+}
+
+#[tokio::test]
+async fn a_request_ends_with_the_proof_of_who_asks_and_says_so() {
+    for version in ["2025-11-25", "2026-07-28"] {
+        let (running, dropped) = (Arc::new(tokio::sync::Notify::new()), Arc::default());
+        let server = Server::new("s").tool(endless(&running, &dropped)).authenticate(Shortly);
+        let router = server.into_router().unwrap();
+        let reply = if version == "2026-07-28" {
+            modern(&router, "tools/call", "endless", json!({ "name": "endless" })).await
+        } else {
+            let session = session(&router, version).await;
+            post(&router, &[("mcp-session-id", &session)], call(1, "endless")).await
+        };
+        assert_eq!(reply.json()["error"]["code"], -32603, "{version}: {}", reply.body);
+        assert!(reply.body.contains("expired"), "{version}: {}", reply.body);
+        tokio::task::yield_now().await;
+        assert!(dropped.load(Ordering::SeqCst), "{version}: nobody can get what it answers");
+    }
+}
+
+struct Broken;
+
+impl Authenticate for Broken {
+    async fn authenticate(&self, parts: &Parts) -> Result<Verified, Denied> {
+        assert!(!parts.headers.contains_key("host"), "broken on purpose");
+        Ok(Principal::local().into())
+    }
+}
+
+#[tokio::test]
+async fn an_authenticator_that_panics_lets_nobody_in_and_answers() {
+    let router = Server::new("s").tool(whose()).authenticate(Broken).into_router().unwrap();
+    let reply = modern(&router, "tools/list", "", json!({})).await;
+    assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(reply.json()["error"], json!({ "code": -32603, "message": "internal error" }));
+}
+
+/// Handlers on threads of their own, held there until the end of the test.
+static HELD: AtomicBool = AtomicBool::new(true);
+static ON_THREADS: AtomicUsize = AtomicUsize::new(0);
+
+#[tool]
+fn held() -> &'static str {
+    ON_THREADS.fetch_add(1, Ordering::SeqCst);
+    while HELD.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    "let go"
+}
+
+#[tokio::test]
+async fn handlers_on_threads_hold_their_place_when_nobody_waits_any_more() {
+    let router = Server::new("s").tool(held).max_concurrent_calls(2).into_router().unwrap();
+    let call = || modern(&router, "tools/call", "held", json!({ "name": "held" }));
+    for _ in 0..2 {
+        let left = tokio::time::timeout(Duration::from_millis(50), call()).await;
+        assert!(left.is_err(), "the caller leaves");
+    }
+    let refused = tokio::time::timeout(MINUTE, call()).await.unwrap();
+    HELD.store(false, Ordering::SeqCst);
+    assert!(refused.body.contains("too many requests"), "{}", refused.body);
+    assert!(ON_THREADS.load(Ordering::SeqCst) <= 2);
+}
