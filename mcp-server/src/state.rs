@@ -72,9 +72,13 @@ impl StateMap {
     /// The value under `name`; absent is `None`, and a kept null is `Some` of what `T` makes of null.
     ///
     /// # Errors
-    /// There is nobody to keep values for, the value is of another type, or the store failed.
+    /// There is nobody to keep values for, the value is of another type, a request-only value hides it, or the store
+    /// failed.
     pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StateError> {
         let (collection, id) = self.kept()?;
+        if self.exchange.local(name).is_some() {
+            return Err(StateError::hidden(name));
+        }
         let map = collection.get(id).await.map_err(StateError::store)?;
         let Some(value) = map.and_then(|mut map| map.remove(name)) else { return Ok(None) };
         serde_json::from_value(value).map(Some).map_err(|error| StateError::shape(name, error))
@@ -102,8 +106,11 @@ impl StateMap {
     /// # Errors
     /// There is nobody to keep values for, or the store failed.
     pub async fn delete(&self, name: &str) -> Result<bool, StateError> {
-        let (collection, id) = self.kept()?;
         let local = self.exchange.remove_local(name);
+        let (collection, id) = match self.kept() {
+            Err(_) if local => return Ok(true), // nothing but that can have been there
+            kept => kept?,
+        };
         let mut kept = false;
         let changed = collection.update_with(id, |map: Option<Map>| {
             let mut map = map?;
@@ -172,6 +179,12 @@ impl StateError {
         let message =
             format!("the value of {name:?} cannot be kept as JSON; use set_local for this request alone");
         Self { message: Cow::Owned(message), source: Some(Box::new(error)) }
+    }
+
+    fn hidden(name: &str) -> Self {
+        Self::of(Cow::Owned(format!(
+            "a request-only value hides {name:?}: read that with local, or delete it"
+        )))
     }
 
     fn shape(name: &str, error: serde_json::Error) -> Self {

@@ -161,7 +161,8 @@ impl Visitor<'_> for Name {
 
 /// The message about a name that is not among `known`: the nearest one, or all of them.
 pub(super) fn unknown(name: &str, known: &[impl AsRef<str>]) -> String {
-    let shown: String = name.chars().take(64).flat_map(char::escape_debug).collect();
+    let name = name.char_indices().nth(64).map_or(name, |(end, _)| name.get(..end).unwrap_or(name));
+    let shown = name.escape_debug();
     let nearest = known
         .iter()
         .map(AsRef::as_ref)

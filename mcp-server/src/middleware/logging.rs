@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
-use crate::protocol::code;
-use crate::{Answer, Middleware, Next, Reply, Request};
+use crate::protocol::{code, excerpt};
+use crate::registry::Found;
+use crate::{Answer, Middleware, Next, Operation, Reply, Request};
 
 /// Writes one `tracing` event for each request, at level `info`, or `warn` where something here failed.
 ///
-/// It names method, component, revision and outcome, never arguments, results or who asks: those may be secrets.
+/// It names method, component, revision and outcome, never arguments, results or who asks: those may be secrets. Of a
+/// resource behind a template it names the template, since the URI holds the arguments.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Logging;
@@ -21,11 +23,11 @@ impl Logging {
 
 impl Middleware for Logging {
     async fn handle(&self, request: Request, next: Next) -> Answer {
-        let (operation, revision) = (request.operation.clone(), request.revision);
+        let (method, revision) = (excerpt(request.operation.method()), request.revision);
+        let target = target(&request.operation, &next);
         let started = Instant::now();
         let answer = next.run(request).await;
         let micros = started.elapsed().as_micros();
-        let (method, target) = (operation.method(), operation.target().unwrap_or_default());
         match outcome(&answer) {
             Outcome::Fault => tracing::warn!(method, target, %revision, micros, outcome = "internal error"),
             Outcome::Refused(code) => {
@@ -34,6 +36,18 @@ impl Middleware for Logging {
             Outcome::Ended(outcome) => tracing::info!(method, target, %revision, micros, outcome),
         }
         answer
+    }
+}
+
+/// The component, by no more than the beginning of what the client sent.
+fn target(operation: &Operation, next: &Next) -> String {
+    match operation {
+        Operation::ReadResource { uri } => match next.dispatcher().registry().resource(uri) {
+            Some(Found::Resource(resource)) => resource.uri().to_owned(),
+            Some(Found::Template(template, _)) => template.uri_template().to_owned(),
+            None => String::new(),
+        },
+        operation => operation.target().map(excerpt).unwrap_or_default(),
     }
 }
 
