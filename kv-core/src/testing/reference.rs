@@ -1,7 +1,6 @@
 //! The store that the laws are tried on themselves: a map behind a lock, correct and slow.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -12,10 +11,11 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use self::subscribers::Subscribers;
 use super::Held;
 use crate::{
-    Capabilities, Change, Changes, Clock, Collections, Consistency, Cursor, Entry, Error, ErrorKind, Item,
-    Judge, Key, Listing, Meta, NewEntry, Page, PutMode, Result, Scan, Signal, Signals, Store, Version,
+    Capabilities, Change, Changes, Clock, Consistency, Cursor, Entry, Error, ErrorKind, Judge, Key, Listing,
+    Meta, NewEntry, Page, PutMode, Result, Scan, Signal, Signals, Store, Version,
 };
 
+mod listing;
 mod subscribers;
 
 /// A correct store of few lines, for trying the laws and for tests that need any store. Clones share the data.
@@ -140,29 +140,6 @@ impl ReferenceStore {
         let change = Change::Key { collection: key.collection.to_owned(), id: key.id.to_owned() };
         self.0.changes.send("", &change);
     }
-
-    fn page(&self, scan: Scan<'_>, after: Option<Name>) -> Page {
-        let now = self.0.clock.monotonic_ms();
-        let start = match scan.collections {
-            Collections::One(name) => (name.to_owned(), scan.prefix.to_owned()),
-            Collections::Under(start) => (start.to_owned(), String::new()),
-        };
-        let from = after.map_or(Bound::Included(start), Bound::Excluded);
-        let (mut items, mut bytes) = (Vec::new(), 0);
-        let map = self.0.map();
-        let mut entries =
-            map.range((from, Bound::Unbounded)).take_while(|(name, _)| covers(scan, name)).peekable();
-        while let Some((name, stored)) = entries.next() {
-            let Some(entry) = stored.entry(now).filter(|_| name.1.starts_with(scan.prefix)) else { continue };
-            bytes += entry.value.len();
-            items.push(Item::new(&*name.0, &*name.1, scan.values.then_some(entry)));
-            let full = items.len() == scan.limit || scan.values && bytes >= Scan::MAX_PAGE_BYTES;
-            if full && entries.peek().is_some() {
-                return Page::new(items, Some(cursor(scan, name)));
-            }
-        }
-        Page::new(items, None)
-    }
 }
 
 impl Shared {
@@ -239,7 +216,7 @@ impl Store for ReferenceStore {
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
         let _open = self.enter("scan").await?;
         scan.check()?;
-        let after = from.map(|cursor| position(scan, cursor)).transpose()?;
+        let after = from.map(|cursor| listing::position(scan, cursor)).transpose()?;
         let page = self.page(scan, after);
         for n in 0..page.items.len() {
             turn(n).await;
@@ -299,35 +276,6 @@ fn deadline(ttl: Option<Duration>, now: u64) -> Result<Option<u64>> {
         return Err(Error::new(ErrorKind::Invalid, "a ttl is above zero and at most 100 years"));
     }
     Ok(Some(now + u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX - now)))
-}
-
-fn covers(scan: Scan<'_>, name: &Name) -> bool {
-    match scan.collections {
-        Collections::One(collection) => name.0 == collection && name.1.starts_with(scan.prefix),
-        Collections::Under(start) => name.0.starts_with(start),
-    }
-}
-
-/// A cursor names its scan before its position, each part ended by the one byte that UTF-8 never holds.
-fn cursor(scan: Scan<'_>, (collection, id): &Name) -> Cursor {
-    Cursor::from_bytes([&scope(scan)[..], collection.as_bytes(), &[0xff], id.as_bytes()].concat())
-}
-
-fn position(scan: Scan<'_>, cursor: &Cursor) -> Result<Name> {
-    let parts = cursor.as_bytes().strip_prefix(&scope(scan)[..]).and_then(|position| {
-        let mut parts = position.split(|byte| *byte == 0xff).map(|part| std::str::from_utf8(part).ok());
-        let name = (parts.next()??.to_owned(), parts.next()??.to_owned());
-        parts.next().is_none().then_some(name)
-    });
-    parts.ok_or_else(|| Error::new(ErrorKind::Invalid, "the cursor is not of this scan").during("scan"))
-}
-
-fn scope(scan: Scan<'_>) -> Vec<u8> {
-    let (mark, name) = match scan.collections {
-        Collections::One(name) => (b'=', name),
-        Collections::Under(start) => (b'^', start),
-    };
-    [&[mark], name.as_bytes(), &[0xff], scan.prefix.as_bytes(), &[0xff]].concat()
 }
 
 fn name(key: Key<'_>) -> Name {
