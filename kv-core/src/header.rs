@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn all_tags_that_may_be_stored_can_be_read() {
-        let mut meta = Meta::default();
+        let mut meta = Meta::codec(0);
         meta.tags = vec![("".into(), [7; 16]); 650_000];
         let entry = NewEntry::new("v").meta(meta);
         let stored = encode(KEY, &entry, None, None).unwrap();

@@ -257,7 +257,8 @@ impl<K: Ord> State<K> {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(feature = "testing")]
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::sync::mpsc::{Receiver, Sender, channel};
@@ -304,6 +305,7 @@ mod tests {
     }
 
     impl Bench {
+        #[expect(clippy::unnecessary_wraps, reason = "as `Deadlines::set` takes it")]
         fn in_ms(&self, ms: u64) -> Option<u64> {
             Some(self.clock.monotonic_ms() + ms)
         }

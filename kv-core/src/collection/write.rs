@@ -87,7 +87,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync, S: Store> Collection<T, S> {
         let entry = self.encoded(key, value, ttl.into(), Meta::default())?;
         let again = (self.unreadable == Unreadable::Miss).then(|| entry.resend());
         match (self.store.put(key, entry, PutMode::Create).await, again) {
-            (Err(error), Some(entry)) if error.kind() == ErrorKind::AlreadyExists => {
+            // A store that finds the old entry damaged may refuse to decide on it.
+            (Err(error), Some(entry))
+                if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Corrupt) =>
+            {
                 self.create_over_unreadable(key, entry).await.unwrap_or(Err(error))
             }
             (answer, _) => answer,

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use kv_core::{Error, ErrorKind, Key, NewEntry, PutMode, Result, Store};
+use kv_core::{Error, ErrorKind, Key, NewEntry, PutMode, Result, Store, StoreExt, Unreadable};
 use kv_disk::{DiskConfig, DiskStore, Engine};
 use tempfile::TempDir;
 
@@ -239,20 +239,47 @@ async fn an_engine_without_our_marker_is_corrupt() {
     assert!(has_advice(&error) && error.message().contains("marker"), "{error:?}");
 }
 
-#[tokio::test]
-async fn an_entry_whose_bytes_were_changed_is_corrupt_alone_and_can_be_written_anew() {
-    let dir = TempDir::new().unwrap();
-    let store = open(Engine::Sled, dir.path()).await;
-    fill(&store, 0..2).await;
-    store.close().await.unwrap();
-    let raw = sled::open(dir.path().join("data")).unwrap();
+/// Changes one bit of the value of the first entry, and nothing else.
+fn spoil_first_entry(dir: &Path) {
+    let raw = sled::open(dir.join("data")).unwrap();
     let tree = raw.open_tree("data").unwrap();
     let (key, stored) = tree.first().unwrap().unwrap();
     let mut spoiled = stored.to_vec();
     *spoiled.last_mut().unwrap() ^= 1;
     tree.insert(key, spoiled).unwrap();
     drop((tree, raw));
-    fs::remove_file(dir.path().join("data/CLOSED")).unwrap(); // else the whole log is refused
+    fs::remove_file(dir.join("data/CLOSED")).unwrap(); // else the whole log is refused
+}
+
+#[tokio::test]
+async fn a_damaged_entry_that_counts_as_absent_can_be_created_and_updated() {
+    let dir = TempDir::new().unwrap();
+    for update in [false, true] {
+        let store = open(Engine::Sled, dir.path()).await;
+        store.collection::<String>("c").put("a", &"old".to_owned()).await.unwrap();
+        store.close().await.unwrap();
+        spoil_first_entry(dir.path());
+        let store = open(Engine::Sled, dir.path()).await;
+        let lenient = store.collection::<String>("c").unreadable(Unreadable::Miss);
+        assert_eq!(lenient.get("a").await.unwrap(), None);
+        let new = "new".to_owned();
+        if update {
+            lenient.update_with("a", |old| old.or(Some(new.clone()))).await.unwrap();
+        } else {
+            lenient.create("a", &new).await.unwrap();
+        }
+        assert_eq!(lenient.get("a").await.unwrap(), Some(new));
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_entry_whose_bytes_were_changed_is_corrupt_alone_and_can_be_written_anew() {
+    let dir = TempDir::new().unwrap();
+    let store = open(Engine::Sled, dir.path()).await;
+    fill(&store, 0..2).await;
+    store.close().await.unwrap();
+    spoil_first_entry(dir.path());
 
     let store = open(Engine::Sled, dir.path()).await;
     let (first, second) = (id(0), id(1));
