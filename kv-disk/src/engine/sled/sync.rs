@@ -1,6 +1,6 @@
 //! `durability=always` on sled: its flush hands bytes to the kernel (`sync_file_range`); here they reach the disk.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,14 @@ pub(super) struct DiskSync {
     folders: [Mutex<Folder>; 2],
 }
 
-/// A folder whose files are written once and never changed.
+/// A folder whose files are written once, from begin to end, and never changed.
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
     prefix: &'static str,
-    /// The names that are on the disk.
-    synced: BTreeSet<String>,
+    /// The files that are on the disk, each with the length that it had before it was synced. Another thread may have
+    /// been writing it just then: one that has grown since is not on the disk.
+    synced: BTreeMap<String, u64>,
 }
 
 impl DiskSync {
@@ -34,7 +35,7 @@ impl DiskSync {
         let log_path = dir.join("db");
         // Writable, since elsewhere than on Unix only such a handle can be synced.
         let log = OpenOptions::new().read(true).write(true).open(&log_path)?;
-        let folder = |path, prefix| Mutex::new(Folder { path, prefix, synced: BTreeSet::new() });
+        let folder = |path, prefix| Mutex::new(Folder { path, prefix, synced: BTreeMap::new() });
         Ok(Self { log, log_path, folders: [folder(dir.join("blobs"), ""), folder(dir.to_owned(), "snap.")] })
     }
 
@@ -54,7 +55,7 @@ impl Folder {
         if present == self.synced {
             return Ok(());
         }
-        for name in present.difference(&self.synced) {
+        for name in self.unsynced(&present) {
             sync_file(&self.path.join(name))?;
         }
         sync_dir(&self.path)?;
@@ -62,15 +63,25 @@ impl Folder {
         Ok(())
     }
 
-    fn present(&self) -> io::Result<BTreeSet<String>> {
-        let mut names = BTreeSet::new();
+    fn unsynced<'a>(&self, present: &'a BTreeMap<String, u64>) -> impl Iterator<Item = &'a String> {
+        present.iter().filter(|(name, length)| self.synced.get(*name) != Some(*length)).map(|(name, _)| name)
+    }
+
+    fn present(&self) -> io::Result<BTreeMap<String, u64>> {
+        let mut present = BTreeMap::new();
         for entry in fs::read_dir(&self.path)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if name.starts_with(self.prefix) && !name.ends_with(".generating") {
-                names.insert(name);
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with(self.prefix) || name.ends_with(".generating") {
+                continue;
             }
+            match entry.metadata() {
+                Ok(metadata) => present.insert(name, metadata.len()),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue, // sled removed it meanwhile
+                Err(e) => return Err(e),
+            };
         }
-        Ok(names)
+        Ok(present)
     }
 }
 
@@ -80,5 +91,41 @@ fn sync_file(path: &Path) -> io::Result<()> {
         Ok(file) => file.sync_data(),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs::{self, OpenOptions};
+    use std::io::Write;
+
+    use tempfile::TempDir;
+
+    use super::Folder;
+
+    fn unsynced(folder: &Folder) -> Vec<String> {
+        let present = folder.present().unwrap();
+        folder.unsynced(&present).cloned().collect()
+    }
+
+    #[test]
+    fn a_file_that_was_still_being_written_when_it_was_synced_is_synced_again() {
+        let dir = TempDir::new().unwrap();
+        let mut folder = Folder { path: dir.path().to_owned(), prefix: "", synced: BTreeMap::new() };
+        fs::write(dir.path().join("7"), "head").unwrap();
+        assert_eq!(unsynced(&folder), ["7"]);
+        folder.run().unwrap();
+        assert!(unsynced(&folder).is_empty());
+        OpenOptions::new()
+            .append(true)
+            .open(dir.path().join("7"))
+            .unwrap()
+            .write_all(b"and the rest")
+            .unwrap();
+        assert_eq!(unsynced(&folder), ["7"]);
+        folder.run().unwrap();
+        fs::remove_file(dir.path().join("7")).unwrap();
+        assert!(unsynced(&folder).is_empty());
     }
 }
