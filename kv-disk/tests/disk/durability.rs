@@ -55,7 +55,17 @@ fn traced(mode: usize, dir: &Path) -> Option<Vec<Call>> {
     let (store, mode) = (dir.join("store"), mode.to_string());
     let test = child("durability::a_child_writes_while_it_is_traced", &[]);
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-y", "-s", "600000", "-e", "trace=write,pwrite64,fsync,fdatasync", "-o"]).arg(&out);
+    strace
+        .args([
+            "-f",
+            "-y",
+            "-s",
+            "600000",
+            "-e",
+            "trace=write,pwrite64,fsync,fdatasync,unlink,unlinkat",
+            "-o",
+        ])
+        .arg(&out);
     strace.arg(test.get_program()).args(test.get_args());
     strace.env(DIR, &store).env(MODE, mode).env("RUST_TEST_THREADS", "1");
     match strace.output() {
@@ -140,6 +150,25 @@ fn sled_that_syncs_does_so_before_it_acknowledges() {
     let Some(calls) = traced(mode(Engine::Sled, Durability::Always), dir.path()) else { return };
     assert_eq!(unsynced(&calls), [""; 0]);
     assert!(calls.iter().any(|call| call.path.contains("/blobs/")), "no value had a file of its own");
+}
+
+#[test]
+fn a_store_that_was_closed_is_no_longer_called_so_on_the_disk_before_the_first_write() {
+    let dir = TempDir::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = DiskStore::open(config(Engine::Sled, &dir.path().join("store"))).await.unwrap();
+        store.close().await.unwrap();
+    });
+    let Some(calls) = traced(mode(Engine::Sled, Durability::Os), dir.path()) else { return };
+    let named = |name: &'static str, text: &str| {
+        let text = text.to_owned();
+        move |call: &&Call| call.name.starts_with(name) && call.text.contains(&text)
+    };
+    let removed = calls.iter().find(named("unlink", "/CLOSED\"")).expect("it was closed").ended;
+    let written = calls.iter().find(named("pwrite", &mark(0))).expect("it was written to").began;
+    let for_good = |call: &Call| call.name == "fsync" && call.path.ends_with("/data") && call.began > removed;
+    assert!(calls.iter().any(|call| for_good(call) && call.ended < written));
 }
 
 #[test]

@@ -18,6 +18,7 @@ use std::time::Duration;
 use kv_core::{Result, Version};
 use sled::Tree;
 
+use crate::directory::sync_dir;
 use crate::error;
 
 const FILE: &str = "CLOSED";
@@ -63,7 +64,7 @@ impl Seal {
                 "the files lack the last writes that they held when the store was closed",
             ));
         }
-        match fs::remove_file(&self.path) {
+        match remove_for_good(&self.path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(error::io("removing", &self.path, e)),
             _ => Ok(()),
         }
@@ -94,7 +95,17 @@ pub(super) fn close(dir: &Path, name: Version) -> io::Result<()> {
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(dir.join(FILE))?.write_all(&closed)
+    let mut file = options.open(dir.join(FILE))?;
+    file.write_all(&closed)?;
+    file.sync_all()?;
+    sync_dir(dir)
+}
+
+/// Before the first write: should a power cut bring the file back, it would not fit the seal of the next close, and a
+/// store that is whole would be called damaged.
+fn remove_for_good(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)?;
+    path.parent().map_or(Ok(()), sync_dir)
 }
 
 /// Waits until nobody in this process has the log open any more: whoever has, shares sled's lock on it.
