@@ -114,11 +114,14 @@ fn prepared(config: &DiskConfig) -> Result<PathBuf> {
 }
 
 fn refuse_foreign(root: &Path) -> Result<()> {
-    for entry in fs::read_dir(root).map_err(|e| error::io("listing", root, e))? {
-        let name = entry.map_err(|e| error::io("listing", root, e))?.file_name();
+    let unlisted = |e| error::io("listing", root, e);
+    for entry in fs::read_dir(root).map_err(unlisted)? {
+        let entry = entry.map_err(unlisted)?;
+        let name = entry.file_name();
         let known =
             name.to_str().is_some_and(|name| [LOCK, DATA, NEW].contains(&name) || HARMLESS.contains(&name));
-        if !known {
+        // LOCK is written to: a link that somebody laid there would have us overwrite what it leads to.
+        if !known || (name == LOCK && !entry.file_type().map_err(unlisted)?.is_file()) {
             return Err(Error::new(
                 ErrorKind::Corrupt,
                 format!(

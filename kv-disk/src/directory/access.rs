@@ -38,12 +38,13 @@ pub(super) fn is_open_to_others(_: &Path) -> io::Result<bool> {
 #[cfg(unix)]
 pub(crate) fn close_to_others(dir: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() {
             close(&path, 0o700)?;
             close_to_others(&path)?;
-        } else {
-            close(&path, 0o600)?;
+        } else if kind.is_file() {
+            close(&path, 0o600)?; // a link is left alone: what it leads to is not ours
         }
     }
     Ok(())

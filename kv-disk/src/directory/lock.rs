@@ -54,13 +54,17 @@ impl Drop for Lock {
 }
 
 fn taken(path: &Path) -> Error {
-    let owner = owner(path).map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    let owner = owner(path);
+    let advice = if owner == Some(std::process::id()) {
+        // Not for sure: in containers many are number 1.
+        "which is the number of this one: share the handle, it is cheap to clone, or choose another directory"
+    } else {
+        "stop that process, or choose another directory"
+    };
+    let owner = owner.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
     let dir = path.parent().unwrap_or(path).display();
-    Error::new(
-        ErrorKind::Unavailable,
-        format!("{dir} is in use by {owner}; stop that process, or choose another directory"),
-    )
-    .with_outcome(Outcome::NotDone)
+    Error::new(ErrorKind::Unavailable, format!("{dir} is in use by {owner}; {advice}"))
+        .with_outcome(Outcome::NotDone)
 }
 
 fn owner(path: &Path) -> Option<u32> {

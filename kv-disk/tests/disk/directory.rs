@@ -76,6 +76,7 @@ async fn a_second_opener_in_the_same_process_gets_the_number_of_the_owner() {
     let error = refused(impatient(Engine::Sled, dir.path())).await;
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::NotDone));
     assert!(error.message().contains(&format!("process {}", std::process::id())), "{error}");
+    assert!(error.message().contains("share the handle") && !error.message().contains("stop"), "{error}");
     fill(&store, 0..3).await;
 }
 
@@ -206,10 +207,10 @@ async fn namespaces_in_one_directory_never_meet() {
 #[cfg(unix)]
 mod permissions {
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
 
-    use kv_core::Store;
+    use kv_core::{ErrorKind, Store};
     use kv_disk::DiskStore;
     use tempfile::TempDir;
 
@@ -261,6 +262,25 @@ mod permissions {
                 assert_eq!(mode(path) & 0o077, 0, "{}", path.display());
             });
         }
+    }
+
+    #[tokio::test]
+    async fn what_links_lead_to_is_neither_written_nor_given_other_rights() {
+        let (dir, outside) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let victim = outside.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        fs::set_permissions(&victim, Permissions::from_mode(0o644)).unwrap();
+        symlink(&victim, dir.path().join("LOCK")).unwrap();
+        let error = DiskStore::open(config(ENGINES[0], dir.path())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+
+        fs::remove_file(dir.path().join("LOCK")).unwrap();
+        open(ENGINES[0], dir.path()).await.close().await.unwrap();
+        symlink(&victim, dir.path().join("data/file")).unwrap();
+        symlink(outside.path(), dir.path().join("data/folder")).unwrap();
+        open(ENGINES[0], dir.path()).await.close().await.unwrap();
+        assert_eq!(mode(&victim), 0o644);
     }
 
     #[tokio::test]
