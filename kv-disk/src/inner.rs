@@ -124,20 +124,15 @@ impl Inner {
 
     /// Writes what could be prepared; the others answer with their own error.
     pub(crate) async fn write_many(&self, prepared: Vec<Result<Op>>) -> Result<Vec<Result<Applied>>> {
-        let mut refused = Vec::new();
-        let mut ops = Vec::with_capacity(prepared.len());
-        for (at, op) in prepared.into_iter().enumerate() {
-            match op {
-                Ok(op) => ops.push(op),
-                Err(e) => refused.push((at, e)),
-            }
-        }
+        let (ops, refused) = apart(prepared);
         let submitted = self.here(|shared| Ok(submit(shared, ops)))?;
-        let mut applied = submitted.finish().await;
-        for (at, e) in refused {
-            applied.insert(at.min(applied.len()), Err(e)); // ascending, so each lands at its own place
-        }
-        Ok(applied)
+        Ok(together(submitted.finish().await, refused))
+    }
+
+    /// Reads what has a proper name; the others answer with their own error.
+    pub(crate) async fn read_many(&self, names: Vec<Result<Vec<u8>>>) -> Result<Vec<Result<Option<Entry>>>> {
+        let (keys, refused) = apart(names);
+        Ok(together(self.read_keys(keys).await?, refused))
     }
 
     /// Reads keys until that takes long.
@@ -149,7 +144,7 @@ impl Inner {
         })
     }
 
-    pub(crate) async fn read_many(&self, mut keys: Vec<Vec<u8>>) -> Result<Vec<Result<Option<Entry>>>> {
+    async fn read_keys(&self, mut keys: Vec<Vec<u8>>) -> Result<Vec<Result<Option<Entry>>>> {
         let mut found = if keys.len() > INLINE_READS { Vec::new() } else { self.read_here(&keys)? };
         let rest = keys.split_off(found.len());
         if !rest.is_empty() {
@@ -160,6 +155,28 @@ impl Inner {
         }
         Ok(found)
     }
+}
+
+/// The places in a batch whose name or entry was refused before the engine was asked, and why.
+type Refused = Vec<(usize, Error)>;
+
+fn apart<T>(prepared: Vec<Result<T>>) -> (Vec<T>, Refused) {
+    let mut refused = Vec::new();
+    let mut ready = Vec::with_capacity(prepared.len());
+    for (at, prepared) in prepared.into_iter().enumerate() {
+        match prepared {
+            Ok(one) => ready.push(one),
+            Err(e) => refused.push((at, e)),
+        }
+    }
+    (ready, refused)
+}
+
+fn together<T>(mut answers: Vec<Result<T>>, refused: Refused) -> Vec<Result<T>> {
+    for (at, e) in refused {
+        answers.insert(at.min(answers.len()), Err(e)); // ascending, so each lands at its own place
+    }
+    answers
 }
 
 fn capabilities() -> Capabilities {

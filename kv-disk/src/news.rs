@@ -10,8 +10,9 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::error;
 
-/// Who lags behind by more gets `Gap` or `All` instead.
-const BACKLOG: usize = 1_024;
+/// Who lags behind by more gets `Gap` or `All` instead. Each topic has its own room: there may be one per session.
+const SIGNALS_KEPT: usize = 64;
+const CHANGES_KEPT: usize = 1_024;
 
 /// The subscriptions of one store.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ struct Channels {
 
 impl News {
     pub(crate) fn new() -> Self {
-        let changes = broadcast::Sender::new(BACKLOG);
+        let changes = broadcast::Sender::new(CHANGES_KEPT);
         Self(Mutex::new(Some(Channels { topics: HashMap::new(), changes })))
     }
 
@@ -47,7 +48,7 @@ impl News {
         let channels = state.as_mut().ok_or_else(error::closed)?;
         channels.topics.retain(|_, sender| sender.receiver_count() > 0);
         let sender =
-            channels.topics.entry(topic.to_owned()).or_insert_with(|| broadcast::Sender::new(BACKLOG));
+            channels.topics.entry(topic.to_owned()).or_insert_with(|| broadcast::Sender::new(SIGNALS_KEPT));
         Ok(Signals::new(items(sender.subscribe(), Signal::Message, Signal::Gap)))
     }
 

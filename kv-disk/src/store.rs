@@ -119,7 +119,7 @@ impl Store for DiskStore {
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
         let named = |e: Error| e.during("get_many");
-        let stored = keys.iter().map(|key| self.0.key(*key)).collect::<Result<Vec<_>>>().map_err(named)?;
+        let stored = keys.iter().map(|key| self.0.key(*key)).collect();
         let found = self.0.read_many(stored).await.map_err(named)?;
         Ok(found.into_iter().zip(keys).map(|(found, key)| found.map_err(|e| named(e).at(*key))).collect())
     }

@@ -38,10 +38,11 @@ pub(crate) fn submit(shared: &Shared, ops: Vec<Op>) -> Submitted {
 }
 
 fn is_small(ops: &[Op]) -> bool {
-    let bytes = |op: &Op| match &op.action {
+    let value = |op: &Op| match &op.action {
         Action::Put { entry, .. } => entry.value().len(),
         Action::Take { .. } | Action::Delete | Action::Reclaim { .. } => 0,
     };
+    let bytes = |op: &Op| op.key.len() + value(op);
     ops.len() <= INLINE_OPS && ops.iter().map(bytes).sum::<usize>() <= INLINE_BYTES
 }
 

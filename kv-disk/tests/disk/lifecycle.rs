@@ -178,6 +178,21 @@ async fn large_values_and_long_names_are_bounded_and_said_so() {
     assert_eq!(store.get(key).await.unwrap().unwrap().value, large);
 }
 
+#[tokio::test]
+async fn a_name_that_is_too_long_fails_its_own_place_in_a_batch() {
+    let dir = TempDir::new().unwrap();
+    let store = open(Engine::Sled, dir.path()).await;
+    put(&store, 0).await;
+    let (first, long) = (id(0), "x".repeat(1_000_000));
+    let keys = [Key::new("c", &long), Key::new("c", &first), Key::new("c", &long)];
+    let [before, found, after] = store.get_many(&keys).await.unwrap().try_into().unwrap();
+    assert_eq!(found.unwrap().unwrap().value, value(0));
+    for error in [before.unwrap_err(), after.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.key().is_some_and(|key| key.starts_with("c/xxx")), "{error}");
+    }
+}
+
 #[test]
 fn a_store_outlives_the_runtime_that_opened_it() {
     let dir = TempDir::new().unwrap();
