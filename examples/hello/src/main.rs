@@ -21,8 +21,8 @@ fn about() -> &'static str {
 #[tokio::main]
 async fn main() -> mcp_server::Result<()> {
     let server = Server::new("hello").tool(add).resource(about);
-    match std::env::args().any(|argument| argument == "--stdio") {
-        true => server.run().await,
-        false => server.serve_http("127.0.0.1:8000").await,
+    if std::env::args().any(|argument| argument == "--stdio") {
+        return server.run().await;
     }
+    server.serve_http("127.0.0.1:8000").await
 }
