@@ -129,8 +129,11 @@ impl ServeSettings {
 }
 
 /// A duration; an empty variable is none.
-fn duration(text: &str) -> kv_core::Result<Duration> {
-    if text.is_empty() { Ok(Duration::ZERO) } else { parse_duration(text) }
+fn duration(text: &str) -> Result<Duration, String> {
+    if text.is_empty() {
+        return Ok(Duration::ZERO);
+    }
+    parse_duration(text).map_err(|error| error.message().to_owned())
 }
 
 pub(crate) async fn run(settings: ServeSettings) -> Result<(), Failure> {

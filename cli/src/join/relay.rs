@@ -181,7 +181,7 @@ async fn next_line(input: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Vec<
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {
     if stopping.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -86,7 +86,7 @@ async fn next_batch(lines: &mut Lines<BufReader<Stdin>>, counts: &mut Counts) ->
         if text.trim().is_empty() {
             continue;
         }
-        let line: Line = serde_json::from_str(&text).map_err(|error| wrong(counts.lines).because(error))?;
+        let line: Line = serde_json::from_str(&text).map_err(|error| misread(counts.lines, &error))?;
         match line.entry(now_ms()).map_err(|error| wrong(counts.lines).because(error))? {
             Read::Expired => counts.expired += 1,
             Read::Live(entry) => {
@@ -97,6 +97,11 @@ async fn next_batch(lines: &mut Lines<BufReader<Stdin>>, counts: &mut Counts) ->
         }
     }
     Ok(batch)
+}
+
+/// Where it is wrong, and nothing of what stands there: that may be a secret.
+fn misread(line: u64, error: &serde_json::Error) -> Failure {
+    wrong(line).because(format!("at its column {}", error.column()))
 }
 
 fn wrong(line: u64) -> Failure {

@@ -27,7 +27,7 @@ pub(crate) struct Put {
     value: Option<Value>,
 
     /// Let the entry expire after this, such as 10m; without, it never does
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = ttl)]
     ttl: Option<Duration>,
 }
 
@@ -49,6 +49,15 @@ impl Put {
         let mut output = Output::new();
         output.json(&json!({ "collection": key.collection, "id": key.id, "bytes": bytes }))?;
         output.flush().map(drop)
+    }
+}
+
+/// What every store takes.
+fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = parse_duration(text).map_err(|error| error.message().to_owned())?;
+    match kv_core::ttl::checked_ttl(Some(ttl)) {
+        Ok(_) => Ok(ttl),
+        Err(error) => Err(error.message().to_owned()),
     }
 }
 

@@ -4,7 +4,7 @@ use mcp_server::prompt;
 
 /// Tells the model how to use its memory in this conversation.
 #[prompt(title = "Use your memory")]
-pub(super) fn use_memory(
+pub(super) async fn use_memory(
     /// What this conversation is about, to look up first
     topic: Option<String>,
 ) -> String {

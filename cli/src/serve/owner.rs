@@ -23,6 +23,7 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// Builds the server on `store`, just opened by `url`; a store on disk can then be joined.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "nobody can join there"))]
     pub(crate) async fn new(settings: &ServeSettings, url: &str, store: AnyStore) -> Result<Self, Failure> {
         let service = match settings.service(&store) {
             Ok(service) => service,

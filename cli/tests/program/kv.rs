@@ -103,7 +103,12 @@ fn export_and_import_carry_everything_but_what_has_expired() {
 fn an_import_ends_at_the_line_that_it_cannot_read_and_names_it() {
     let home = Home::new();
     let good = json!({ "collection": "c", "id": "i", "value": "eA==" });
-    for bad in ["nonsense", r#"{"collection":"c","id":"j","value":"***"}"#, r#"{"collection":"c"}"#] {
+    for bad in [
+        "nonsense",
+        r#"{"collection":"c","id":"j","value":"***"}"#,
+        r#"{"collection":"c"}"#,
+        r#"{"expires_at":"***"}"#,
+    ] {
         let output = home.run_with(["kv", "import", STORE], format!("{good}\n{bad}\n").as_bytes());
         assert_eq!(output.status.code(), Some(1));
         assert!(
@@ -121,7 +126,7 @@ fn mistakes_are_status_2_and_say_what_to_change() {
         (&["kv", "get", "nowhere://x", "c", "i"] as &[&str], "disk"),
         (&["kv", "get", "disk:x?engin=sled", "c", "i"], "engine"),
         (&["kv", "put", STORE, "c", "i", "x", "--ttl", "soon"], "--ttl"),
-        (&["kv", "put", STORE, "c", "i", "x", "--ttl", "0"], "ttl"),
+        (&["kv", "put", STORE, "c", "i", "x", "--ttl", "0"], "--ttl"),
         (&["kv", "get", "$NO_SUCH_VARIABLE", "c", "i"], "NO_SUCH_VARIABLE"),
         (&["kv", "get", "@no-such-file", "c", "i"], "no-such-file"),
         (&["kv", "get", STORE, "c"], "<ID>"),

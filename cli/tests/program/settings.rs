@@ -113,7 +113,7 @@ fn a_wrong_setting_names_its_flag() {
     let home = Home::new();
     for (arguments, named) in [
         (&["serve", "--store", "nowhere://"] as &[&str], "--store"),
-        (&["serve", "--store", "memory://?on_full=evict"], "on_full"),
+        (&["serve", "--store", "memory://?on_full=evict&max_entries=9"], "on_full=evict from --store"),
         (&["serve", "--http", "nonsense"], "--http"),
         (&["serve", "--cache-ttl", "soon"], "--cache-ttl"),
         (&["serve", "--log-level", "loud"], "--log-level"),
