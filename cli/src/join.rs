@@ -14,7 +14,7 @@ mod tracking;
 use std::path::Path;
 use std::time::Duration;
 
-use kv_core::{AnyStore, ErrorKind};
+use kv_core::{AnyStore, ErrorKind, parse_duration};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -25,7 +25,7 @@ use crate::{Failure, store};
 
 pub(crate) use door::Door;
 
-/// How long a directory may be held by somebody who does not open the door: one that is starting or ending.
+/// How long a directory may be held by somebody who does not open the door, such as one that is starting or ending.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection from within may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -95,8 +95,8 @@ enum WayIn {
 
 /// Joins the owner, or becomes it. Both are tried in turn: one may be ending while another starts.
 async fn way_in(url: &str, dir: &Path) -> Result<WayIn, Failure> {
-    let (at_once, scope) = (without_wait(url), Scope::of(url));
-    let until = Instant::now() + PATIENCE;
+    let ((at_once, patience), scope) = (without_wait(url), Scope::of(url));
+    let until = Instant::now() + patience;
     loop {
         if let Some(stream) = socket::connect(dir).await {
             match greeting::introduce(stream, &scope).await {
@@ -124,10 +124,35 @@ fn other_scope(dir: &Path) -> Failure {
     ))
 }
 
-/// The URL that does not wait for a directory in use: we do, and look at the door meanwhile.
-fn without_wait(url: &str) -> String {
-    if url.contains("lock_wait=") {
-        return url.to_owned();
+/// The URL that does not wait for a directory in use, and how long we wait instead, looking at the door meanwhile:
+/// `lock_wait`, if that is given.
+fn without_wait(url: &str) -> (String, Duration) {
+    let (start, query) = url.split_once('?').unwrap_or((url, ""));
+    let (waits, mut rest): (Vec<_>, Vec<_>) =
+        query.split('&').partition(|pair| pair.starts_with("lock_wait="));
+    let given = waits.first().and_then(|pair| pair.strip_prefix("lock_wait="));
+    rest.retain(|pair| !pair.is_empty());
+    rest.push("lock_wait=0");
+    (
+        format!("{start}?{}", rest.join("&")),
+        given.and_then(|text| parse_duration(text).ok()).unwrap_or(PATIENCE),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{PATIENCE, without_wait};
+
+    #[test]
+    fn the_wait_for_a_directory_moves_from_the_url_to_us() {
+        for (url, at_once, patience) in [
+            ("disk:a", "disk:a?lock_wait=0", PATIENCE),
+            ("disk:a?encrypt=aead&ttl=1h", "disk:a?encrypt=aead&ttl=1h&lock_wait=0", PATIENCE),
+            ("disk:a?lock_wait=1s&ttl=1h", "disk:a?ttl=1h&lock_wait=0", Duration::from_secs(1)),
+        ] {
+            assert_eq!(without_wait(url), (at_once.to_owned(), patience));
+        }
     }
-    format!("{url}{}lock_wait=0", if url.contains('?') { '&' } else { '?' })
 }

@@ -5,9 +5,12 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 
+use std::process::Stdio;
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, Server, done, handshake, stderr};
+use crate::support::{Client, Home, PATIENCE, Server, done, handshake, stderr};
 
 fn serve(home: &Home) -> Client {
     Client::start(home.larder(["serve"]))
@@ -138,6 +141,24 @@ fn the_socket_serves_who_speaks_the_protocol_at_once() {
     joined.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
     joined.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }));
     assert_eq!(joined.receive()["result"]["structuredContent"]["text"], "x");
+}
+
+#[test]
+fn a_directory_held_by_something_else_is_an_error_with_its_process() {
+    let home = Home::new();
+    let mut import = home.larder(["kv", "import", "disk:held"]);
+    let mut import = import.stdin(Stdio::piped()).spawn().unwrap();
+    let (lock, pid) = (home.path("held/LOCK"), import.id().to_string());
+    let until = Instant::now() + PATIENCE;
+    while fs::read_to_string(&lock).unwrap_or_default().trim() != pid {
+        assert!(Instant::now() < until, "the import never took the directory");
+        std::thread::yield_now();
+    }
+    let refused = home.run(["serve", "--store", "disk:held?lock_wait=100ms"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains(&format!("process {pid}")), "{}", stderr(&refused));
+    drop(import.stdin.take());
+    assert!(import.wait().unwrap().success());
 }
 
 /// An owner that the test plays: it sees every line that a joiner sends.

@@ -1,5 +1,7 @@
 //! `larder kv`: bytes in, bytes out, and an exit status to act on.
 
+use std::io::{BufRead as _, BufReader};
+
 use serde_json::{Value, json};
 
 use crate::support::{Client, Home, done, stderr, stdout};
@@ -97,6 +99,21 @@ fn export_and_import_carry_everything_but_what_has_expired() {
     let copied = home.run(["kv", "export", "disk:copy", "many"]);
     assert_eq!(done(&copied).lines().count(), 1_200);
     assert_eq!(home.run(["kv", "get", "disk:copy", "many", "00700"]).stdout, [0, 255]);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let home = Home::new();
+    let value = "A".repeat(1_000);
+    let lines: Vec<_> = (0..1_000)
+        .map(|n| json!({ "collection": "c", "id": format!("{n}"), "value": value }).to_string())
+        .collect();
+    done(&home.run_with(["kv", "import", STORE], lines.join("\n").as_bytes()));
+    let mut export = home.larder(["kv", "export", STORE]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(export.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ended = export.wait_with_output().unwrap();
+    assert!(ended.status.success() && !stderr(&ended).contains("pipe"), "{}", stderr(&ended));
 }
 
 #[test]
