@@ -22,7 +22,7 @@
 //! | URL | feature | own parameters |
 //! |---|---|---|
 //! | `memory://` | `memory` | `max_bytes`, `max_entries`, `on_full=refuse\|evict` |
-//! | `disk:///abs/dir`, `disk:rel/dir` | `disk` | `engine=sled\|redb`, `durability=os\|always`, `create=false` |
+//! | `disk:///abs/dir`, `disk:rel/dir` | `disk` | `engine=sled\|redb`, `durability=os\|always`, `create=false`, `lock_wait=5s` |
 //!
 //! Each open of `memory://` is a new store. On every URL may stand, in any order:
 //!
