@@ -1,4 +1,67 @@
 //! An MCP server framework whose cache, sessions and state live in a Larder store.
+//!
+//! ```
+//! use mcp_server::{Context, Server, State, StateError, prompt, resource, tool};
+//!
+//! /// Greets somebody.
+//! #[tool(read_only)]
+//! async fn greet(
+//!     /// whom
+//!     name: String,
+//!     greeting: State<String>,
+//! ) -> String {
+//!     format!("{}, {name}!", *greeting)
+//! }
+//!
+//! /// Counts the calls of this session.
+//! #[tool]
+//! async fn count(ctx: Context) -> Result<u64, StateError> {
+//!     let count = ctx.state().get::<u64>("count").await?.unwrap_or_default() + 1;
+//!     ctx.state().set("count", &count).await?;
+//!     Ok(count)
+//! }
+//!
+//! /// The greeting in a language.
+//! #[resource("greeting://{language}")]
+//! async fn greeting(language: String) -> Option<&'static str> {
+//!     (language == "en").then_some("Hello")
+//! }
+//!
+//! /// Asks for a warm welcome.
+//! #[prompt]
+//! fn welcome(name: String) -> String {
+//!     format!("Write a warm welcome for {name}.")
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::new("greeter")
+//!     .state("Hello".to_owned())
+//!     .tool(greet)
+//!     .tool(count)
+//!     .resource(greeting)
+//!     .prompt(welcome);
+//!
+//! // server.run().await serves stdio, server.serve_http("127.0.0.1:8000").await HTTP; a test asks in memory.
+//! let client = server.test_client()?;
+//! let answer = client.call_tool("greet", serde_json::json!({ "name": "Ada" })).await?;
+//! assert_eq!(answer["content"][0]["text"], "Hello, Ada!");
+//! let answer = client.read_resource("greeting://en").await?;
+//! assert_eq!(answer["contents"][0]["text"], "Hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Server`] is built part by part; [`Service`] is a built one, for several transports at once.
+//! - [`macro@tool`], [`macro@resource`] and [`macro@prompt`] make components of functions; [`Tool`], [`Resource`],
+//!   [`ResourceTemplate`] and [`Prompt`] make them by hand.
+//! - [`Context`] is what a handler knows of its request; [`State`] is a value that the server was given;
+//!   [`Context::state`] keeps values for a session or a user.
+//! - [`Middleware`] stands around every request: [`Logging`], [`ResponseCache`], or your own.
+//! - [`Authenticate`] finds out who asks, a [`Principal`].
+//! - [`TestClient`] tests a server through the same bytes as any other client.
+//!
+//! Handlers, limits and their defaults, caching and rights are told at length in `docs/server.md`.
 
 mod answer;
 mod authenticate;
