@@ -24,6 +24,7 @@
 //! `docs/encryption.md`.
 
 mod aead;
+mod away;
 mod binding;
 mod fernet;
 mod key;

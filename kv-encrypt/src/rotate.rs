@@ -80,7 +80,7 @@ impl<S: Store> Encrypted<S> {
         while let Some(items) = pages.next(&self.inner).await? {
             let mut pause = Pause::every(PACE);
             for (item, entry) in with_entries(items) {
-                found.count(self, self.opened(&item, &entry).ok().as_ref());
+                found.count(self, self.opened(&item, &entry).await.ok().as_ref());
                 pause.after(entry.value.len()).await;
             }
         }
@@ -107,7 +107,7 @@ impl<S: Store> Encrypted<S> {
     async fn rotate_entry(&self, item: Item, mut entry: Entry, mut read: Instant) -> Result<Rotation> {
         let mut counts = Rotation::default();
         for _ in 0..ATTEMPTS {
-            let Ok(opened) = self.opened(&item, &entry) else {
+            let Ok(opened) = self.opened(&item, &entry).await else {
                 counts.unreadable += 1;
                 return Ok(counts);
             };
@@ -142,7 +142,7 @@ impl<S: Store> Encrypted<S> {
         opened: &Opened,
         ttl: Option<Duration>,
     ) -> Result<bool> {
-        let sealed = self.sealer.seal(key(item), &entry.meta, &opened.value)?;
+        let sealed = self.sealer.seal_in_time(key(item), &entry.meta, &opened.value).await?;
         let renewed = NewEntry::new(sealed).ttl(ttl).meta(entry.meta.clone());
         match self.inner.put(key(item), renewed, PutMode::Update(entry.version)).await {
             Ok(_) => Ok(true),
@@ -151,8 +151,8 @@ impl<S: Store> Encrypted<S> {
         }
     }
 
-    fn opened(&self, item: &Item, entry: &Entry) -> Result<Opened> {
-        self.sealer.open(key(item), &entry.meta, &entry.value)
+    async fn opened(&self, item: &Item, entry: &Entry) -> Result<Opened> {
+        self.sealer.open_in_time(key(item), &entry.meta, &entry.value).await
     }
 }
 

@@ -72,21 +72,22 @@ impl<S: Store> Encrypted<S> {
         &self.sealer.ring
     }
 
-    fn seal(&self, key: Key<'_>, entry: NewEntry) -> Result<NewEntry> {
+    async fn seal(&self, key: Key<'_>, entry: NewEntry) -> Result<NewEntry> {
         if let Some(most) = self.capabilities.max_value
             && entry.value().len() > most
         {
             let message = format!("the value has {} bytes, at most {most} fit", entry.value().len());
             return Err(Error::new(ErrorKind::TooLarge, message).at(key));
         }
-        let sealed = self.sealer.seal(key, entry.meta_ref(), entry.value()).map_err(|error| error.at(key))?;
+        let sealed = self.sealer.seal_in_time(key, entry.meta_ref(), entry.value()).await;
+        let sealed = sealed.map_err(|error| error.at(key))?;
         Ok(entry.map_value(|_plain| sealed))
     }
 
-    fn open(&self, key: Key<'_>, mut entry: Entry) -> Result<Entry> {
+    async fn open(&self, key: Key<'_>, mut entry: Entry) -> Result<Entry> {
         let stored = std::mem::take(&mut entry.value);
-        let opened = self.sealer.open(key, &entry.meta, &stored).map_err(|error| error.at(key))?;
-        Ok(entry.with_value(opened.value))
+        let opened = self.sealer.open_in_time(key, &entry.meta, &stored).await;
+        Ok(entry.with_value(opened.map_err(|error| error.at(key))?.value))
     }
 }
 
@@ -102,18 +103,18 @@ impl<S: Store> EncryptExt for S {}
 
 impl<S: Store> Store for Encrypted<S> {
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
-        let found = self.inner.get(key).await?;
-        found.map(|entry| self.open(key, entry)).transpose().map_err(|error| error.during("get"))
+        let Some(entry) = self.inner.get(key).await? else { return Ok(None) };
+        self.open(key, entry).await.map(Some).map_err(|error| error.during("get"))
     }
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
-        let sealed = self.seal(key, entry).map_err(|error| error.during("put"))?;
+        let sealed = self.seal(key, entry).await.map_err(|error| error.during("put"))?;
         self.inner.put(key, sealed, mode).await
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
-        let taken = self.inner.take(key, version).await?;
-        taken.map(|entry| self.open(key, entry)).transpose().map_err(|error| lost(&error, key))
+        let Some(entry) = self.inner.take(key, version).await? else { return Ok(None) };
+        self.open(key, entry).await.map(Some).map_err(|error| lost(&error, key))
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
@@ -122,7 +123,9 @@ impl<S: Store> Store for Encrypted<S> {
         let mut pause = Pause::every(PACE);
         for (entry, key) in found.into_iter().zip(keys) {
             let entry = match entry {
-                Ok(Some(entry)) => self.open(*key, entry).map(Some).map_err(|error| error.during("get_many")),
+                Ok(Some(entry)) => {
+                    self.open(*key, entry).await.map(Some).map_err(|error| error.during("get_many"))
+                }
                 other => other,
             };
             pause.after(length(entry.as_ref().ok().and_then(Option::as_ref))).await;
@@ -136,7 +139,7 @@ impl<S: Store> Store for Encrypted<S> {
         let mut pause = Pause::every(PACE);
         for (key, entry) in entries {
             let bytes = entry.value().len();
-            sealed.push((key, self.seal(key, entry)));
+            sealed.push((key, self.seal(key, entry).await));
             pause.after(bytes).await;
         }
         put_prepared(&self.inner, sealed).await
@@ -151,7 +154,7 @@ impl<S: Store> Store for Encrypted<S> {
         let mut pause = Pause::every(PACE);
         for item in &mut page.items {
             let Some(entry) = item.entry.take() else { continue };
-            let opened = self.open(Key::new(&item.collection, &item.id), entry);
+            let opened = self.open(Key::new(&item.collection, &item.id), entry).await;
             item.entry = Some(opened.map_err(|error| error.during("scan"))?);
             pause.after(length(item.entry.as_ref())).await;
         }

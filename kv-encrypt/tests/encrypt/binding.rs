@@ -1,6 +1,8 @@
 //! A sealed value opens where it was put, unchanged, and nowhere else.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::common::{CIPHERS, KEY, bottom, put, raw, read_as, ring, sealed_by, tagged};
 use bytes::Bytes;
@@ -328,6 +330,46 @@ async fn the_largest_value_is_what_the_backend_takes_less_the_overhead() {
         assert_eq!(larger.unwrap_err().kind(), ErrorKind::TooLarge);
         assert_eq!(store.get(KEY).await.unwrap().unwrap().value, vec![0; most]);
     }
+}
+
+/// On one thread, so that nobody else runs while a value is sealed or opened there.
+#[tokio::test]
+async fn others_run_while_a_large_value_is_sealed_and_opened() {
+    let turns = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&turns);
+    let others = tokio::spawn(async move {
+        loop {
+            counter.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let passed = |before: u64| turns.load(Ordering::Relaxed) - before;
+    for cipher in CIPHERS {
+        let store = Encrypted::new(kv_memory::MemoryStore::new(), ring(&[1])).cipher(cipher);
+        let before = turns.load(Ordering::Relaxed);
+        put(&store, KEY, vec![7; 8 << 20], Meta::default()).await;
+        assert!(passed(before) > 10, "{} while sealing", passed(before));
+        let before = turns.load(Ordering::Relaxed);
+        assert!(store.get(KEY).await.unwrap().unwrap().value == vec![7; 8 << 20]);
+        assert!(passed(before) > 10, "{} while opening", passed(before));
+    }
+    others.abort();
+}
+
+#[test]
+fn without_a_runtime_large_values_are_sealed_and_opened_all_the_same() {
+    let store = sealed_by(&bottom(), &[1], Cipher::Aead);
+    let there_and_back = async {
+        put(&store, KEY, vec![7; 1 << 20], Meta::default()).await;
+        store.get(KEY).await.unwrap().unwrap().value
+    };
+    let mut future = std::pin::pin!(there_and_back);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let value = std::iter::repeat_with(|| future.as_mut().poll(&mut context)).find_map(|poll| match poll {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    });
+    assert!(value.unwrap() == vec![7; 1 << 20]);
 }
 
 #[tokio::test]
