@@ -134,3 +134,19 @@ impl Store for AnyStore {
         self.0.close().await
     }
 }
+
+#[cfg(feature = "testing")]
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::testing::ReferenceStore;
+    use crate::{AnyStore, Clock, StoreExt};
+
+    #[test]
+    fn a_store_that_was_erased_is_not_boxed_again() {
+        let once = ReferenceStore::new(&Clock::system()).erased();
+        assert!(Arc::ptr_eq(&once.0, &once.clone().erased().0));
+        assert!(Arc::ptr_eq(&once.0, &AnyStore::new(once.clone()).0));
+    }
+}

@@ -157,6 +157,21 @@ async fn clones_hear_of_each_others_changes_and_of_what_expired() {
 }
 
 #[tokio::test]
+async fn who_listens_too_slowly_is_told_that_something_is_missing() {
+    let dir = TempDir::new().unwrap();
+    let store = open(Engine::Sled, dir.path()).await;
+    let (mut signals, mut changes) = (store.signals("t").await.unwrap(), store.changes().await.unwrap());
+    assert_eq!(changes.next().await, Some(Change::All));
+    for _ in 0..65 {
+        store.signal("t", "m".into()).await.unwrap();
+    }
+    fill(&store, 0..1_025).await;
+    assert_eq!(signals.next().await, Some(Signal::Gap));
+    assert_eq!(signals.next().await, Some(Signal::Message("m".into())));
+    assert_eq!(changes.next().await, Some(Change::All));
+}
+
+#[tokio::test]
 async fn large_values_and_long_names_are_bounded_and_said_so() {
     let dir = TempDir::new().unwrap();
     let store = open(Engine::Sled, dir.path()).await;
