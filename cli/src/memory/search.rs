@@ -4,6 +4,7 @@
 //! that begins like a longer one there counts half. What has more of the words, rarer words, and has them more often
 //! comes first; of equals the newer one.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -41,7 +42,7 @@ impl Question {
 
     /// Memories that have words of `query`, best first.
     pub(super) fn search(namespace: &str, query: &str, tag: Option<String>) -> Result<Self, ToolError> {
-        let distinct: BTreeSet<String> = words(query).collect();
+        let distinct: BTreeSet<String> = words(query).map(Cow::into_owned).collect();
         let words: Vec<String> = distinct.into_iter().take(MAX_WORDS).collect();
         if words.is_empty() {
             return Err(ToolError::told("`query` has no words; `list` shows everything"));
@@ -92,9 +93,12 @@ impl Question {
         }
         for found in words(text) {
             for (wanted, count) in self.words.iter().zip(hits.iter_mut()) {
-                if found == *wanted {
+                if !found.starts_with(wanted.as_str()) {
+                    continue;
+                }
+                if found.len() == wanted.len() {
                     *count = count.saturating_add(exact);
-                } else if wanted.chars().count() >= MIN_BEGINNING && found.starts_with(wanted.as_str()) {
+                } else if wanted.chars().nth(MIN_BEGINNING - 1).is_some() {
                     *count = count.saturating_add(beginning);
                 }
             }
@@ -195,8 +199,16 @@ fn score(hits: &[u32], weights: &[u32]) -> u64 {
 }
 
 /// The words of a text in lower case: runs of letters and digits, and each character of scripts without spaces.
-fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !c.is_alphanumeric()).flat_map(split_unspaced).map(str::to_lowercase)
+fn words(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    text.split(|c: char| !c.is_alphanumeric()).flat_map(split_unspaced).map(lower)
+}
+
+/// Copies only what changes: most words are lower case already.
+fn lower(word: &str) -> Cow<'_, str> {
+    if word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(word.to_lowercase())
 }
 
 fn split_unspaced(run: &str) -> impl Iterator<Item = &str> {
