@@ -32,11 +32,15 @@ pub fn server() -> (Server, Effects) {
         .tool(hold_blocking)
         .tool(hold_speaking)
         .tool(anything())
+        .tool(panics_at_once)
+        .tool(panics_later)
+        .tool(panics_on_a_thread)
         .resource(text)
         .resource(shared)
         .resource(blob)
         .resource(nothing)
         .resource(leaking)
+        .resource(panicking)
         .resource(item)
         .prompt(greet)
         .prompt(sounding);
@@ -209,6 +213,31 @@ async fn hold_speaking(key: String, ctx: Context, effects: State<Effects>) -> St
     ctx.log(Level::Error, format!("after {key}"));
     effects.mark(format!("spoke:{key}"));
     held
+}
+
+/// Has a bug.
+#[tool]
+async fn panics_at_once() -> String {
+    panic!("{SECRET}")
+}
+
+/// Has a bug behind an await.
+#[tool]
+async fn panics_later() -> String {
+    tokio::task::yield_now().await;
+    panic!("{SECRET}")
+}
+
+/// Has a bug on a thread.
+#[tool]
+fn panics_on_a_thread() -> String {
+    panic!("{SECRET}")
+}
+
+/// Has a bug, too.
+#[resource("note://panicking")]
+async fn panicking() -> String {
+    panic!("{SECRET}")
 }
 
 /// Takes any object, as its schema says.

@@ -31,6 +31,8 @@ mod limits;
 mod lines;
 #[path = "wire/list.rs"]
 mod list;
+#[path = "wire/mounted.rs"]
+mod mounted;
 #[path = "wire/notices.rs"]
 mod notices;
 #[path = "wire/pages.rs"]

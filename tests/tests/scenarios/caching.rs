@@ -198,7 +198,7 @@ struct Asking(Runs);
 
 impl Middleware for Asking {
     async fn handle(&self, request: Request, next: Next) -> Answer {
-        if !matches!(request.operation, Operation::CallTool { .. }) || self.0.count() % 2 == 0 {
+        if !matches!(request.operation, Operation::CallTool { .. }) || self.0.count().is_multiple_of(2) {
             return next.run(request).await;
         }
         let questions = json!({ "q": { "method": "elicitation/create", "params": {} } });

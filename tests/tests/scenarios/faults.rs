@@ -18,7 +18,7 @@ async fn scenario_18_an_entry_that_cannot_be_read_is_a_miss_and_is_replaced() {
     let mut kept = Vec::new();
     let mut pages = store.scan_all(Scan::under(""));
     while let Some(item) = pages.next().await.unwrap() {
-        kept.push((item.collection.to_string(), item.id.to_string()));
+        kept.push((item.collection, item.id));
     }
     assert!(!kept.is_empty());
     for damaged in [&b"\xff\xff nonsense"[..], b"", b"\x01[1]"] {

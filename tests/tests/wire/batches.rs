@@ -74,6 +74,17 @@ pub(crate) async fn neither_initialize_nor_a_batch_stands_in_a_batch(h: Harness)
     Ok(())
 }
 
+pub(crate) async fn an_id_stands_once_among_the_requests_of_a_connection(h: Harness) -> Shown {
+    only_where_served(h)?;
+    only(!h.is_http(), "over HTTP an answer goes back on the connection of its request")?;
+    let (client, _) = h.client().await;
+    let answers = batch(&client, &[ping(1), ping(1), ping(2)]).await.message;
+    let codes: Vec<_> =
+        answers.as_array().unwrap().iter().map(|answer| answer["error"]["code"].as_i64()).collect();
+    assert_eq!(codes, [None, Some(INVALID_REQUEST), None]);
+    Ok(())
+}
+
 pub(crate) async fn elsewhere_a_batch_is_an_invalid_request(h: Harness) -> Shown {
     only(h.revision != Revision::V2025_03_26, "2025-03-26 has batches")?;
     let (client, _) = h.client().await;

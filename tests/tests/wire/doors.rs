@@ -1,8 +1,12 @@
 //! Who may come in over HTTP, and how refusals look (basic/transports/streamable-http, "Security Warning").
 
+use std::time::{Duration, Instant};
+
 use larder_tests::http::{HttpAnswer, HttpRequest};
-use mcp_server::{Principal, StaticTokens};
+use mcp_server::{Authenticate, Denied, Principal, StaticTokens, Verified};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::client::Client;
 use crate::harness::{Harness, Shown, Site};
@@ -46,6 +50,8 @@ pub(crate) async fn a_foreign_origin_is_refused_and_the_call_that_allows_it_name
         assert!(sentence(&answer).contains(".allow_origin("), "{answer:?}");
         assert_eq!(answer.header("access-control-allow-origin"), None);
     }
+    let two = good(&client).header("origin", "http://localhost").also("origin", "http://evil.example");
+    assert_refused(&fetch(&site, two).await, 403);
     for origin in ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:5173", "https://app.example"] {
         let answer = fetch(&site, good(&client).header("origin", origin)).await;
         assert_eq!(
@@ -61,7 +67,15 @@ pub(crate) async fn a_foreign_host_is_refused_and_the_call_that_allows_it_named(
     h.only_http()?;
     let (site, _) = h.fixture_with(|server| server.allow_host("mcp.example")).await;
     let client = site.client().await;
-    let refused = ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "192.168.0.1", ""];
+    let refused = [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.nip.io",
+        "192.168.0.1",
+        "user@localhost",
+        "localhost.",
+        "",
+    ];
     for host in refused {
         let answer = fetch(&site, good(&client).header("host", host)).await;
         if answer.status == 400 && host.is_empty() {
@@ -100,7 +114,9 @@ pub(crate) async fn a_client_accepts_both_kinds_of_answers(h: Harness) -> Shown 
     h.only_http()?;
     let (site, _) = h.fixture().await;
     let client = site.client().await;
-    for accept in ["application/json", "text/event-stream", "text/html", "image/*"] {
+    for accept in
+        ["application/json", "text/event-stream", "text/html", "image/*", "*/*, text/event-stream;q=0"]
+    {
         assert_refused(&fetch(&site, good(&client).header("accept", accept)).await, 406);
     }
     for accept in ["*/*", "text/event-stream;q=0.5, application/json", "application/*,text/*"] {
@@ -197,5 +213,53 @@ pub(crate) async fn an_error_to_a_request_that_was_read_carries_its_id(h: Harnes
     let reply = client.begin_message(&message).await.answer().await;
     assert_eq!((reply.status, &reply.message["id"]), (Some(404), &json!("my id")));
     assert_ne!(reply.message["error"], Value::Null);
+    Ok(())
+}
+
+/// Everybody is Ada, for a moment.
+struct Brief;
+
+impl Authenticate for Brief {
+    async fn authenticate(&self, _: &axum::http::request::Parts) -> Result<Verified, Denied> {
+        let ada = Verified::from(Principal::user("test", "ada"));
+        Ok(ada.until(Instant::now() + Duration::from_millis(300)))
+    }
+}
+
+pub(crate) async fn a_stream_ends_when_the_proof_of_its_caller_does(h: Harness) -> Shown {
+    h.only_http()?;
+    let (site, effects) = h.fixture_with(|server| server.authenticate(Brief)).await;
+    let client = site.client().await;
+    let meta = json!({ "io.modelcontextprotocol/logLevel": "error" });
+    for tool in ["hold", "hold_speaking"] {
+        let params = json!({ "name": tool, "arguments": { "key": tool }, "_meta": meta });
+        let reply = client.request("tools/call", params).await;
+        reply.assert_error(-32_603, 200);
+        assert_eq!(reply.message["error"]["message"], "the proof of who asks has expired");
+        assert!(effects.has(&format!("began:{tool}")) && !effects.has(&format!("done:{tool}")));
+    }
+    Ok(())
+}
+
+/// What comes back for a request that never ends, once nothing but time passes.
+async fn stalled(site: &Site, request: &str) -> String {
+    let mut stream = TcpStream::connect(site.address()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await; // it has arrived
+    tokio::time::pause();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    tokio::time::resume();
+    String::from_utf8(answer).unwrap()
+}
+
+pub(crate) async fn a_request_that_never_ends_is_cut(h: Harness) -> Shown {
+    h.only_http()?;
+    let (site, _) = h.fixture().await;
+    let head = stalled(&site, "POST /mcp HTTP/1.1\r\nhost: localhost\r\n").await;
+    assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
+    let typed = "content-type: application/json\r\naccept: */*\r\ncontent-length: 100";
+    let body = stalled(&site, &format!("POST /mcp HTTP/1.1\r\nhost: localhost\r\n{typed}\r\n\r\n{{")).await;
+    assert!(body.starts_with("HTTP/1.1 408"), "{body}");
     Ok(())
 }

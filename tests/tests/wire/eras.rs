@@ -1,12 +1,12 @@
 //! Which revision a message is served under (2026-07-28, basic/versioning and basic/transports/streamable-http;
 //! 2025-11-25, basic/lifecycle and basic/transports).
 
-use mcp_server::protocol::Revision;
 use serde_json::{Value, json};
 
 use crate::client::Reply;
 use crate::harness::{Harness, Shown, Transport, only};
 
+const INVALID_REQUEST: i64 = -32_600;
 const INVALID_PARAMS: i64 = -32_602;
 const METHOD_NOT_FOUND: i64 = -32_601;
 const HEADER_MISMATCH: i64 = -32_020;
@@ -223,16 +223,30 @@ pub(crate) async fn discover_may_come_before_initialize(h: Harness) -> Shown {
     Ok(())
 }
 
-pub(crate) async fn without_a_handshake_lines_speak_2025_03_26(h: Harness) -> Shown {
+pub(crate) async fn before_initialize_a_connection_answers_ping_alone(h: Harness) -> Shown {
     h.only_lines()?;
-    only(h.revision == Revision::V2025_03_26, "a matter of 2025-03-26")?;
     let (site, _) = h.fixture().await;
     let client = site.stranger(json!({}), None);
+    let bare = |method: &str| json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": {} });
+    assert_eq!(client.begin_message(&bare("ping")).await.answer().await.result(), json!({}));
+    for method in ["tools/list", "logging/setLevel", "vendor/any"] {
+        let reply = client.begin_message(&bare(method)).await.answer().await;
+        assert!(reply.message.get("error").is_some(), "{method}: {reply:?}");
+    }
+    let tools = client.begin_message(&bare("tools/list")).await.answer().await;
+    tools.assert_error(INVALID_REQUEST, 200);
+    assert!(tools.message["error"]["message"].as_str().unwrap().contains("initialize"), "{tools:?}");
+    Ok(())
+}
+
+pub(crate) async fn a_connection_is_initialized_once(h: Harness) -> Shown {
+    h.only_handshake()?;
+    only(!h.is_http(), "over HTTP each initialize begins a session of its own")?;
+    let (client, _) = h.client().await;
+    client.initialize("2024-11-05").await.assert_error(INVALID_REQUEST, 200);
     let tools = client.result("tools/list", json!({})).await;
-    assert!(tools["tools"].as_array().unwrap().iter().all(|tool| tool.get("outputSchema").is_none()));
-    assert_eq!(tools.get("resultType"), None);
-    let linked = client.call("linked", json!({})).await;
-    assert_eq!(linked["content"][1]["type"], "audio"); // which 2024-11-05 has not
+    let structured = tools["tools"].as_array().unwrap().iter().any(|tool| tool.get("outputSchema").is_some());
+    assert_eq!(structured, h.is_structured()); // it still speaks what was agreed on
     Ok(())
 }
 

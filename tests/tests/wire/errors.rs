@@ -191,3 +191,30 @@ pub(crate) async fn what_a_client_sent_is_repeated_by_its_beginning_only(h: Harn
     }
     Ok(())
 }
+
+pub(crate) async fn a_handler_that_panics_fails_its_own_request_only(h: Harness) -> Shown {
+    let (client, effects) = h.client().await;
+    let held = client.begin_call("hold", json!({ "key": "k" })).await;
+    effects.wait("began:k").await;
+    for (method, params) in [
+        ("tools/call", json!({ "name": "panics_at_once", "arguments": {} })),
+        ("tools/call", json!({ "name": "panics_later", "arguments": {} })),
+        ("tools/call", json!({ "name": "panics_on_a_thread", "arguments": {} })),
+        ("resources/read", json!({ "uri": "note://panicking" })),
+    ] {
+        let reply = client.request(method, params).await;
+        reply.assert_error(INTERNAL_ERROR, 200);
+        assert!(!reply.text.contains(SECRET), "{reply:?}");
+    }
+    effects.open("k");
+    assert_eq!(text(&held.answer().await.result()), "held k");
+    Ok(())
+}
+
+pub(crate) async fn metadata_of_tasks_is_passed_over(h: Harness) -> Shown {
+    h.only_handshake()?;
+    let (client, _) = h.client().await;
+    let params = json!({ "name": "echo", "arguments": { "text": "x" }, "task": { "ttl": 60_000 } });
+    assert_eq!(text(&client.result("tools/call", params).await), "x");
+    Ok(())
+}

@@ -30,7 +30,8 @@ macro_rules! each_behaviour {
                 a_version_that_is_not_served_is_told_which_are,
                 both_eras_share_a_connection,
                 discover_may_come_before_initialize,
-                without_a_handshake_lines_speak_2025_03_26,
+                before_initialize_a_connection_answers_ping_alone,
+                a_connection_is_initialized_once,
                 a_session_decides_what_its_version_header_repeats,
                 a_request_says_all_that_it_is_served_by,
             }
@@ -47,6 +48,8 @@ macro_rules! each_behaviour {
                 a_capability_that_the_client_lacks_is_named,
                 ping_is_answered_by_an_empty_object,
                 what_a_client_sent_is_repeated_by_its_beginning_only,
+                a_handler_that_panics_fails_its_own_request_only,
+                metadata_of_tasks_is_passed_over,
             }
             forms {
                 structured_content_is_what_its_revision_can_carry,
@@ -78,6 +81,7 @@ macro_rules! each_behaviour {
                 a_batch_of_notifications_is_not_answered,
                 a_batch_holds_at_most_50_messages_and_at_least_one,
                 neither_initialize_nor_a_batch_stands_in_a_batch,
+                an_id_stands_once_among_the_requests_of_a_connection,
                 elsewhere_a_batch_is_an_invalid_request,
             }
             doors {
@@ -91,6 +95,8 @@ macro_rules! each_behaviour {
                 who_proves_nothing_is_refused_with_a_challenge,
                 probes_answer_beside_the_endpoint,
                 an_error_to_a_request_that_was_read_carries_its_id,
+                a_stream_ends_when_the_proof_of_its_caller_does,
+                a_request_that_never_ends_is_cut,
             }
             sessions {
                 a_session_id_is_random_and_visible_ascii,

@@ -123,7 +123,7 @@ fn write_row(
     behaviour: &str,
     cells: &BTreeMap<(&'static str, Transport), Option<Shown>>,
 ) {
-    write!(table, "| {} |", behaviour.replace('_', " ")).unwrap();
+    write!(table, "| {} |", sentence(behaviour)).unwrap();
     for revision in Revision::ALL {
         let shown = Harness::TRANSPORTS
             .into_iter()
@@ -140,6 +140,13 @@ fn write_row(
         })
         .collect();
     writeln!(table, " {} |", reasons.into_iter().collect::<Vec<_>>().join("; ")).unwrap();
+}
+
+/// A name in words; dates are written as such.
+fn sentence(behaviour: &str) -> String {
+    let words = behaviour.replace('_', " ");
+    let dates = Revision::ALL.map(Revision::as_str);
+    dates.iter().fold(words, |words, date| words.replace(&date.replace('-', " "), date))
 }
 
 const fn transport_letters(transport: Transport) -> &'static str {
