@@ -26,8 +26,11 @@ struct Call {
 }
 
 impl Context {
-    pub(crate) fn new(request: Request, dispatcher: Dispatcher, public: bool) -> Self {
+    pub(crate) fn new(mut request: Request, dispatcher: Dispatcher, public: bool) -> Self {
         let public = public || request.public;
+        if public {
+            request.extensions.clear(); // the HTTP parts tell who asks
+        }
         Self(Arc::new(Call { request, dispatcher, public }))
     }
 
@@ -78,7 +81,8 @@ impl Context {
         &self.0.request.meta
     }
 
-    /// What the transport and middlewares attached to the request, such as the HTTP parts.
+    /// What the transport and middlewares attached to the request, such as the HTTP headers. Empty in a component whose
+    /// cached answers are public.
     pub fn extensions(&self) -> &Extensions {
         &self.0.request.extensions
     }

@@ -61,7 +61,7 @@ impl Dispatcher {
     /// Runs a request through every right, the chain, and the component at its end.
     ///
     /// Every `authorize` and the component's own check run first, so that a cached answer never outlives a right. What
-    /// panics on the way is answered by `Internal error`.
+    /// panics on the way is answered by `Internal error`, and what hangs is given up like a handler.
     pub(crate) fn run(&self, request: Request) -> BoxFuture<Answer> {
         if self.0.chain.is_empty() && !self.0.registry.has_checks() {
             return self.perform(request);
@@ -73,8 +73,15 @@ impl Dispatcher {
                 Err(refusal) => refusal.into(),
             }
         };
-        let run = AssertUnwindSafe(run).catch_unwind();
-        Box::pin(async move { run.await.unwrap_or_else(|_| panicked().into()) })
+        let after = self.0.handler_timeout;
+        Box::pin(async move {
+            let run = std::pin::pin!(AssertUnwindSafe(run).catch_unwind());
+            match Deadline::new(run, after).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => panicked().into(),
+                Err(Elapsed) => took_too_long().into(),
+            }
+        })
     }
 
     async fn authorize(&self, request: &Request) -> Result<(), Refusal> {
@@ -248,9 +255,7 @@ impl Dispatcher {
             drop(permit);
             match output {
                 Ok(Ok(output)) => answer(output),
-                Ok(Err(Elapsed)) => {
-                    Failure::new(code::INTERNAL_ERROR, "the request took too long and was given up").into()
-                }
+                Ok(Err(Elapsed)) => took_too_long().into(),
                 Err(_) => panicked().into(),
             }
         };
@@ -423,6 +428,10 @@ pub(crate) fn not_found(uri: &str, revision: Revision) -> Failure {
 /// The limit of requests in flight is reached.
 pub(crate) fn too_many() -> Failure {
     Failure::new(code::INTERNAL_ERROR, "too many requests in flight, try again later")
+}
+
+fn took_too_long() -> Failure {
+    Failure::new(code::INTERNAL_ERROR, "the request took too long and was given up")
 }
 
 /// The panic itself was told by the process's panic hook; its text is not for clients.

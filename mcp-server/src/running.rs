@@ -105,8 +105,8 @@ impl<T: Send + 'static> Drop for Finish<T> {
 }
 
 /// A future with a deadline, whose timer is made only once it turns out to wait.
-pub(crate) struct Deadline<T> {
-    future: BoxFuture<T>,
+pub(crate) struct Deadline<F> {
+    future: F,
     after: Duration,
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
 }
@@ -115,17 +115,17 @@ pub(crate) struct Deadline<T> {
 #[derive(Debug)]
 pub(crate) struct Elapsed;
 
-impl<T> Deadline<T> {
-    pub(crate) const fn new(future: BoxFuture<T>, after: Duration) -> Self {
+impl<F> Deadline<F> {
+    pub(crate) const fn new(future: F, after: Duration) -> Self {
         Self { future, after, timer: None }
     }
 }
 
-impl<T> Future for Deadline<T> {
-    type Output = Result<T, Elapsed>;
+impl<F: Future + Unpin> Future for Deadline<F> {
+    type Output = Result<F::Output, Elapsed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
+        if let Poll::Ready(output) = Pin::new(&mut self.future).poll(cx) {
             return Poll::Ready(Ok(output));
         }
         let after = self.after;

@@ -222,7 +222,7 @@ impl Server {
         self
     }
 
-    /// After how long a handler is given up. The default is 10 minutes.
+    /// After how long a handler is given up, or all that middlewares do around it. The default is 10 minutes.
     pub fn handler_timeout(mut self, timeout: Duration) -> Self {
         self.limits.handler_timeout = timeout;
         self

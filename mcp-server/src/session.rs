@@ -301,3 +301,27 @@ impl fmt::Debug for Sessions {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kv_core::{AnyStore, StoreExt as _};
+    use kv_memory::MemoryStore;
+
+    use super::{Handshake, NotBegun, SessionId, Sessions};
+    use crate::Principal;
+    use crate::protocol::Json;
+
+    #[tokio::test]
+    async fn a_session_that_did_not_begin_does_not_count() {
+        let store = AnyStore::new(MemoryStore::new().read_only());
+        let sessions = Sessions::new(store, Duration::from_secs(60), 1);
+        let params = Json::parse(r#"{"protocolVersion":"2025-11-25"}"#.into()).unwrap();
+        let handshake = Handshake::from_params(&params).unwrap();
+        for _ in 0..2 {
+            let begun = sessions.begin(&Principal::local(), &SessionId::random(), &handshake).await;
+            assert!(matches!(begun, Err(NotBegun::Store(_))), "{begun:?}");
+        }
+    }
+}

@@ -136,6 +136,55 @@ async fn an_open_connection_keeps_its_session_and_what_is_kept_for_it() {
     assert_eq!(again["structuredContent"], json!({ "result": 2 }));
 }
 
+/// Keeps a value, hides it for this request, and tells what can be read at each step.
+#[tool]
+async fn hide(ctx: Context) -> Result<Vec<String>, mcp_server::StateError> {
+    let state = ctx.state();
+    let mut told = Vec::new();
+    state.set("name", "kept").await?;
+    state.set_local("name", std::sync::Arc::new(7_u8));
+    told.push(format!("{:?}", state.get::<String>("name").await.is_ok()));
+    told.push(format!("{:?}", state.local::<u8>("name")));
+    state.set("name", "kept again").await?;
+    told.push(format!("{:?}", state.get::<String>("name").await?));
+    Ok(told)
+}
+
+/// Nobody's state is an error, and this request's own values are not.
+#[tool]
+async fn forget(ctx: Context) -> bool {
+    ctx.state().set_local("name", std::sync::Arc::new(7_u8));
+    ctx.state().delete("name").await.unwrap_or_default() && ctx.state().delete("name").await.is_err()
+}
+
+#[tokio::test]
+async fn a_request_only_value_hides_a_kept_one_until_that_is_set_again_or_deleted() {
+    let client = Server::new("s").tool(hide).tool(forget).test_client().unwrap();
+    let told = client.call_tool("hide", json!({})).await.unwrap();
+    assert_eq!(told["structuredContent"], json!(["false", "Some(7)", "Some(\"kept again\")"]), "{told}");
+    let nobody = client.another().principal(mcp_server::Principal::anonymous());
+    assert_eq!(nobody.call_tool("forget", json!({})).await.unwrap()["structuredContent"], true);
+}
+
+/// Hangs for every call.
+struct Hanging;
+
+impl Middleware for Hanging {
+    async fn authorize(&self, request: &Request) -> Result<(), Refusal> {
+        if matches!(request.operation, Operation::CallTool { .. }) {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_middleware_that_hangs_is_given_up_like_a_handler() {
+    let server = Server::new("s").tool(quick).with(Hanging).handler_timeout(Duration::from_millis(50));
+    let error = server.test_client().unwrap().call_tool("quick", json!({})).await.unwrap_err();
+    assert!(error.message.contains("too long"), "{error}");
+}
+
 #[tokio::test]
 async fn lifetimes_of_zero_are_refused_by_name_and_any_number_of_calls_is_taken() {
     let refusal = |server: Server| server.test_client().unwrap_err().to_string();

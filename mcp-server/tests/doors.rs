@@ -113,6 +113,22 @@ async fn a_resource_with_a_check_is_never_told_to_be_everybodys() {
 }
 
 #[tokio::test]
+async fn who_asks_is_out_of_reach_of_a_public_component_in_its_headers_too() {
+    let told = |name: &str| {
+        Tool::new(name, json!({ "type": "object" }), |context: Context, _: Json| async move {
+            let headers = context.extensions().get::<HeaderMap>();
+            headers.map_or("no headers", |_| "headers")
+        })
+    };
+    let public = told("public").cache(CachePolicy::public(MINUTE));
+    let router = Server::new("s").tool(public).tool(told("private")).into_router().unwrap();
+    for (name, expected) in [("public", "no headers"), ("private", "headers")] {
+        let reply = modern(&router, "tools/call", name, json!({ "name": name })).await;
+        assert_eq!(reply.json()["result"]["content"][0]["text"], expected);
+    }
+}
+
+#[tokio::test]
 async fn a_batch_holds_no_request_of_2026_07_28() {
     #[tool]
     async fn fine() -> &'static str {

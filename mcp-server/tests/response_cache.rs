@@ -95,7 +95,9 @@ async fn exclusion_goes_before_inclusion_and_statistics_tell() {
 #[tokio::test]
 async fn what_is_declared_public_in_the_cache_alone_cannot_depend_on_who_asks_either() {
     let tool = Tool::new("who", json!({ "type": "object" }), |context: Context, _: Json| async move {
-        context.principal().map(|principal| principal.subject().unwrap_or_default().to_owned())
+        let attached = context.extensions().len();
+        let subject = context.principal().map(|principal| principal.subject().unwrap_or_default().to_owned());
+        subject.map(|subject| format!("{subject}, {attached} attached"))
     });
     let cache = ResponseCache::new().declare(Cached::Tools, "who", CachePolicy::public(MINUTE));
     let client = Server::new("s").tool(tool).with(cache).test_client().unwrap();

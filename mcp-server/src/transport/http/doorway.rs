@@ -136,11 +136,9 @@ fn host_allowed(options: &HttpOptions, parts: &Parts) -> bool {
 }
 
 fn host(parts: &Parts) -> Option<&str> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.to_str().ok(),
-        (None, _) => Some(parts.uri.authority()?.as_str()),
-        (Some(_), Some(_)) => None,
+    match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()), // goes before the header (RFC 9112 §3.2.2)
+        None => text(&parts.headers, HOST),
     }
 }
 
@@ -237,6 +235,9 @@ mod tests {
         assert!(!host_allowed(&options, &parts(&[], Some("127.0.0.1:80"))));
         let two = [("host", "localhost"), ("host", "evil.example")];
         assert!(!host_allowed(&options, &parts(&two, Some("127.0.0.1:80"))));
+        let mut absolute = parts(&[("host", "localhost")], Some("127.0.0.1:80"));
+        absolute.uri = "http://evil.example/mcp".parse().unwrap();
+        assert!(!host_allowed(&options, &absolute), "the target goes before the header");
     }
 
     #[test]

@@ -99,7 +99,9 @@ async fn whatever_a_handler_waits_for_it_is_polled_again_after_the_first_poll_on
     answered.sort_unstable();
     assert_eq!(answered, (0..names.len() as u64).collect::<Vec<_>>());
     thread.join().unwrap();
-    assert_eq!(connection.state().underway, 0);
+    while connection.state().underway > 0 {
+        connection.outgoing().pushed().await; // the last answer was taken while it was still being counted
+    }
     assert!(connection.state().in_flight.is_empty());
 }
 
