@@ -79,7 +79,8 @@ async fn dropping_the_last_handle_ends_every_subscription() {
     store.signal("t", Bytes::from_static(b"m")).await.unwrap();
     drop(store);
     assert_eq!(signals.next().await, Some(Signal::Message(Bytes::from_static(b"m"))));
-    assert_eq!(signals.next().await, None);
+    let ended = tokio::time::timeout(Duration::from_secs(10), signals.next()).await;
+    assert_eq!(ended.expect("it ends"), None);
     assert_eq!((changes.next().await, changes.next().await), (Some(Change::All), None));
 }
 
