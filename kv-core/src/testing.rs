@@ -1,6 +1,6 @@
 //! The laws of a store, as tests that every backend and every wrapper runs.
 //!
-//! ```ignore
+//! ```text
 //! struct Memory(Clock);
 //! impl Harness for Memory { /* a name, a clock, an empty store */ }
 //! kv_core::laws!(Memory(Clock::manual()));

@@ -2,7 +2,7 @@
 
 /// Makes one test of each law for a harness.
 ///
-/// ```ignore
+/// ```text
 /// kv_core::laws!(Memory::new());
 /// kv_core::laws!(
 ///     Redis::new(),
