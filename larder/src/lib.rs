@@ -62,11 +62,13 @@ mod open;
 pub mod platform;
 mod scheme;
 
+#[cfg(feature = "compress")]
+pub use kv_core::Compress;
 pub use kv_core::{
     AnyStore, Capabilities, Change, Changes, Clock, Codec, Collection, Collections, Consistency, Cursor,
-    Entry, Error, ErrorKind, Found, Item, Judge, Key, Listed, Listing, Meta, NewEntry, Outcome, Page,
-    PutMode, RedactedUrl, Result, RoundTrips, Scan, ScanAll, Signal, Signals, Store, StoreExt, StoreUrl,
-    Unreadable, Version,
+    Entry, Error, ErrorKind, Found, Item, Judge, Key, Listed, Listing, Meta, NewEntry, Outcome, Page, Prefix,
+    PutMode, ReadOnly, RedactedUrl, Result, RoundTrips, Scan, ScanAll, Signal, Signals, Store, StoreExt,
+    StoreUrl, Timeout, TtlPolicy, Unreadable, Version,
 };
 /// The crate of the disk backend, for who configures it in code.
 #[cfg(feature = "disk")]

@@ -150,3 +150,20 @@ async fn a_directory_that_others_can_read_is_used_and_its_owner_told_once() {
     write(&store, "v").await;
     assert_eq!(fake.told().len(), 1, "{:?}", fake.told());
 }
+
+/// What the adaptors answer has names that can be written with this crate alone.
+#[tokio::test]
+async fn every_wrapper_can_be_named_without_another_crate() {
+    use larder::StoreExt as _;
+
+    struct App {
+        store: larder::Timeout<larder::TtlPolicy<larder::Prefix<larder::AnyStore>>>,
+        guests: larder::ReadOnly<larder::AnyStore>,
+    }
+    let store = larder::open("memory://").await.unwrap();
+    let hour = Duration::from_secs(3_600);
+    let guests = store.clone().read_only();
+    let app = App { store: store.prefixed("p").default_ttl(hour).timeout(hour), guests };
+    app.store.put(Key::new("c", "a"), NewEntry::new("1"), PutMode::Create).await.unwrap();
+    assert!(app.guests.get(Key::new("p/c", "a")).await.unwrap().is_some());
+}
