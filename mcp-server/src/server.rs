@@ -228,7 +228,8 @@ impl Server {
         self
     }
 
-    /// How many handlers run at once; a request beyond is refused. The default is 1,024.
+    /// How many handlers run at once; a request beyond is refused. The default is 1,024. Of those that are not `async` as
+    /// many again may still stand on their threads when nobody waits for them any more.
     pub fn max_concurrent_calls(mut self, calls: usize) -> Self {
         self.limits.calls = calls;
         self

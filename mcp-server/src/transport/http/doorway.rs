@@ -103,7 +103,8 @@ impl Endpoint {
     }
 }
 
-/// A present `Origin` must be allowed: by name, or a loopback origin on a loopback address.
+/// A present `Origin` must be allowed: by name, or a loopback origin where the server is reached on a loopback address
+/// and by a loopback name. A public name in front of a loopback address is somebody's proxy.
 pub(super) fn origin_allowed(options: &HttpOptions, parts: &Parts) -> bool {
     if !parts.headers.contains_key(ORIGIN) {
         return true;
@@ -112,8 +113,10 @@ pub(super) fn origin_allowed(options: &HttpOptions, parts: &Parts) -> bool {
     if options.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
         return true;
     }
-    let host = origin.split_once("://").map(|(_, host)| without_port(host));
-    on_loopback(parts) && host.is_some_and(is_loopback_name)
+    let is_loopback = |host: Option<&str>| host.is_some_and(|host| is_loopback_name(without_port(host)));
+    on_loopback(parts)
+        && is_loopback(host(parts))
+        && is_loopback(origin.split_once("://").map(|(_, host)| host))
 }
 
 /// Where the connection came in on a loopback address (or nobody knows where), `Host` must be a loopback name, else a
@@ -274,17 +277,27 @@ mod tests {
     fn a_present_origin_must_be_allowed() {
         let options = HttpOptions { origins: vec!["https://app.example".into()], ..HttpOptions::default() };
         let loopback = Some("127.0.0.1:80");
+        let allowed = |origin, host, local| {
+            origin_allowed(&options, &parts(&[("origin", origin), ("host", host)], local))
+        };
         assert!(origin_allowed(&options, &parts(&[], loopback)));
         for origin in ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:1", "https://app.example"] {
-            assert!(origin_allowed(&options, &parts(&[("origin", origin)], loopback)), "{origin}");
+            assert!(allowed(origin, "localhost:80", loopback), "{origin}");
+            assert!(allowed(origin, "localhost:80", None), "mounted: {origin}");
         }
         for origin in
             ["http://evil.example", "null", "http://localhost.evil.example", "https://app.example.evil"]
         {
-            assert!(!origin_allowed(&options, &parts(&[("origin", origin)], loopback)), "{origin}");
+            assert!(!allowed(origin, "localhost:80", loopback), "{origin}");
         }
-        assert!(!origin_allowed(&options, &parts(&[("origin", "http://localhost")], Some("10.0.0.1:80"))));
-        let two = [("origin", "http://localhost"), ("origin", "http://evil.example")];
+        assert!(!allowed("http://localhost", "10.0.0.1", Some("10.0.0.1:80")));
+        for local in [loopback, None] {
+            assert!(
+                !allowed("http://localhost", "mcp.example", local),
+                "behind a proxy, or mounted at a public name"
+            );
+        }
+        let two = [("origin", "http://localhost"), ("origin", "http://evil.example"), ("host", "localhost")];
         assert!(!origin_allowed(&options, &parts(&two, loopback)));
     }
 
