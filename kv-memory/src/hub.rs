@@ -34,7 +34,8 @@ impl Hub {
     pub(crate) fn signals(self: &Arc<Self>, topic: &str) -> Signals {
         let mut topics = self.topics();
         let sender = topics.entry(topic.to_owned()).or_insert_with(|| channel(SIGNALS_KEPT).0);
-        let ear = Ear { messages: sender.subscribe(), topic: topic.to_owned(), hub: Arc::clone(self) };
+        let leave = Leave { topic: topic.to_owned(), hub: Arc::clone(self) };
+        let ear = Ear { messages: sender.subscribe(), _leave: leave };
         drop(topics);
         Signals::new(stream::unfold(ear, |mut ear| async move {
             let signal = match ear.messages.recv().await {
@@ -101,17 +102,23 @@ impl Hub {
     }
 }
 
-/// One subscription to a topic; the last one to be dropped takes the topic with it.
+/// One subscription to a topic.
 struct Ear {
     messages: Receiver<Bytes>,
+    // Last: whoever is the last to leave has to see that nobody listens any more.
+    _leave: Leave,
+}
+
+/// Takes the topic away when nobody listens to it.
+struct Leave {
     topic: String,
     hub: Arc<Hub>,
 }
 
-impl Drop for Ear {
+impl Drop for Leave {
     fn drop(&mut self) {
         let mut topics = self.hub.topics();
-        if topics.get(&self.topic).is_some_and(|topic| topic.receiver_count() <= 1) {
+        if topics.get(&self.topic).is_some_and(|topic| topic.receiver_count() == 0) {
             topics.remove(&self.topic);
         }
     }
@@ -119,7 +126,8 @@ impl Drop for Ear {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Barrier};
+    use std::thread;
 
     use super::Hub;
 
@@ -131,5 +139,25 @@ mod tests {
         assert_eq!(hub.topics().len(), 1);
         drop(second);
         assert!(hub.topics().is_empty());
+    }
+
+    #[test]
+    fn a_topic_goes_though_its_last_two_subscribers_leave_at_once() {
+        let (hub, at_once) = (Arc::new(Hub::default()), Barrier::new(2));
+        let come_and_go = || {
+            for _ in 0..20_000 {
+                let ear = hub.signals("t");
+                at_once.wait();
+                drop(ear);
+                at_once.wait();
+                let left = hub.topics().len();
+                at_once.wait();
+                assert_eq!(left, 0);
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(come_and_go);
+            scope.spawn(come_and_go);
+        });
     }
 }
