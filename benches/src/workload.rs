@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -94,6 +95,12 @@ impl Random {
     /// The sequence of this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d))
+    }
+
+    /// A sequence that this process has not had yet: an engine may notice that a value is the one it has.
+    pub fn fresh() -> Self {
+        static SEED: AtomicU64 = AtomicU64::new(1_000);
+        Self::new(SEED.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The next one.

@@ -46,8 +46,8 @@ impl Drive {
     }
 
     pub(crate) fn get<S: Points>(&self, subject: &S, tasks: u64, rounds: u64) -> Duration {
-        self.time(tasks, |task| {
-            let (subject, mut random) = (subject.clone(), Random::new(task + 1));
+        self.time(tasks, |_| {
+            let (subject, mut random) = (subject.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
                     let found = subject.get(random.key()).await;
@@ -58,8 +58,8 @@ impl Drive {
     }
 
     pub(crate) fn put<S: Points>(&self, subject: &S, values: &Values, tasks: u64, rounds: u64) -> Duration {
-        self.time(tasks, |task| {
-            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::new(task + 2));
+        self.time(tasks, |_| {
+            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
                     subject.put(random.key(), values.of(random.next())).await;
@@ -75,8 +75,8 @@ impl Drive {
         tasks: u64,
         rounds: u64,
     ) -> Duration {
-        self.time(tasks, |task| {
-            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::new(task + 3));
+        self.time(tasks, |_| {
+            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
                     subject.put_with_ttl(random.key(), values.of(random.next())).await;
@@ -86,8 +86,8 @@ impl Drive {
     }
 
     pub(crate) fn get_many<S: Subject>(&self, subject: &S, tasks: u64, rounds: u64) -> Duration {
-        self.time(tasks, |task| {
-            let (subject, mut random) = (subject.clone(), Random::new(task + 4));
+        self.time(tasks, |_| {
+            let (subject, mut random) = (subject.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
                     let found = subject.get_many(&random.batch()).await;
@@ -104,8 +104,8 @@ impl Drive {
         tasks: u64,
         rounds: u64,
     ) -> Duration {
-        self.time(tasks, |task| {
-            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::new(task + 5));
+        self.time(tasks, |_| {
+            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
                     subject.put_many(&random.batch(), &values).await;
@@ -115,8 +115,8 @@ impl Drive {
     }
 
     pub(crate) fn page<S: Subject>(&self, subject: &S, tasks: u64, rounds: u64) -> Duration {
-        self.time(tasks, |task| {
-            let (subject, mut random) = (subject.clone(), Random::new(task + 6));
+        self.time(tasks, |_| {
+            let (subject, mut random) = (subject.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
                     black_box(subject.page(random.key()).await);

@@ -38,6 +38,7 @@ impl Points for Moka {
 
 impl Subject for Moka {
     type Page = Vec<(Box<str>, Bytes)>;
+    const HAS_ORDER: bool = false;
 
     async fn put_with_ttl(&self, number: u64, value: &Bytes) {
         self.put(number, value).await;
