@@ -20,6 +20,7 @@ use crate::{Error, Result};
 pub(crate) async fn serve(connection: Arc<Connection>) -> Result<()> {
     let (input_ended, input) = oneshot::channel();
     let (output_ended, mut output) = oneshot::channel();
+    let stopped = stopped(); // heard from before the first message is read
     spawn("mcp-stdin", read, Arc::clone(&connection), input_ended)?;
     spawn("mcp-stdout", write, Arc::clone(&connection), output_ended)?;
     let ended = tokio::select! {
@@ -28,7 +29,7 @@ pub(crate) async fn serve(connection: Arc<Connection>) -> Result<()> {
             connection.end(Duration::ZERO).await; // nobody can be answered any more
             return flattened(ended);
         }
-        () = stopped() => Ok(Ok(())),
+        () = stopped => Ok(Ok(())),
     };
     connection.end(GRACE).await;
     let written = tokio::time::timeout(GRACE, output).await; // a client that never reads keeps nobody
@@ -97,21 +98,33 @@ fn flattened(ended: std::result::Result<std::io::Result<()>, oneshot::error::Rec
     }
 }
 
-/// Waits until the process is asked to stop, by Ctrl-C or a termination signal.
-pub(crate) async fn stopped() {
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Waits until the process is asked to stop, by Ctrl-C or a termination signal. What comes after this call is heard,
+/// also before the first poll.
+#[cfg(unix)]
+pub(crate) fn stopped() -> impl Future<Output = ()> + Send + 'static {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (interrupted, terminated) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        tokio::select! {
+            () = received(interrupted) => {}
+            () = received(terminated) => {}
         }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => if interrupted.is_err() { std::future::pending().await },
-        () = terminated => {}
+    }
+}
+
+/// Waits for a signal; for ever where it cannot be listened for.
+#[cfg(unix)]
+async fn received(signal: std::io::Result<tokio::signal::unix::Signal>) {
+    match signal {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Waits until the process is asked to stop, by Ctrl-C.
+#[cfg(not(unix))]
+pub(crate) async fn stopped() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
     }
 }

@@ -30,9 +30,10 @@ pub(crate) async fn serve(endpoint: Endpoint, listener: TcpListener) -> Result<(
     warn_if_open(&endpoint, address);
     tracing::info!(%address, "serving MCP at http://{address}/mcp");
     let connections = GracefulShutdown::new();
+    let stopped = stopped(); // heard from before the first connection is taken
     tokio::select! {
         () = accept(&endpoint, &listener, &connections) => {}
-        () = stopped() => {}
+        () = stopped => {}
     }
     drop(listener);
     stop(&endpoint, connections).await;
