@@ -122,7 +122,7 @@ impl<'a> Draft<'a> {
             return Ok(None);
         }
         let at = |e: kv_core::Error| e.at(kv_core::Key::new(&collection, id));
-        let Some(entry) = wire::open(key, Bytes::copy_from_slice(stored), self.now).map_err(at)? else {
+        let Some(entry) = wire::open(key, Bytes::copy_from_slice(stored), || self.now).map_err(at)? else {
             return Ok(None);
         };
         self.bytes += if self.scan.values { entry.value.len() } else { 0 };

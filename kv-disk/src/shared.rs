@@ -34,7 +34,7 @@ impl Shared {
     /// The live entry under a stored key.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Entry>> {
         match self.poison.guard(|| self.db.get(key))? {
-            Some(stored) => wire::open(key, stored, self.clock.unix_ms()),
+            Some(stored) => wire::open(key, stored, || self.clock.unix_ms()),
             None => Ok(None),
         }
     }

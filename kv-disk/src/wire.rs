@@ -35,9 +35,11 @@ pub(crate) fn check(key: &[u8], stored: &[u8]) -> Result<Head> {
     Ok(Head { version: stored.entry.version, deadline: stored.deadline_ms })
 }
 
-/// The entry if it is alive at `now`.
-pub(crate) fn open(key: &[u8], stored: Bytes, now: u64) -> Result<Option<Entry>> {
-    decoded(key, stored).map(|stored| stored.at(now))
+/// The entry if it is alive; the clock is read only if it has a deadline.
+pub(crate) fn open(key: &[u8], stored: Bytes, now: impl FnOnce() -> u64) -> Result<Option<Entry>> {
+    let stored = decoded(key, stored)?;
+    let now = stored.deadline_ms.map_or(0, |_| now());
+    Ok(stored.at(now))
 }
 
 /// The entry that a take removed, judged when the take was: it does not expire on its way to the caller.

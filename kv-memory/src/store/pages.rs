@@ -3,7 +3,6 @@
 use std::ops::Bound;
 
 use kv_core::backend::{ScanRange, decode};
-use kv_core::each::yield_now;
 use kv_core::{Cursor, Item, Page, Result, Scan};
 
 use super::{Inner, pace};
@@ -49,7 +48,7 @@ impl Inner {
             if all && !went_on {
                 return Ok(Page::new(items, None));
             }
-            yield_now().await;
+            pace::pause().await;
         }
     }
 
