@@ -1,7 +1,7 @@
 //! Who is asking.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest, Sha256};
 
@@ -74,12 +74,15 @@ impl Principal {
     /// issuer or a subject can forge another principal's key. Never made of a token.
     pub fn key(&self) -> [u8; 32] {
         match &self.0 {
-            Kind::Anonymous => digest(b"anonymous", &[]),
-            Kind::Local => digest(b"local", &[]),
+            Kind::Anonymous => *ANONYMOUS,
+            Kind::Local => *LOCAL,
             Kind::User(user) => user.key,
         }
     }
 }
+
+static ANONYMOUS: LazyLock<[u8; 32]> = LazyLock::new(|| digest(b"anonymous", &[]));
+static LOCAL: LazyLock<[u8; 32]> = LazyLock::new(|| digest(b"local", &[]));
 
 fn digest(kind: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();

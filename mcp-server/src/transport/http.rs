@@ -7,14 +7,18 @@ mod listener;
 mod post;
 mod session;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::header::ORIGIN;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, request::Parts};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use futures_util::FutureExt as _;
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::authenticate::Authenticator;
@@ -100,7 +104,22 @@ impl Endpoint {
 
     /// The MCP endpoint at `/mcp`, to be mounted in any application.
     pub(crate) fn router(&self) -> Router {
-        Router::new().route("/mcp", any(mcp)).layer(self.cors()).with_state(self.clone())
+        let this = self.clone();
+        let serve = service_fn(move |request| mcp(this.clone(), request).map(Ok::<_, Infallible>));
+        let to_browsers = self.cors().layer(serve);
+        let this = self.clone();
+        let entry = move |request: Request| {
+            let (this, to_browsers) = (this.clone(), to_browsers.clone());
+            async move {
+                // Browsers alone send it, and only they need to be told what scripts may do with the answer.
+                if request.headers().contains_key(ORIGIN) {
+                    to_browsers.oneshot(request).await.into_response()
+                } else {
+                    mcp(this, request).await
+                }
+            }
+        };
+        Router::new().route("/mcp", any(entry))
     }
 
     /// The endpoint with `/healthz` (the process lives) and `/readyz` (it takes requests).
@@ -126,7 +145,7 @@ impl Endpoint {
     }
 }
 
-async fn mcp(State(endpoint): State<Endpoint>, request: axum::extract::Request) -> Response {
+async fn mcp(endpoint: Endpoint, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let verified = match endpoint.enter(&mut parts).await {
         Ok(verified) => verified,

@@ -60,7 +60,7 @@ impl Endpoint {
         }
     }
 
-    async fn request(&self, arrival: Arrival, incoming: Incoming) -> Response {
+    async fn request(&self, mut arrival: Arrival, incoming: Incoming) -> Response {
         let Some(id) = incoming.id.clone() else {
             return self.refuse(StatusCode::BAD_REQUEST, None, &Failure::internal());
         };
@@ -78,20 +78,18 @@ impl Endpoint {
         }
         if let Operation::Initialize { params } = &incoming.operation {
             return match Handshake::from_params(params) {
-                Ok(handshake) => self.initialize(&arrival, incoming, id, handshake).await,
+                Ok(handshake) => self.initialize(arrival, incoming, id, handshake).await,
                 Err(failure) => self.refuse(StatusCode::OK, Some(&id), &failure),
             };
         }
-        match arrival.session() {
-            Ok((session, handshake)) => {
-                let caller = handshake.caller();
-                let request = arrival.admit(incoming, revision, Some(session.clone()), caller);
-                self.serve_in_session(request, id, &session, arrival.verified.expires_at).await
-            }
-            Err(Absent::Missing) => self.no_session(Some(&id)),
-            Err(Absent::Gone) => self.session_gone(Some(&id)),
-            Err(Absent::Unknown) => self.store_unavailable(Some(&id)),
-        }
+        let (session, caller) = match arrival.session() {
+            Ok((session, handshake)) => (session, handshake.caller()),
+            Err(Absent::Missing) => return self.no_session(Some(&id)),
+            Err(Absent::Gone) => return self.session_gone(Some(&id)),
+            Err(Absent::Unknown) => return self.store_unavailable(Some(&id)),
+        };
+        let request = arrival.admit(incoming, revision, Some(session.clone()), caller);
+        self.serve_in_session(request, id, &session, arrival.verified.expires_at).await
     }
 
     /// 2026-07-28: the connection is the request's; losing it cancels the request.
@@ -130,7 +128,7 @@ impl Endpoint {
     /// The session is in the store before the client hears of it.
     async fn initialize(
         &self,
-        arrival: &Arrival,
+        mut arrival: Arrival,
         incoming: Incoming,
         id: RequestId,
         handshake: Handshake,
@@ -232,7 +230,7 @@ impl Endpoint {
             Ok(revision) => revision,
             Err(refused) => return Some(self.0.renderer.error(Some(&id), &refused.failure)),
         };
-        let request = arrival.admit(incoming, revision, Some(session.clone()), handshake.caller());
+        let request = arrival.admit_one(incoming, revision, Some(session.clone()), handshake.caller());
         let exchange = request.exchange.clone();
         let running = Running::new(self.flight(request, &id, session), exchange, Abandoned::Detached);
         Some(self.0.renderer.response(&id, running.await?, revision))
@@ -268,7 +266,24 @@ impl Arrival {
         self.session().ok().map(|(_, handshake)| handshake.revision())
     }
 
+    /// The request of a message that is no batch. It gets what came over HTTP itself: copying that would cost as much
+    /// as decoding the message.
     fn admit(
+        &mut self,
+        incoming: Incoming,
+        revision: Revision,
+        session: Option<SessionId>,
+        caller: Caller,
+    ) -> Request {
+        let principal = self.verified.principal.clone();
+        let mut request = Request::admitted(incoming, revision, principal, session, caller);
+        request.extensions = std::mem::take(&mut self.parts.extensions);
+        request.extensions.insert(std::mem::take(&mut self.parts.headers));
+        request
+    }
+
+    /// One request of a batch.
+    fn admit_one(
         &self,
         incoming: Incoming,
         revision: Revision,
