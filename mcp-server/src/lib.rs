@@ -94,7 +94,7 @@ pub use context::Context;
 pub use error::{Error, Result};
 pub use mcp_macros::{prompt, resource, tool};
 pub use middleware::{
-    CacheStatistics, Cached, Logging, Middleware, Next, Refusal, ResponseCache, StatisticsReader,
+    CacheStatistics, Cached, Components, Logging, Middleware, Next, Refusal, ResponseCache, StatisticsReader,
 };
 pub use principal::Principal;
 pub use request::{Operation, Request};

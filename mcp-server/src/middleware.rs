@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::dispatch::Dispatcher;
 use crate::protocol::{Failure, code};
+use crate::registry::Registry;
 use crate::{Answer, Context, Request, Result};
 
 pub use cache::{CacheStatistics, Cached, ResponseCache, StatisticsReader};
@@ -35,13 +36,35 @@ pub trait Middleware: Send + Sync + 'static {
     ///
     /// # Errors
     /// Names the setting and what it may be.
-    fn check(&self) -> Result<()> {
+    fn check(&self, components: &Components<'_>) -> Result<()> {
+        let _ = components;
         Ok(())
     }
 
     /// Handles the request, usually by running `next` and looking at what comes out.
     fn handle(&self, request: Request, next: Next) -> impl Future<Output = Answer> + Send {
         next.run(request)
+    }
+}
+
+/// What a server is made of, for middlewares whose settings name components.
+#[derive(Clone, Copy, Debug)]
+pub struct Components<'a>(pub(crate) &'a Registry);
+
+impl Components<'_> {
+    /// Whether there is a tool of this name.
+    pub fn has_tool(&self, name: &str) -> bool {
+        self.0.tool(name).is_some()
+    }
+
+    /// Whether a resource or a template answers to this URI.
+    pub fn has_resource(&self, uri: &str) -> bool {
+        self.0.resource(uri).is_some()
+    }
+
+    /// Whether there is a prompt of this name.
+    pub fn has_prompt(&self, name: &str) -> bool {
+        self.0.prompt(name).is_some()
     }
 }
 
@@ -115,8 +138,8 @@ impl Link {
         Self(Arc::new(middleware))
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
-        self.0.check()
+    pub(crate) fn check(&self, components: &Components<'_>) -> Result<()> {
+        self.0.check(components)
     }
 
     pub(crate) async fn authorize(&self, request: &Request) -> Result<(), Refusal> {
@@ -126,14 +149,14 @@ impl Link {
 
 /// The object-safe mirror of [`Middleware`].
 trait Erased: Send + Sync {
-    fn check(&self) -> Result<()>;
+    fn check(&self, components: &Components<'_>) -> Result<()>;
     fn authorize<'a>(&'a self, request: &'a Request) -> Borrowed<'a, Result<(), Refusal>>;
     fn handle(self: Arc<Self>, request: Request, next: Next) -> BoxFuture<Answer>;
 }
 
 impl<M: Middleware> Erased for M {
-    fn check(&self) -> Result<()> {
-        Middleware::check(self)
+    fn check(&self, components: &Components<'_>) -> Result<()> {
+        Middleware::check(self, components)
     }
 
     fn authorize<'a>(&'a self, request: &'a Request) -> Borrowed<'a, Result<(), Refusal>> {

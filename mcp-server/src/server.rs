@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::authenticate::Authenticator;
 use crate::component::{IntoPrompt, IntoResource, IntoTool};
 use crate::dispatch::{Dispatcher, Shared, Values};
-use crate::middleware::Link;
+use crate::middleware::{Components, Link};
 use crate::protocol::{Icon, Implementation};
 use crate::registry::RegistryBuilder;
 use crate::session::Sessions;
@@ -302,11 +302,11 @@ impl Server {
     /// Says by name what is registered twice, misnamed or incomplete, and which store cannot bear what for.
     pub fn build(self) -> Result<Service> {
         self.limits.check()?;
-        for link in &self.chain {
-            link.check()?;
-        }
         self.components.require_values(&self.values)?;
         let registry = self.components.build()?;
+        for link in &self.chain {
+            link.check(&Components(&registry))?;
+        }
         let default = self.stores.all.unwrap_or_else(memory);
         let state = self.stores.state.unwrap_or_else(|| default.clone());
         check_state_store(&state)?;

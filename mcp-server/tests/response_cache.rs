@@ -148,3 +148,16 @@ async fn nothing_of_a_request_stands_in_clear_among_the_names() {
     assert!(names.iter().any(|name| name.contains("cache/tools")), "{names:?}");
     assert!(names.iter().all(|name| !name.contains("hunter2") && !name.contains("secretive")), "{names:?}");
 }
+
+#[tokio::test]
+async fn a_name_that_no_component_has_is_refused_when_the_server_is_built() {
+    let policy = CachePolicy::private(MINUTE);
+    for cache in [
+        ResponseCache::new().never(Cached::Tools, ["cuont"]), // misspelt
+        ResponseCache::new().only(Cached::Prompts, ["count"]),
+        ResponseCache::new().declare(Cached::Resources, "count://", policy),
+    ] {
+        let error = Server::new("s").with(cache).test_client().unwrap_err();
+        assert!(error.to_string().contains("none of this server's"), "{error}");
+    }
+}

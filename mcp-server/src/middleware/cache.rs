@@ -17,7 +17,7 @@ use crate::dispatch::Dispatcher;
 use crate::protocol::{Hints, rendered};
 use crate::running::{Abandoned, Running};
 use crate::server::LONGEST;
-use crate::{Answer, CachePolicy, Error, Middleware, Next, Operation, Reply, Request, Result};
+use crate::{Answer, CachePolicy, Components, Error, Middleware, Next, Operation, Reply, Request, Result};
 
 /// Answers calls of tools, reads of resources and prompts from the server's store, where that was allowed.
 ///
@@ -137,7 +137,7 @@ impl Default for ResponseCache {
 }
 
 impl Middleware for ResponseCache {
-    fn check(&self) -> Result<()> {
+    fn check(&self, components: &Components<'_>) -> Result<()> {
         for ((kind, name), policy) in &self.0.policies {
             if policy.ttl.is_zero() || policy.ttl > LONGEST {
                 return Err(Error::new(format!(
@@ -145,7 +145,12 @@ impl Middleware for ResponseCache {
                 )));
             }
         }
-        Ok(())
+        let unknown = self.0.named().find(|(kind, name)| !kind.has(components, name));
+        unknown.map_or(Ok(()), |(kind, name)| {
+            Err(Error::new(format!(
+                "the response cache names {name:?}, which is none of this server's {kind:?}: correct or remove it"
+            )))
+        })
     }
 
     async fn handle(&self, request: Request, next: Next) -> Answer {
@@ -208,7 +213,24 @@ fn may_be_kept(answer: &Answer) -> bool {
     }
 }
 
+impl Cached {
+    fn has(self, components: &Components<'_>, name: &str) -> bool {
+        match self {
+            Self::Tools => components.has_tool(name),
+            Self::Resources => components.has_resource(name),
+            Self::Prompts => components.has_prompt(name),
+        }
+    }
+}
+
 impl Inner {
+    /// Every component that the settings name.
+    fn named(&self) -> impl Iterator<Item = (Cached, &str)> {
+        let listed = self.only.iter().chain(&self.never);
+        let listed = listed.flat_map(|(kind, names)| names.iter().map(|name| (*kind, name.as_str())));
+        self.policies.keys().map(|(kind, name)| (*kind, name.as_str())).chain(listed)
+    }
+
     /// How this request is cached; `None` is not at all.
     fn plan(&self, request: &Request, dispatcher: &Dispatcher) -> Option<Plan> {
         let kind = match &request.operation {
