@@ -27,7 +27,10 @@ const WAITS: [(u32, &str); 10] = [
     (14, "tasks"),
     (15, "extensions that declare resources live"),
     (16, "mounted servers"),
-    (22, "nothing: settings are methods with types, so an unknown one does not compile"),
+    (
+        22,
+        "nothing: settings are methods with types, so an unknown one does not compile; an unknown name is refused in response_cache.rs",
+    ),
     (23, "visibility rules of sessions"),
     (24, "components that are added while the server runs"),
     (30, "the OAuth proxy"),
