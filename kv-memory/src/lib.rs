@@ -24,7 +24,8 @@
 //!   `Full` and the old value stays. [`OnFull::Evict`] turns it into a cache, which its capabilities say.
 //! - An expired entry is absent at once, by the monotonic clock of the process, and one thread per store, started by
 //!   the first put with a ttl, gives its room back without anybody asking.
-//! - Operations run inline in about a microsecond; tasks that do nothing else yield every 64 entries.
+//! - Operations run inline in about a microsecond; tasks that do nothing else yield every 256 of them,
+//!   and every 64 entries of a batch or a page.
 //! - Clones share the data. Another process sees nothing of it, and nothing outlives this one.
 //!
 //! Beside name and value an entry takes 500 to 600 bytes of bookkeeping, which the limits do not count.

@@ -140,7 +140,7 @@ impl Store for MemoryStore {
         let _pass = self.0.gate.enter().map_err(|error| error.during("get_many"))?;
         let mut answers = Vec::with_capacity(keys.len());
         for key in keys {
-            pace::breathe().await;
+            pace::breathe_in_batch().await;
             answers.push(Ok(self.0.get(*key)));
         }
         Ok(answers)
@@ -150,7 +150,7 @@ impl Store for MemoryStore {
         let _pass = self.0.gate.enter().map_err(|error| error.during("put_many"))?;
         let mut answers = Vec::with_capacity(entries.len());
         for (key, entry) in entries {
-            pace::breathe().await;
+            pace::breathe_in_batch().await;
             let put = self.0.put(key, entry, PutMode::Replace).await;
             answers.push(put.map_err(|error| error.during("put").at(key)));
         }
@@ -161,7 +161,7 @@ impl Store for MemoryStore {
         let _pass = self.0.gate.enter().map_err(|error| error.during("delete_many"))?;
         let mut answers = Vec::with_capacity(keys.len());
         for key in keys {
-            pace::breathe().await;
+            pace::breathe_in_batch().await;
             answers.push(self.0.take(*key, None).map(drop));
         }
         Ok(answers)

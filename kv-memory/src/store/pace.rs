@@ -4,15 +4,29 @@ use std::cell::Cell;
 
 use kv_core::each;
 
-/// After so many entries a task yields.
+/// After so many entries of a batch a task yields.
 pub(crate) const EVERY: usize = each::EVERY;
 
-/// Counts one operation of this thread, and yields after each 64, whatever tasks they were of.
+/// After so many operations on one entry it does, within a millisecond: on an idle executor a turn that nobody wants
+/// costs as much as 20 of them.
+const OPERATIONS: usize = 4 * EVERY;
+
+/// Counts one operation on one entry.
 pub(crate) async fn breathe() {
-    thread_local!(static SINCE: Cell<usize> = const { Cell::new(0) });
-    let since = SINCE.get() + 1;
-    SINCE.set(since % EVERY);
-    if since == EVERY {
+    spend(1).await;
+}
+
+/// Counts one entry of a batch.
+pub(crate) async fn breathe_in_batch() {
+    spend(OPERATIONS / EVERY).await;
+}
+
+/// Counts for this thread, whatever tasks it was of.
+async fn spend(parts: usize) {
+    thread_local!(static SPENT: Cell<usize> = const { Cell::new(0) });
+    let spent = SPENT.get() + parts;
+    SPENT.set(spent % OPERATIONS);
+    if spent >= OPERATIONS {
         pause().await;
     }
 }
