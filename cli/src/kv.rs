@@ -69,21 +69,46 @@ pub(crate) async fn run(command: KvCommand) -> Result<(), Failure> {
 }
 
 impl Common {
-    /// Opens the store, works on it and closes it, whatever the work brought.
+    /// Works on a store that is there. In a directory that is not, none is made: its name is mistyped.
+    async fn with_existing<T, W, F>(&self, work: W) -> Result<T, Failure>
+    where
+        W: FnOnce(AnyStore) -> F,
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let url = self.resolved()?;
+        if let Some(dir) = store::directory(&url).filter(|dir| !dir.exists()) {
+            return Err(Failure::usage(format!("there is no store in {}: change URL", dir.display())));
+        }
+        on(&url, work).await
+    }
+
+    /// Works on a store that is made if need be.
     async fn with_store<T, W, F>(&self, work: W) -> Result<T, Failure>
     where
         W: FnOnce(AnyStore) -> F,
         F: Future<Output = Result<T, Failure>>,
     {
-        let url = match self.url.as_given() {
-            "default" => store::default_url()?,
-            _ => self.url.resolve("URL")?,
-        };
-        let store = store::open(&url, "URL").await?;
-        let done = work(store.clone()).await;
-        serve::close(&store).await;
-        done
+        on(&self.resolved()?, work).await
     }
+
+    fn resolved(&self) -> Result<String, Failure> {
+        match self.url.as_given() {
+            "default" => store::default_url(),
+            _ => self.url.resolve("URL"),
+        }
+    }
+}
+
+/// Opens the store, works on it and closes it, whatever the work brought.
+async fn on<T, W, F>(url: &str, work: W) -> Result<T, Failure>
+where
+    W: FnOnce(AnyStore) -> F,
+    F: Future<Output = Result<T, Failure>>,
+{
+    let store = store::open(url, "URL").await?;
+    let done = work(store.clone()).await;
+    serve::close(&store).await;
+    done
 }
 
 impl KeyArguments {

@@ -100,6 +100,11 @@ impl ServeSettings {
         }
     }
 
+    /// The address of HTTP; without, it is stdio. An empty variable is none.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.http.as_deref().filter(|address| !address.is_empty())
+    }
+
     /// How errors name the setting of the store.
     pub(crate) const STORE: &'static str = "--store or LARDER_STORE";
 
@@ -141,8 +146,8 @@ pub(crate) async fn run(settings: ServeSettings) -> Result<(), Failure> {
         return print_config::print(client, &settings);
     }
     logging::start(&settings.logs);
-    match settings.http.clone().filter(|address| !address.is_empty()) {
-        Some(address) => http(&settings, &address).await,
+    match settings.address() {
+        Some(address) => http(&settings, address).await,
         None => stdio(&settings).await,
     }
 }

@@ -83,6 +83,7 @@ pub(crate) enum Level {
     Off,
     Error,
     Warn,
+    #[value(alias = "")] // an empty variable says nothing
     Info,
     Debug,
     Trace,

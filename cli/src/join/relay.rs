@@ -143,7 +143,7 @@ async fn greet(
     Ok(())
 }
 
-/// From the owner to the client, until the owner ends. An error is the client's.
+/// From the owner to the client, until the owner ends; a line cut off by that is none. An error is the client's.
 async fn down(
     owner: impl AsyncRead + Unpin,
     output: &mut Stdout,
@@ -151,7 +151,7 @@ async fn down(
     settled: &Notify,
 ) -> io::Result<()> {
     let mut owner = BufReader::new(owner);
-    while let Some(line) = next_line(&mut owner).await {
+    while let Some(line) = next_line(&mut owner).await.filter(|line| line.ends_with(b"\n")) {
         let for_client = locked(tracking).received(&line);
         if for_client {
             output.write_all(&line).await?;
@@ -171,12 +171,12 @@ async fn send(owner: &mut (impl AsyncWrite + Unpin), line: &[u8]) -> io::Result<
     owner.flush().await
 }
 
-/// The next line with its end; `None` at the end and when reading fails, which is the same to us. A line that was cut
-/// off by the end of an owner is none.
+/// The next line, which may lack its end if it is the last; `None` at the end and when reading fails, which is the
+/// same to us.
 async fn next_line(input: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
     let mut line = Vec::new();
     let read = input.read_until(b'\n', &mut line).await.ok()?;
-    (read > 0 && line.ends_with(b"\n")).then_some(line)
+    (read > 0).then_some(line)
 }
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {

@@ -21,7 +21,7 @@ impl Delete {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let Self { common, key } = self;
         // One step, so that of two who delete one is told that it did.
-        let taken = common.with_store(async |store| match store.take(key.key(), None).await {
+        let taken = common.with_existing(async |store| match store.take(key.key(), None).await {
             Ok(taken) => Ok(taken.is_some()),
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true), // unreadable, and removed all the same
             Err(error) => Err(failed(error)),

@@ -35,7 +35,7 @@ impl Export {
         let Self { common, collection } = self;
         tell("values leave the store decrypted: keep what is written here as safe as the key");
         let all = collection.as_deref().map_or(Scan::under(""), Scan::one).values().limit(PAGE);
-        let exported = common.with_store(async |store| export(&store, all).await).await?;
+        let exported = common.with_existing(async |store| export(&store, all).await).await?;
         if common.json {
             eprint(&json!({ "exported": exported }).to_string());
         } else {

@@ -21,7 +21,7 @@ pub(crate) struct Get {
 impl Get {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let Self { common, key } = self;
-        let found = common.with_store(async |store| store.get(key.key()).await.map_err(failed)).await?;
+        let found = common.with_existing(async |store| store.get(key.key()).await.map_err(failed)).await?;
         let entry = found.ok_or_else(|| key.absent())?;
         let mut output = Output::new();
         if common.json {

@@ -31,7 +31,7 @@ impl List {
         let Self { common, collection, prefix } = self;
         let names = Names { json: common.json, with_collection: collection.is_none() };
         let all = collection.as_deref().map_or(Scan::under(""), Scan::one).prefix(&prefix);
-        common.with_store(async |store| names.print(&store, all).await).await
+        common.with_existing(async |store| names.print(&store, all).await).await
     }
 }
 

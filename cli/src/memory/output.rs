@@ -92,7 +92,7 @@ pub(super) struct MemoryPage {
     /// Give it back as `cursor` for the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_cursor: Option<String>,
-    /// False if the namespace holds more memories than one call reads, so that some were not looked at.
+    /// False if the namespace holds more memories than one call reads, or some that cannot be read.
     pub(super) complete: bool,
     /// What to know about an answer that is not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,14 +102,19 @@ pub(super) struct MemoryPage {
 impl MemoryPage {
     /// The hits with their records; what is gone meanwhile is left out.
     pub(super) fn of(ranked: Ranked, namespace: &str, records: Vec<Option<Record>>) -> Self {
-        let Ranked { hits, next, read, complete } = ranked;
+        let Ranked { hits, next, read, complete, unreadable } = ranked;
         let pairs = hits.into_iter().zip(records);
         let memories =
             pairs.filter_map(|(hit, record)| Some(Memory::excerpt(hit, namespace, record?))).collect();
-        let note = (!complete).then(|| {
+        let unread = unreadable.then(|| {
+            "some memories of the namespace cannot be read: damaged, or kept with another key".to_owned()
+        });
+        let more = (!complete).then(|| {
             format!("only {read} memories of the namespace were read, there are more: use several namespaces")
         });
-        Self { memories, next_cursor: next, complete, note }
+        let notes: Vec<String> = unread.into_iter().chain(more).collect();
+        let note = Some(notes.join("; ")).filter(|note| !note.is_empty());
+        Self { memories, next_cursor: next, complete: note.is_none(), note }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_core::{AnyStore, Collection, Cursor, Error, ErrorKind, Found, Result, StoreExt, Unreadable};
+use kv_core::{AnyStore, Collection, Cursor, Error, ErrorKind, Found, Listed, Result, StoreExt, Unreadable};
 use mcp_server::Principal;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -98,18 +98,22 @@ impl Shelf {
 
     /// Reads the memories one after the other, in the store's order, and keeps what `look` makes of them.
     ///
-    /// It ends at [`MAX_READ`] and says so. What cannot be read is passed over. `look` runs off the executor.
+    /// It ends at [`MAX_READ`] and says so. What cannot be read is passed over, and that is said too. `look` runs off
+    /// the executor.
     pub(super) async fn read<R, F>(&self, look: F) -> Result<Reading<R>>
     where
         R: Send + 'static,
         F: Fn(String, &Found<Record>) -> Option<R> + Send + Sync + 'static,
     {
-        let (look, records) = (Arc::new(look), self.readable());
-        let mut reading = Reading { rows: Vec::new(), read: 0, complete: false };
-        let mut from: Option<Cursor> = None;
-        while reading.read < MAX_READ {
-            let page = records.list("", PAGE.min(MAX_READ - reading.read), from.as_ref()).await?;
+        let look = Arc::new(look);
+        let mut reading = Reading { rows: Vec::new(), read: 0, complete: false, unreadable: false };
+        let (mut from, mut left): (Option<Cursor>, _) = (None, MAX_READ);
+        while left > 0 {
+            let (page, whole) = self.page(PAGE.min(left), from.as_ref()).await?;
             reading.read += page.items.len();
+            reading.unreadable |= !whole;
+            // How many were passed over is unknown: a page of nothing else must not count as nothing.
+            left = left.saturating_sub(if whole { page.items.len() } else { PAGE });
             let (look, items) = (Arc::clone(&look), page.items);
             let rows = spawn_blocking(move || {
                 items.into_iter().filter_map(|(id, found)| look(id, &found)).collect::<Vec<_>>()
@@ -121,7 +125,23 @@ impl Shelf {
                 break;
             }
         }
+        if reading.unreadable {
+            tracing::warn!(
+                collection = self.0.name(),
+                "memories that cannot be read were passed over: damaged, or kept with another key"
+            );
+        }
         Ok(reading)
+    }
+
+    /// A page of memories, and whether all of it could be read.
+    async fn page(&self, limit: usize, from: Option<&Cursor>) -> Result<(Listed<Record>, bool)> {
+        match self.0.list("", limit, from).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                Ok((self.readable().list("", limit, from).await?, false))
+            }
+            page => Ok((page?, true)),
+        }
     }
 
     fn readable(&self) -> Collection<Record> {
@@ -139,8 +159,10 @@ pub(super) struct Reading<R> {
     pub(super) rows: Vec<R>,
     /// How many memories were read.
     pub(super) read: usize,
-    /// Whether that is all of them.
+    /// Whether its end was reached.
     pub(super) complete: bool,
+    /// Whether some could not be read.
+    pub(super) unreadable: bool,
 }
 
 #[cfg(test)]

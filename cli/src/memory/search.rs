@@ -124,7 +124,7 @@ impl Question {
     }
 
     fn page(&self, reading: Reading<Row>, weights: Vec<u32>, last: Option<&Rank>, limit: usize) -> Ranked {
-        let Reading { rows, read, complete } = reading;
+        let Reading { rows, read, complete, unreadable } = reading;
         let mut hits: Vec<Hit> = rows
             .into_iter()
             .map(|row| Hit {
@@ -138,7 +138,7 @@ impl Question {
         hits.truncate(limit);
         let next = hits.last().filter(|_| more).map(|hit| hit.rank.clone());
         let next = next.map(|rank| PageCursor::new(self.digest, weights, rank).to_text());
-        Ranked { hits, next, read, complete }
+        Ranked { hits, next, read, complete, unreadable }
     }
 }
 
@@ -149,6 +149,7 @@ pub(super) struct Ranked {
     pub(super) next: Option<String>,
     pub(super) read: usize,
     pub(super) complete: bool,
+    pub(super) unreadable: bool,
 }
 
 #[derive(Debug)]

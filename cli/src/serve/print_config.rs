@@ -18,7 +18,7 @@ pub(super) fn print(client: Client, settings: &ServeSettings) -> Result<(), Fail
 }
 
 fn config(client: Client, settings: &ServeSettings) -> Result<Value, Failure> {
-    let server = match &settings.http {
+    let server = match settings.address() {
         Some(address) => over_http(client, address)?,
         None => over_stdio(client, settings)?,
     };

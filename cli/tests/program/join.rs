@@ -46,6 +46,16 @@ fn three_clients_share_a_store_and_go_on_when_the_first_is_killed() {
 }
 
 #[test]
+fn the_last_line_of_a_joined_client_needs_no_end() {
+    let home = Home::new();
+    let mut first = serve(&home);
+    first.call("remember", &json!({ "text": "x", "id": "1" }));
+    let request = json!({ "jsonrpc": "2.0", "id": 7, "method": "initialize", "params": handshake() });
+    let answer = done(&home.run_with(["serve"], request.to_string().as_bytes()));
+    assert_eq!(serde_json::from_str::<Value>(answer.trim()).unwrap()["id"], 7);
+}
+
+#[test]
 fn clients_that_start_at_once_all_come_in() {
     let home = Home::new();
     let mut clients: Vec<_> = (0..6).map(|_| Client::spawn(home.larder(["serve"]))).collect();

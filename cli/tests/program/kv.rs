@@ -141,7 +141,7 @@ fn mistakes_are_status_2_and_say_what_to_change() {
     let home = Home::new();
     for (arguments, named) in [
         (&["kv", "get", "nowhere://x", "c", "i"] as &[&str], "disk"),
-        (&["kv", "get", "disk:x?engin=sled", "c", "i"], "engine"),
+        (&["kv", "put", "disk:x?engin=sled", "c", "i", "x"], "engine"),
         (&["kv", "put", STORE, "c", "i", "x", "--ttl", "soon"], "--ttl"),
         (&["kv", "put", STORE, "c", "i", "x", "--ttl", "0"], "--ttl"),
         (&["kv", "get", "$NO_SUCH_VARIABLE", "c", "i"], "NO_SUCH_VARIABLE"),
@@ -164,7 +164,7 @@ fn a_url_comes_from_a_file_or_a_variable_and_its_secrets_are_never_shown() {
         home.larder(["kv", "get", "$MY_STORE", "c", "i"]).env("MY_STORE", STORE).output().unwrap();
     assert_eq!(done(&by_variable), "x");
     for secret in ["redis://:hunter2@host/0", "nope://user:hunter2@host", "disk:x?token=hunter2"] {
-        let output = home.run(["kv", "get", secret, "c", "i"]);
+        let output = home.run(["kv", "put", secret, "c", "i", "x"]);
         assert!(!output.status.success());
         assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
     }
@@ -178,6 +178,23 @@ fn another_key_opens_nothing_and_says_so() {
     let output = home.larder(["kv", "get", STORE, "c", "i"]).env("LARDER_KEY", key).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(!stderr(&output).contains(key));
+}
+
+#[test]
+fn reading_makes_no_store_where_there_is_none() {
+    let home = Home::new();
+    let commands: [&[&str]; 4] = [
+        &["get", "disk:gone", "c", "i"],
+        &["delete", "disk:gone", "c", "i"],
+        &["list", "disk:gone"],
+        &["export", "default"],
+    ];
+    for arguments in commands {
+        let output = home.larder(["kv"]).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("there is no store in"), "{arguments:?}: {}", stderr(&output));
+    }
+    assert!(!home.path("gone").exists() && !home.store().exists() && !home.path("config").exists());
 }
 
 #[test]

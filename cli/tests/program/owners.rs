@@ -111,6 +111,8 @@ async fn a_damaged_memory_is_passed_over_in_lists_and_can_be_forgotten() {
     client.call_tool("remember", json!({ "text": "whole", "id": "whole" })).await.unwrap();
     let listed = client.call_tool("list", json!({})).await.unwrap();
     assert_eq!(listed["structuredContent"]["memories"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["structuredContent"]["complete"], false);
+    assert!(listed["structuredContent"]["note"].as_str().unwrap().contains("cannot be read"), "{listed}");
     let recalled = client.call_tool("recall", json!({ "id": "broken" })).await.unwrap();
     assert_eq!(
         (&recalled["isError"], &recalled["content"][0]["text"]),

@@ -61,6 +61,16 @@ fn a_configuration_for_http_holds_the_url() {
 }
 
 #[test]
+fn an_empty_variable_is_none_in_a_configuration_too() {
+    let home = Home::new();
+    let mut command = home.larder(["serve", "--print-config", "claude-desktop"]);
+    command.env("LARDER_HTTP", "").env("LARDER_LOG_LEVEL", "").env("LARDER_STORE", "");
+    let printed = done(&command.output().unwrap());
+    assert!(printed.contains("\"serve\""), "{printed}");
+    assert!(["url", "--store", "--log-level"].iter().all(|word| !printed.contains(word)), "{printed}");
+}
+
+#[test]
 fn a_configuration_holds_neither_secrets_nor_relative_directories() {
     let home = Home::new();
     let secret = home.run(["serve", "--store", "redis://:hunter2@host", "--print-config", "cursor"]);
