@@ -48,7 +48,7 @@ pub trait Middleware: Send + Sync + 'static {
 }
 
 /// What a server is made of, for middlewares whose settings name components.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Components<'a>(pub(crate) &'a Registry);
 
 impl Components<'_> {
