@@ -23,81 +23,36 @@ pub(super) trait Component: Send + Sync + 'static {
     fn definition(&self, form: WireForm) -> Json;
 }
 
-impl Component for Tool {
-    const KIND: ListKind = ListKind::Tools;
-    const WORD: &'static str = "tool";
+/// What a component tells of itself under the same names; `order` only where names may be equal.
+macro_rules! component {
+    ($component:ty, $kind:ident, $word:literal, $key:ident $(, $order:ident)?) => {
+        impl Component for $component {
+            const KIND: ListKind = ListKind::$kind;
+            const WORD: &'static str = $word;
 
-    fn key(&self) -> &str {
-        self.name()
-    }
+            fn key(&self) -> &str {
+                self.$key()
+            }
 
-    fn about(&self) -> &About {
-        self.about()
-    }
+            $(fn order(&self) -> String {
+                $order(self.name(), self.$key())
+            })?
 
-    fn definition(&self, form: WireForm) -> Json {
-        self.definition(form)
-    }
+            fn about(&self) -> &About {
+                self.about()
+            }
+
+            fn definition(&self, form: WireForm) -> Json {
+                self.definition(form)
+            }
+        }
+    };
 }
 
-impl Component for Prompt {
-    const KIND: ListKind = ListKind::Prompts;
-    const WORD: &'static str = "prompt";
-
-    fn key(&self) -> &str {
-        self.name()
-    }
-
-    fn about(&self) -> &About {
-        self.about()
-    }
-
-    fn definition(&self, form: WireForm) -> Json {
-        self.definition(form)
-    }
-}
-
-impl Component for Resource {
-    const KIND: ListKind = ListKind::Resources;
-    const WORD: &'static str = "resource";
-
-    fn key(&self) -> &str {
-        self.uri()
-    }
-
-    fn order(&self) -> String {
-        named(self.name(), self.uri())
-    }
-
-    fn about(&self) -> &About {
-        self.about()
-    }
-
-    fn definition(&self, form: WireForm) -> Json {
-        self.definition(form)
-    }
-}
-
-impl Component for ResourceTemplate {
-    const KIND: ListKind = ListKind::ResourceTemplates;
-    const WORD: &'static str = "resource template";
-
-    fn key(&self) -> &str {
-        self.uri_template()
-    }
-
-    fn order(&self) -> String {
-        named(self.name(), self.uri_template())
-    }
-
-    fn about(&self) -> &About {
-        self.about()
-    }
-
-    fn definition(&self, form: WireForm) -> Json {
-        self.definition(form)
-    }
-}
+component!(Tool, Tools, "tool", name);
+component!(Prompt, Prompts, "prompt", name);
+component!(Resource, Resources, "resource", uri, named);
+component!(ResourceTemplate, ResourceTemplates, "resource template", uri_template, named);
 
 /// NUL stands in no name and sorts before all that does.
 fn named(name: &str, key: &str) -> String {
