@@ -1,6 +1,8 @@
 //! The behaviour of caches, through the public API.
 
 #[cfg(test)]
+mod down;
+#[cfg(test)]
 mod entries;
 #[cfg(test)]
 mod failing;
