@@ -46,7 +46,8 @@ async fn kept(platform: &impl Platform, app: &str) -> Result<AnyStore> {
     let mut reserved = kv_core::Reserved::default();
     reserved.encrypt = Some(kv_core::Encryption::Aead);
     let dir = crate::platform::data_dir(platform, app)?.join("store");
-    let opened = crate::open::disk(platform, app, kv_disk::DiskConfig::new(dir), &reserved).await;
+    let frame = crate::open::Frame { platform, app, place: crate::scheme::Where::Directory, reserved };
+    let opened = crate::open::disk(frame, kv_disk::DiskConfig::new(dir)).await;
     opened.map_err(|error| error.during("open"))
 }
 

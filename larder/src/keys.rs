@@ -10,17 +10,13 @@ pub(crate) use without::Seal;
 
 /// What the store to be encrypted is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(all(feature = "memory", feature = "disk")),
-    expect(dead_code, reason = "each backend is a place of its own")
-)]
 pub(crate) enum Place {
-    /// It is gone with the process.
-    Fleeting,
+    /// Not on this machine's disk: it is gone with the process, or others share it and would each make a key.
+    Elsewhere,
     /// A directory of this machine that will be made now: its key may be made with it.
-    NewDisk,
+    NewDirectory,
     /// A directory of this machine: another key than its own opens nothing.
-    ExistingDisk,
+    ExistingDirectory,
 }
 
 #[cfg(not(feature = "encrypt"))]

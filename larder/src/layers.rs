@@ -3,30 +3,37 @@
 use kv_core::{AnyStore, Compression, Error, ErrorKind, Reserved, Result, Store, StoreExt};
 
 use crate::keys::Seal;
+use crate::scheme::{Scheme, Where};
 
-/// Refuses what nothing in this version would do: a parameter is never ignored.
-pub(crate) fn check(scheme: &str, reserved: &Reserved) -> Result<()> {
-    if reserved.codec.is_some() {
-        return Err(not_yet("`codec`", "choose it on the collection, with `Collection::codec`"));
+/// What `given` asks for around a backend of `scheme`. What nothing would do is refused: no parameter is ignored.
+pub(crate) fn checked(scheme: &Scheme, given: &Reserved) -> Result<Reserved> {
+    let name = scheme.name;
+    if given.codec.is_some() {
+        return Err(invalid(
+            "`codec` does nothing here; choose it on the collection, with `Collection::codec`",
+        ));
     }
-    if reserved.retry.is_some_and(|tries| tries > 0) {
-        return Err(not_yet("`retry`", "leave it out: what lies in this process needs no second try"));
+    if scheme.place != Where::Network {
+        if given.retry.is_some_and(|tries| tries > 0) {
+            let why = "what lies on this machine needs no second try";
+            return Err(invalid(format!("`retry` does nothing for `{name}`; leave it out: {why}")));
+        }
+        if given.password_env.is_some() || given.password_file.is_some() {
+            return Err(invalid(format!(
+                "`{name}` has no password: leave out `password_env` and `password_file`"
+            )));
+        }
     }
-    if reserved.password_env.is_some() || reserved.password_file.is_some() {
-        return Err(invalid(format!(
-            "`{scheme}` has no password: leave out `password_env` and `password_file`"
-        )));
+    if given.key_file.is_some() && given.encrypt.is_none() {
+        return Err(invalid("`key_file` alone encrypts nothing: add `encrypt=aead`"));
     }
-    if reserved.key_file.is_some() && reserved.encrypt.is_none() {
-        return Err(invalid("`key_file` alone encrypts nothing: add `encrypt=aead`".to_owned()));
-    }
-    if reserved.compress.is_some() && !cfg!(feature = "compress") {
+    if given.compress.is_some() && !cfg!(feature = "compress") {
         return Err(lacks("compress"));
     }
-    if reserved.encrypt.is_some() && !cfg!(feature = "encrypt") {
+    if given.encrypt.is_some() && !cfg!(feature = "encrypt") {
         return Err(lacks("encrypt"));
     }
-    Ok(())
+    Ok(given.clone())
 }
 
 /// Outermost first: ttl, timeout, prefix, compress, encrypt, the backend.
@@ -58,20 +65,16 @@ fn compressed(store: AnyStore, compression: Compression) -> AnyStore {
 
 #[cfg(not(feature = "compress"))]
 fn compressed(store: AnyStore, _: Compression) -> AnyStore {
-    store // `check` has refused it
+    store // `checked` has refused it
 }
 
-pub(crate) fn lacks(feature: &str) -> Error {
+fn lacks(feature: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         format!("this build lacks the feature `{feature}` of the crate larder"),
     )
 }
 
-fn not_yet(what: &str, instead: &str) -> Error {
-    invalid(format!("{what} is not available in this version; {instead}"))
-}
-
-fn invalid(message: String) -> Error {
+fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Invalid, message)
 }

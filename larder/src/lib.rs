@@ -50,15 +50,11 @@
 //! [`default_store`] is for applications that are given no URL: `LARDER_STORE` if it is set, else memory on Linux and
 //! an encrypted directory on macOS and Windows. [`program_store`] keeps on every platform.
 
-#![cfg_attr(
-    not(any(feature = "memory", feature = "disk")),
-    expect(unused, clippy::unused_async, reason = "a build without any backend only says what it lacks")
-)]
-
 mod defaults;
 mod keys;
 mod layers;
 mod open;
+mod password;
 pub mod platform;
 mod scheme;
 

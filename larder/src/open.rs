@@ -1,11 +1,13 @@
 //! From a URL to a store.
 
-use kv_core::{AnyStore, Reserved, Result, StoreUrl};
+use std::future::{Future, ready};
+
+use kv_core::{AnyStore, Reserved, Result, Store, StoreUrl};
 
 use crate::keys::{Place, Seal};
-use crate::layers;
 use crate::platform::Platform;
-use crate::scheme;
+use crate::scheme::{self, Where};
+use crate::{layers, password};
 
 /// Opens `url` for `app`, whose key file is the last place to look for a key.
 pub(crate) async fn open(platform: &impl Platform, app: &str, url: &str) -> Result<AnyStore> {
@@ -13,47 +15,68 @@ pub(crate) async fn open(platform: &impl Platform, app: &str, url: &str) -> Resu
     opened.map_err(|error| error.during("open"))
 }
 
+/// One arm per backend: its config from the URL, then what opens it. A backend in a directory says whether it is there.
 async fn by_scheme(platform: &impl Platform, app: &str, url: &mut StoreUrl) -> Result<AnyStore> {
-    let reserved = url.reserved().clone();
+    let scheme = scheme::find(url.scheme())?;
+    let frame =
+        Frame { platform, app, place: scheme.place, reserved: layers::checked(scheme, url.reserved())? };
+    password::set(platform, url).await?;
     match url.scheme() {
         #[cfg(feature = "memory")]
         "memory" => {
-            layers::check("memory", &reserved)?;
-            memory(platform, app, url, &reserved).await
+            let config = kv_memory::MemoryConfig::from_url(url)?;
+            frame.around(async { kv_memory::MemoryStore::open(config) }).await
         }
         #[cfg(feature = "disk")]
-        "disk" => {
-            layers::check("disk", &reserved)?;
-            disk(platform, app, kv_disk::DiskConfig::from_url(url)?, &reserved).await
-        }
-        missing => Err(scheme::missing(missing)),
+        "disk" => disk(frame, kv_disk::DiskConfig::from_url(url)?).await,
+        // Not to be reached: what `find` calls built has its arm above.
+        _ => frame.around(ready(Err::<AnyStore, _>(scheme::not_built(scheme)))).await,
     }
 }
 
-#[cfg(feature = "memory")]
-async fn memory(
-    platform: &impl Platform,
-    app: &str,
-    url: &mut StoreUrl,
-    reserved: &Reserved,
-) -> Result<AnyStore> {
-    let config = kv_memory::MemoryConfig::from_url(url)?;
-    let seal = Seal::find(platform, app, reserved, Place::Fleeting).await?;
-    Ok(layers::around(kv_memory::MemoryStore::open(config)?, reserved, seal))
+/// What stands around a backend: the same for each.
+pub(crate) struct Frame<'a, P> {
+    pub(crate) platform: &'a P,
+    pub(crate) app: &'a str,
+    pub(crate) place: Where,
+    pub(crate) reserved: Reserved,
+}
+
+impl<P: Platform> Frame<'_, P> {
+    /// The store that `opening` opens, in the wrappers that the URL asks for. Not for a directory.
+    pub(crate) async fn around<S: Store>(
+        self,
+        opening: impl Future<Output = Result<S>> + Send,
+    ) -> Result<AnyStore> {
+        self.around_directory(true, opening).await
+    }
+
+    /// As `around`, for a directory that holds a store already or not: its key may be made with it, not later.
+    pub(crate) async fn around_directory<S: Store>(
+        self,
+        exists: bool,
+        opening: impl Future<Output = Result<S>> + Send,
+    ) -> Result<AnyStore> {
+        let Self { platform, app, place, reserved } = self;
+        let place = match place {
+            Where::Process | Where::Network => Place::Elsewhere,
+            Where::Directory if exists => Place::ExistingDirectory,
+            Where::Directory => Place::NewDirectory,
+        };
+        let seal = Seal::find(platform, app, &reserved, place).await?;
+        Ok(layers::around(opening.await?, &reserved, seal))
+    }
 }
 
 #[cfg(feature = "disk")]
-pub(crate) async fn disk(
-    platform: &impl Platform,
-    app: &str,
-    config: kv_disk::DiskConfig,
-    reserved: &Reserved,
-) -> Result<AnyStore> {
-    let place = if config.exists() || !config.create { Place::ExistingDisk } else { Place::NewDisk };
-    let seal = Seal::find(platform, app, reserved, place).await?;
-    let store = kv_disk::DiskStore::open(config).await?;
-    for warning in store.warnings() {
-        platform.tell(warning);
-    }
-    Ok(layers::around(store, reserved, seal))
+pub(crate) async fn disk(frame: Frame<'_, impl Platform>, config: kv_disk::DiskConfig) -> Result<AnyStore> {
+    let (platform, exists) = (frame.platform, config.exists() || !config.create);
+    let opening = async {
+        let store = kv_disk::DiskStore::open(config).await?;
+        for warning in store.warnings() {
+            platform.tell(warning);
+        }
+        Ok(store)
+    };
+    frame.around_directory(exists, opening).await
 }

@@ -1,73 +1,116 @@
-//! Which backends this build has, and what to say about the others.
+//! Which backends there are, which of them this build has, and what to say about the others.
 
 use kv_core::{Error, ErrorKind};
 
-/// Schemes of this version, with the feature that brings each.
-const HERE: [(&str, &str, bool); 2] =
-    [("memory", "memory", cfg!(feature = "memory")), ("disk", "disk", cfg!(feature = "disk"))];
+/// Where the data of a scheme lies, which decides about keys, passwords and second tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Where {
+    /// In this process, gone with it.
+    Process,
+    /// In a directory of this machine.
+    Directory,
+    /// On a server.
+    Network,
+}
 
-/// Schemes that are spoken of but have no backend yet.
-const NOT_YET: [&str; 13] = [
-    "rocksdb",
-    "redis",
-    "rediss",
-    "redis+unix",
-    "redis+cluster",
-    "redis+sentinel",
-    "valkey",
-    "valkeys",
-    "dynamodb",
-    "mongodb",
-    "memcached",
-    "elasticsearch",
-    "opensearch",
+/// One scheme, with the feature that brings it.
+#[derive(Debug)]
+pub(crate) struct Scheme {
+    pub(crate) name: &'static str,
+    feature: &'static str,
+    built: bool,
+    pub(crate) place: Where,
+}
+
+impl Scheme {
+    const fn of(feature: &'static str, built: bool, place: Where, name: &'static str) -> Self {
+        Self { name, feature, built, place }
+    }
+}
+
+const MEMORY: bool = cfg!(feature = "memory");
+const DISK: bool = cfg!(feature = "disk");
+const ROCKSDB: bool = false;
+const REDIS: bool = false;
+const DYNAMO: bool = false;
+const MONGO: bool = false;
+const MEMCACHED: bool = false;
+const ELASTIC: bool = false;
+
+/// All schemes, those of one feature together.
+const ALL: [Scheme; 16] = [
+    Scheme::of("memory", MEMORY, Where::Process, "memory"),
+    Scheme::of("disk", DISK, Where::Directory, "disk"),
+    Scheme::of("rocksdb", ROCKSDB, Where::Directory, "rocksdb"),
+    Scheme::of("redis", REDIS, Where::Network, "redis"),
+    Scheme::of("redis", REDIS, Where::Network, "rediss"),
+    Scheme::of("redis", REDIS, Where::Network, "redis+unix"),
+    Scheme::of("redis", REDIS, Where::Network, "redis+cluster"),
+    Scheme::of("redis", REDIS, Where::Network, "redis+sentinel"),
+    Scheme::of("redis", REDIS, Where::Network, "valkey"),
+    Scheme::of("redis", REDIS, Where::Network, "valkeys"),
+    Scheme::of("dynamo", DYNAMO, Where::Network, "dynamodb"),
+    Scheme::of("mongo", MONGO, Where::Network, "mongodb"),
+    Scheme::of("mongo", MONGO, Where::Network, "mongodb+srv"),
+    Scheme::of("memcached", MEMCACHED, Where::Network, "memcached"),
+    Scheme::of("elastic", ELASTIC, Where::Network, "elasticsearch"),
+    Scheme::of("elastic", ELASTIC, Where::Network, "opensearch"),
 ];
 
 /// The schemes that [`open`](crate::open) takes in this build.
 pub fn schemes() -> impl Iterator<Item = &'static str> {
-    HERE.iter().filter(|(_, _, built)| *built).map(|(scheme, ..)| *scheme)
+    ALL.iter().filter(|scheme| scheme.built).map(|scheme| scheme.name)
 }
 
-/// Why no backend of this build takes the scheme, and what to do.
-pub(crate) fn missing(scheme: &str) -> Error {
-    let have = match schemes().map(|scheme| format!("`{scheme}://`")).collect::<Vec<_>>() {
-        none if none.is_empty() => {
-            "this build has no backend at all: enable a feature such as `memory`".to_owned()
-        }
-        have => format!("this build has {}", have.join(" and ")),
-    };
-    if let Some((scheme, feature, _)) = HERE.iter().find(|(known, ..)| *known == scheme) {
-        let message = format!("`{scheme}` needs the feature `{feature}` of the crate larder; {have}");
-        return Error::new(ErrorKind::Unsupported, message);
+/// The scheme of this name, if this build has it; else why not, and what to do.
+pub(crate) fn find(name: &str) -> Result<&'static Scheme, Error> {
+    match ALL.iter().find(|scheme| scheme.name == name) {
+        Some(scheme) if scheme.built => Ok(scheme),
+        Some(scheme) => Err(not_built(scheme)),
+        None => Err(unknown(name)),
     }
-    let base = scheme.strip_suffix("+srv").unwrap_or(scheme);
-    if NOT_YET.contains(&base) {
-        let message = format!("this version of larder has no backend for `{base}` yet; {have}");
-        return Error::new(ErrorKind::Unsupported, message);
+}
+
+/// What to say of a scheme that this build lacks.
+pub(crate) fn not_built(Scheme { name, feature, .. }: &Scheme) -> Error {
+    let message = format!("`{name}` needs the feature `{feature}` of the crate larder; {}", here());
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+fn unknown(name: &str) -> Error {
+    let shown: String = name.chars().take(20).flat_map(char::escape_debug).collect();
+    Error::new(ErrorKind::Invalid, format!("unknown scheme `{shown}`; {}", here()))
+}
+
+fn here() -> String {
+    let have: Vec<_> = schemes().map(|scheme| format!("`{scheme}://`")).collect();
+    match have.split_last() {
+        None => "this build has no backend at all: enable a feature such as `memory`".to_owned(),
+        Some((only, [])) => format!("this build has {only}"),
+        Some((last, before)) => format!("this build has {} and {last}", before.join(", ")),
     }
-    let shown: String = scheme.chars().take(20).flat_map(char::escape_debug).collect();
-    Error::new(ErrorKind::Invalid, format!("unknown scheme `{shown}`; {have}"))
 }
 
 #[cfg(test)]
 mod tests {
     use kv_core::ErrorKind;
 
-    use super::{HERE, missing, schemes};
+    use super::{ALL, find, not_built, schemes};
 
     #[test]
     fn a_backend_that_was_not_built_names_the_feature_that_adds_it() {
-        for (scheme, feature, built) in HERE {
-            assert_eq!(schemes().any(|have| have == scheme), built);
-            let error = missing(scheme); // asked of those that are built too, since no build lacks all
+        for scheme in &ALL {
+            assert_eq!(schemes().any(|have| have == scheme.name), scheme.built);
+            assert_eq!(find(scheme.name).is_ok(), scheme.built);
+            let error = not_built(scheme); // asked of those that are built too, since no build lacks all
             assert_eq!(error.kind(), ErrorKind::Unsupported);
-            assert!(error.message().contains(&format!("needs the feature `{feature}`")), "{error}");
+            assert!(error.message().contains(&format!("needs the feature `{}`", scheme.feature)), "{error}");
         }
     }
 
     #[test]
     fn a_hostile_scheme_is_cut_and_escaped() {
-        let error = missing(&"\n".repeat(1_000));
-        assert!(error.message().len() < 200 && !error.message().contains('\n'));
+        let error = find(&"\n".repeat(1_000)).unwrap_err();
+        assert!(error.message().len() < 600 && !error.message().contains('\n'), "{error}");
     }
 }

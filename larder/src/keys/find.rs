@@ -70,9 +70,9 @@ impl Source {
             return KeyRing::from_file(path);
         }
         match self.place {
-            Place::Fleeting => Err(no_key("add `key_file=` to the URL", None)),
-            Place::ExistingDisk => existing(&self.platform?),
-            Place::NewDisk => created(&self.platform?),
+            Place::Elsewhere => Err(no_key("add `key_file=` to the URL", None)),
+            Place::ExistingDirectory => existing(&self.platform?),
+            Place::NewDirectory => created(&self.platform?),
         }
     }
 }

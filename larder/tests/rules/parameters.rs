@@ -109,7 +109,7 @@ async fn a_fernet_token_stands_as_python_reads_it() {
 async fn what_this_version_would_ignore_is_refused_with_what_to_do() {
     for (query, advice) in [
         ("codec=cbor", "choose it on the collection"),
-        ("retry=3", "`retry` is not available in this version"),
+        ("retry=3", "`retry` does nothing for"),
         ("password_env=PW", "has no password"),
         ("password_file=/pw", "has no password"),
         ("key_file=/k", "add `encrypt=aead`"),

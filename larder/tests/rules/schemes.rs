@@ -12,7 +12,7 @@ async fn a_scheme_picks_its_backend_whatever_its_case() {
     assert_eq!(larder::open("MEMORY://").await.unwrap().capabilities().backend, "memory");
     let disk = larder::open(&format!("disk://{}", dir.path().join("s").display())).await.unwrap();
     assert_eq!(disk.capabilities().backend, "disk");
-    assert_eq!(larder::schemes().collect::<Vec<_>>(), ["memory", "disk"]);
+    assert_eq!(larder::schemes().take(2).collect::<Vec<_>>(), ["memory", "disk"]);
 }
 
 #[tokio::test]
@@ -27,20 +27,30 @@ async fn each_open_of_memory_is_a_new_store() {
 async fn an_unknown_scheme_is_answered_with_those_this_build_has() {
     let error = refused("memroy://").await;
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert_eq!(error.message(), "unknown scheme `memroy`; this build has `memory://` and `disk://`");
+    assert!(error.message().starts_with("unknown scheme `memroy`; this build has `memory://`"), "{error}");
 }
 
 #[tokio::test]
-async fn a_backend_to_come_is_named_as_such_and_no_feature_is_claimed_for_it() {
-    let urls =
-        ["redis://h/0", "rediss://h", "valkey://h", "dynamodb://T", "mongodb://h/d", "mongodb+srv://h/d"];
-    let more = ["rocksdb:///d", "memcached://h", "elasticsearch://h/i", "opensearch://h/i"];
-    for url in urls.into_iter().chain(more) {
-        let error = refused(url).await;
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{url}");
-        assert!(error.message().contains("no backend for") && error.message().contains("yet"), "{error}");
-        assert!(error.message().contains("`memory://` and `disk://`"), "{error}");
-        assert!(!error.message().contains("feature"), "{error}");
+async fn a_backend_that_this_build_lacks_is_answered_with_the_feature_that_adds_it() {
+    let lacks = |scheme: &str| !larder::schemes().any(|have| have == scheme);
+    for (scheme, rest, feature) in [
+        ("rocksdb", ":///d", "rocksdb"),
+        ("redis", "://h/0", "redis"),
+        ("rediss", "://h", "redis"),
+        ("valkey", "://h", "redis"),
+        ("dynamodb", "://T", "dynamo"),
+        ("mongodb", "://h/d", "mongo"),
+        ("mongodb+srv", "://h/d", "mongo"),
+        ("memcached", "://h", "memcached"),
+        ("elasticsearch", "://h/i", "elastic"),
+        ("opensearch", "://h/i", "elastic"),
+    ] {
+        if lacks(scheme) {
+            let error = refused(&format!("{scheme}{rest}")).await;
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{scheme}");
+            assert!(error.message().contains(&format!("needs the feature `{feature}`")), "{error}");
+            assert!(error.message().contains("this build has `memory://`"), "{error}");
+        }
     }
 }
 
