@@ -1,0 +1,1 @@
+//! A key-value store on a `MongoDB` server.
