@@ -110,11 +110,11 @@ have_maven() {
 # ---- running: these work in $HERE, the folder of one server of one instance
 
 # A port of the loopback that nobody listens on, and whose neighbour 10,000 above is free too (a node of a Redis cluster binds
-# both). Below the range from which the kernel hands out ports by itself.
+# both). Below the range from which the kernel hands out ports by itself, or in [FIRST LAST].
 free_port() {
-  local port
+  local port first=${1-20000} last=${2-31999}
   while true; do
-    port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+    port=$((first + (RANDOM * 32768 + RANDOM) % (last - first + 1)))
     mkdir -- "$STATE/ports/$port" 2>/dev/null || continue
     listens "$port" || listens $((port + 10000)) || break
   done

@@ -14,7 +14,8 @@ install_java() {
 
 start() {
   local port modules
-  port=$(free_port)
+  # It refuses all others.
+  port=$(free_port 9202 9299)
   # With all modules no index can be made: the wheel's Java lacks a locale that one of them wants.
   modules=org.opensearch.transport.Netty4ModulePlugin,org.opensearch.index.reindex.ReindexModulePlugin
   modules+=,org.opensearch.painless.PainlessModulePlugin
