@@ -11,6 +11,14 @@ check *steps:
 test *args:
     scripts/test {{ args }}
 
+# starts the servers of the tests and says where they are: `eval "$(just up)"`; `just up redis` starts that one
+up *names:
+    @scripts/services up {{ names }}
+
+# stops them and removes their data
+down *names:
+    @scripts/services down {{ names }}
+
 # criterion benches; `just bench memory` runs those whose name has "memory"
 bench *filter:
     cargo bench -p larder-benches {{ if filter == "" { "" } else { "-- " + filter } }}
