@@ -58,7 +58,7 @@ pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 /// The stored keys that a scan covers, and the cursors into them.
 #[derive(Clone, Debug)]
 pub struct ScanRange<'a> {
-    /// The outer components, encoded.
+    /// What stands before the collection: the outer components, encoded.
     outer: Vec<u8>,
     start: Vec<u8>,
     end: Option<Vec<u8>>,
@@ -73,9 +73,17 @@ impl<'a> ScanRange<'a> {
     /// # Errors
     /// `Invalid` for a bad limit.
     pub fn new(outer: &[&str], scan: &Scan<'a>) -> Result<Self> {
+        Self::behind(encode(outer, ""), outer, scan)
+    }
+
+    /// The range of `scan` among keys that begin with the bytes `outer`, which stand for the components `names`: a
+    /// backend may keep something shorter than a namespace in each key.
+    ///
+    /// # Errors
+    /// `Invalid` for a bad limit.
+    pub fn behind(outer: Vec<u8>, names: &[&str], scan: &Scan<'a>) -> Result<Self> {
         scan.check()?;
-        let digest = digest(outer, scan);
-        let outer = encode(outer, "");
+        let digest = digest(names, scan);
         let mut start = outer.clone();
         let filter = match scan.collections {
             Collections::One(collection) => {

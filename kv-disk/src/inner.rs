@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use kv_core::backend;
 use kv_core::{
     Capabilities, Clock, Consistency, Entry, Error, ErrorKind, Judge, Key, Listing, NewEntry, Result, ttl,
 };
@@ -15,6 +14,7 @@ use tokio::task::spawn_blocking;
 use crate::config::{DiskConfig, Durability, Engine};
 use crate::engine::{Action, Applied, Guard, Op};
 use crate::error;
+use crate::namespace::Namespace;
 use crate::open::Open;
 use crate::queue::GROUP;
 use crate::shared::Shared;
@@ -22,7 +22,7 @@ use crate::submit::submit;
 
 /// The largest value.
 const MAX_VALUE: usize = 100 << 20;
-/// The longest key: collection and id with 2 bytes between, NULs counted twice, and the namespace.
+/// The longest key: collection and id with 2 bytes between, NULs counted twice, and up to 3 for the namespace.
 const MAX_KEY: usize = 1_000_000;
 /// The longest that anything is meant to hold the executor's thread.
 const BUDGET: Duration = Duration::from_millis(1);
@@ -35,8 +35,7 @@ pub(crate) struct Inner {
     pub(crate) open: RwLock<Option<Arc<Open>>>,
     /// Its sender goes when the directory is free again.
     pub(crate) freed: watch::Receiver<()>,
-    /// The namespace as it begins each key.
-    namespace: Vec<u8>,
+    namespace: Namespace,
     pub(crate) clock: Clock,
     pub(crate) capabilities: Capabilities,
     pub(crate) facts: Facts,
@@ -63,8 +62,7 @@ impl Inner {
         for warning in &warnings {
             tracing::warn!(target: "larder", "{warning}");
         }
-        let mut namespace = backend::encode(&[&config.namespace], "");
-        namespace.shrink_to_fit();
+        let namespace = open.shared()?.namespace.clone();
         Ok(Self {
             open: RwLock::new(Some(Arc::new(open))),
             freed,
@@ -99,9 +97,7 @@ impl Inner {
     }
 
     pub(crate) fn key(&self, key: Key<'_>) -> Result<Vec<u8>> {
-        let mut stored = Vec::with_capacity(self.namespace.len() + key.collection.len() + 2 + key.id.len());
-        stored.extend_from_slice(&self.namespace);
-        backend::encode_into(&mut stored, &[key.collection], key.id);
+        let stored = self.namespace.key(key);
         if stored.len() > MAX_KEY {
             return Err(Error::new(ErrorKind::Invalid, "collection and id together exceed 1,000,000 bytes"));
         }

@@ -35,6 +35,7 @@ mod directory;
 mod engine;
 mod error;
 mod inner;
+mod namespace;
 mod news;
 mod open;
 mod poison;

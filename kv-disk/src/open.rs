@@ -12,6 +12,7 @@ use crate::config::{DiskConfig, Engine};
 use crate::directory::{Directory, close_to_others};
 use crate::engine::Db;
 use crate::error;
+use crate::namespace::Namespace;
 use crate::news::News;
 use crate::poison::Poison;
 use crate::queue::Queue;
@@ -38,6 +39,8 @@ impl Open {
         let engine = found_or_created(&directory, config, &poison)?;
         let data = directory.data();
         let db = poison.guard(|| Db::open(engine, &data, config))?;
+        let number = poison.guard(|| db.namespace(&config.namespace))?;
+        let namespace = Namespace::new(&config.namespace, number);
         close_to_others(&data).map_err(|e| error::io("closing to others", &data, e))?;
         let shared = Arc::new_cyclic(|weak: &std::sync::Weak<Shared>| Shared {
             db,
@@ -46,7 +49,7 @@ impl Open {
             queue: Queue::default(),
             deadlines: Deadlines::new(config.clock.clone(), Clock::unix_ms, weak.clone()),
             news: News::new(),
-            namespace: config.namespace.clone(),
+            namespace,
             closing: AtomicBool::new(false),
         });
         let mut open = Self { shared: Some(shared), threads: Vec::new(), directory, engine, _freed: freed };

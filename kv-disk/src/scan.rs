@@ -3,10 +3,11 @@
 use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
-use kv_core::backend::{self, ScanRange};
+use kv_core::backend::ScanRange;
 use kv_core::{Collections, Cursor, Item, Page, Result, Scan};
 
 use crate::error;
+use crate::namespace::Namespace;
 use crate::shared::Shared;
 use crate::wire;
 
@@ -36,9 +37,9 @@ impl Request {
     /// The page that begins behind `from`.
     pub(crate) fn page(&self, shared: &Shared, from: Option<&Cursor>) -> Result<Page> {
         let scan = self.scan();
-        let range = ScanRange::new(&[&shared.namespace], &scan)?;
+        let range = shared.namespace.range(&scan)?;
         let Some((mut begin, end)) = range.bounds(from)? else { return Ok(Page::new(Vec::new(), None)) };
-        let mut draft = Draft::new(scan, &range, shared.clock.unix_ms());
+        let mut draft = Draft::new(scan, &shared.namespace, &range, shared.clock.unix_ms());
         loop {
             let bounds = (slice(&begin), slice(&end));
             shared.poison.guard(|| shared.db.visit(bounds, |key, stored| draft.see(key, stored)))?;
@@ -65,6 +66,7 @@ fn slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 /// A page on its way.
 struct Draft<'a> {
     scan: Scan<'a>,
+    namespace: &'a Namespace,
     range: &'a ScanRange<'a>,
     now: u64,
     items: Vec<Item>,
@@ -79,9 +81,10 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(scan: Scan<'a>, range: &'a ScanRange<'a>, now: u64) -> Self {
+    fn new(scan: Scan<'a>, namespace: &'a Namespace, range: &'a ScanRange<'a>, now: u64) -> Self {
         Self {
             scan,
+            namespace,
             range,
             now,
             items: Vec::new(),
@@ -116,7 +119,7 @@ impl<'a> Draft<'a> {
     /// The item, if its entry is alive and asked for. Checked whole even if only its name is wanted: a flipped bit
     /// may have hit the name.
     fn item(&mut self, key: &[u8], stored: &[u8]) -> Result<Option<Item>> {
-        let ([_, collection], id) = backend::decode::<2>(key).ok_or_else(error::damaged_entry)?;
+        let (collection, id) = self.namespace.names(key).ok_or_else(error::damaged_entry)?;
         if !self.range.admits(id) {
             self.seek = Some(self.range.seek(&collection, id));
             return Ok(None);

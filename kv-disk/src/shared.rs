@@ -4,10 +4,11 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kv_core::backend::{self, Deadlines, Reclaim};
+use kv_core::backend::{Deadlines, Reclaim};
 use kv_core::{Clock, Entry, Result};
 
 use crate::engine::{Action, Applied, Db, Op};
+use crate::namespace::Namespace;
 use crate::news::News;
 use crate::poison::Poison;
 use crate::queue::{Answer, Queue};
@@ -25,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) deadlines: Deadlines<Arc<[u8]>>,
     pub(crate) news: News,
-    pub(crate) namespace: String,
+    pub(crate) namespace: Namespace,
     /// Set when the store is closing: the walk at open ends early.
     pub(crate) closing: AtomicBool,
 }
@@ -71,8 +72,8 @@ impl Shared {
             self.deadlines.set(&Arc::from(op.key.as_slice()), applied.old_deadline, new);
         }
         self.news.changed(|| {
-            let ([namespace, collection], id) = backend::decode::<2>(&op.key)?;
-            (namespace == self.namespace).then(|| (collection.into_owned(), id.to_owned()))
+            let (collection, id) = self.namespace.names(&op.key)?;
+            Some((collection.into_owned(), id.to_owned()))
         });
     }
 

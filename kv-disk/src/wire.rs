@@ -1,4 +1,4 @@
-//! Bytes as the engines hold them: the key is namespace, collection and id in order, the value the stored form.
+//! Bytes as the engines hold them: the key is the namespace's number, collection and id in order, the value the stored form.
 
 use bytes::Bytes;
 use kv_core::{Entry, NewEntry, Result, Version, header, ttl};

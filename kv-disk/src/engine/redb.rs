@@ -8,8 +8,8 @@ use std::sync::{PoisonError, RwLock};
 use bytes::Bytes;
 use kv_core::{ErrorKind, Result};
 use redb::{
-    AccessGuard, Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table,
-    TableDefinition, WriteTransaction,
+    AccessGuard, Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
 };
 
 use super::{Action, Applied, Change, Guard, Op, applied, decide, marker};
@@ -114,6 +114,24 @@ impl RedbEngine {
         let old =
             std::mem::replace(&mut *self.latest.write().unwrap_or_else(PoisonError::into_inner), latest);
         drop(old); // outside the lock
+    }
+
+    pub(super) fn namespace(&self, namespace: &str) -> Result<u16> {
+        let key = marker::namespace(namespace);
+        self.with(|db| {
+            let write = begin(db)?;
+            let mut table = write.open_table(MARKER).map_err(error::redb)?;
+            if let Some(found) = table.get(key.as_slice()).map_err(error::redb)? {
+                return marker::number(found.value());
+            }
+            // Beside them stands the marker.
+            let known = usize::try_from(table.len().map_err(error::redb)?).unwrap_or(usize::MAX) - 1;
+            let number = marker::next(known)?;
+            table.insert(key.as_slice(), number.to_string().as_bytes()).map_err(error::redb)?;
+            drop(table);
+            write.commit().map_err(error::redb)?;
+            Ok(number)
+        })
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {

@@ -76,6 +76,17 @@ impl SledEngine {
         Ok(Self { tree, larder, db, dir: dir.to_owned(), sync })
     }
 
+    pub(super) fn namespace(&self, namespace: &str) -> Result<u16> {
+        let key = marker::namespace(namespace);
+        if let Some(found) = self.larder.get(&key).map_err(error::sled)? {
+            return marker::number(&found);
+        }
+        let number = marker::next(self.larder.scan_prefix(marker::NAMESPACE).count())?;
+        self.larder.insert(key, number.to_string().as_bytes()).map_err(error::sled)?;
+        self.commit(&[], 0)?;
+        Ok(number)
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         // Not a copy: sled counts references to each value by itself, so nothing else is kept alive.
         Ok(self.tree.get(key).map_err(error::sled)?.map(Bytes::from_owner))

@@ -9,6 +9,8 @@ use crate::{Key, NewEntry, Scan, Store};
 
 /// Others get a turn at least once in so many entries; stores aim at 64.
 const ENTRIES_A_TURN: usize = 128;
+/// On a busy machine the system may keep the others from the turns they were given: only what never lets them is wrong.
+const TRIES: usize = 5;
 
 /// Counts its own turns until it is dropped.
 struct Bystander {
@@ -30,11 +32,11 @@ impl Bystander {
     }
 
     /// Its turns while `work` ran.
-    async fn during<T>(&self, work: impl Future<Output = T>) -> (T, usize) {
+    async fn during(&self, work: impl Future<Output = ()>) -> usize {
         tokio::task::yield_now().await;
         let before = self.turns.load(Ordering::Relaxed);
-        let answer = work.await;
-        (answer, self.turns.load(Ordering::Relaxed) - before)
+        work.await;
+        self.turns.load(Ordering::Relaxed) - before
     }
 }
 
@@ -44,21 +46,29 @@ impl Drop for Bystander {
     }
 }
 
-fn often_enough(what: &str, turns: usize, entries: usize) {
-    let least = entries / ENTRIES_A_TURN;
-    assert!(turns >= least, "others got {turns} turns, not {least}, during {what} {entries} entries");
+async fn others_run(doing: &str, entries: usize, work: impl AsyncFn()) {
+    let (bystander, least) = (Bystander::start(), entries / ENTRIES_A_TURN);
+    let mut turns = 0;
+    for _ in 0..TRIES {
+        turns = bystander.during(work()).await;
+        if turns >= least {
+            return;
+        }
+    }
+    panic!("others got {turns} turns, not {least}, during {doing} {entries} entries");
 }
 
 /// A batch of thousands of writes lets others run.
 pub async fn a_large_batch_of_writes_lets_others_run(h: &impl Harness) -> Shown {
     let (store, count) = (empty(h).await?, h.size().batch);
     let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
-    let entries =
-        ids.iter().enumerate().map(|(n, id)| (Key::new(LAWS, id), NewEntry::new(number(n)))).collect();
-    let bystander = Bystander::start();
-    let (answers, turns) = bystander.during(store.put_many(entries)).await;
-    assert_eq!(answers.expect("a batch").iter().filter(|answer| answer.is_ok()).count(), count);
-    often_enough("writing", turns, count);
+    others_run("writing", count, async || {
+        let entries = ids.iter().enumerate();
+        let entries = entries.map(|(n, id)| (Key::new(LAWS, id), NewEntry::new(number(n)))).collect();
+        let answers = store.put_many(entries).await.expect("a batch");
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), count);
+    })
+    .await;
     Ok(())
 }
 
@@ -68,34 +78,38 @@ pub async fn a_large_batch_of_reads_lets_others_run(h: &impl Harness) -> Shown {
     store.fill(LAWS, count, |n| n.to_string()).await;
     let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
     let keys: Vec<_> = ids.iter().map(|id| Key::new(LAWS, id)).collect();
-    let bystander = Bystander::start();
-    let (answers, turns) = bystander.during(store.get_many(&keys)).await;
-    assert_eq!(answers.expect("a batch").len(), count);
-    often_enough("reading", turns, count);
+    others_run("reading", count, async || {
+        assert_eq!(store.get_many(&keys).await.expect("a batch").len(), count);
+    })
+    .await;
     Ok(())
 }
 
 /// A batch of thousands of deletions lets others run.
 pub async fn a_large_batch_of_deletions_lets_others_run(h: &impl Harness) -> Shown {
     let (store, count) = (empty(h).await?, h.size().batch);
-    store.fill(LAWS, count, |n| n.to_string()).await;
     let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
     let keys: Vec<_> = ids.iter().map(|id| Key::new(LAWS, id)).collect();
-    let bystander = Bystander::start();
-    let (answers, turns) = bystander.during(store.delete_many(&keys)).await;
-    assert_eq!(answers.expect("a batch").len(), count);
-    often_enough("deleting", turns, count);
-    Ok(())
+    let (bystander, mut turns) = (Bystander::start(), 0);
+    for _ in 0..TRIES {
+        store.fill(LAWS, count, |n| n.to_string()).await;
+        let removed = async { assert_eq!(store.delete_many(&keys).await.expect("a batch").len(), count) };
+        turns = turns.max(bystander.during(removed).await);
+        if turns >= count / ENTRIES_A_TURN {
+            return Ok(());
+        }
+    }
+    panic!("others got {turns} turns during deleting {count} entries");
 }
 
 /// A scan of thousands, with values, lets others run.
 pub async fn a_large_scan_lets_others_run(h: &impl Harness) -> Shown {
     let (store, count) = (listing(h).await?, h.size().scan);
     store.fill(LAWS, count, |n| n.to_string()).await;
-    let bystander = Bystander::start();
-    let (items, turns) = bystander.during(store.list(Scan::one(LAWS).values())).await;
-    assert!(items.len() >= count);
-    often_enough("listing", turns, count);
+    others_run("listing", count, async || {
+        assert!(store.list(Scan::one(LAWS).values()).await.len() >= count);
+    })
+    .await;
     Ok(())
 }
 
