@@ -42,6 +42,7 @@ struct Inner {
     max_bytes: Option<u64>,
     capabilities: Capabilities,
     gate: Gate,
+    slow: pace::Slow,
     hub: Arc<Hub>,
     /// Held while expired entries are removed, so that a put without room can wait for the room they give.
     sweeping: Mutex<()>,
@@ -68,6 +69,12 @@ impl MemoryStore {
         Held { entries, bytes }
     }
 
+    /// How often a put, a take, 64 reads of a batch or 64 names of a scan held the executor's thread for more than a
+    /// millisecond, since the store was opened. Single reads, one look into a map each, are not timed.
+    pub fn slow_inline(&self) -> u64 {
+        self.0.slow.count()
+    }
+
     fn build(config: MemoryConfig) -> Self {
         Self(Arc::new_cyclic(|inner: &Weak<Inner>| {
             let owner: Weak<dyn Reclaim<Name>> = inner.clone();
@@ -81,6 +88,7 @@ impl MemoryStore {
                 clock: config.clock,
                 max_bytes: config.max_bytes,
                 gate: Gate::default(),
+                slow: pace::Slow::default(),
                 hub,
                 sweeping: Mutex::default(),
             }
@@ -139,9 +147,9 @@ impl Store for MemoryStore {
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
         let _pass = self.0.gate.enter().map_err(|error| error.during("get_many"))?;
         let mut answers = Vec::with_capacity(keys.len());
-        for key in keys {
-            pace::breathe_in_batch().await;
-            answers.push(Ok(self.0.get(*key)));
+        for some in keys.chunks(pace::EVERY) {
+            pace::breathe_in_batch(some.len()).await;
+            self.0.slow.watch(|| answers.extend(some.iter().map(|key| Ok(self.0.get(*key)))));
         }
         Ok(answers)
     }
@@ -150,7 +158,7 @@ impl Store for MemoryStore {
         let _pass = self.0.gate.enter().map_err(|error| error.during("put_many"))?;
         let mut answers = Vec::with_capacity(entries.len());
         for (key, entry) in entries {
-            pace::breathe_in_batch().await;
+            pace::breathe_in_batch(1).await;
             let put = self.0.put(key, entry, PutMode::Replace).await;
             answers.push(put.map_err(|error| error.during("put").at(key)));
         }
@@ -161,7 +169,7 @@ impl Store for MemoryStore {
         let _pass = self.0.gate.enter().map_err(|error| error.during("delete_many"))?;
         let mut answers = Vec::with_capacity(keys.len());
         for key in keys {
-            pace::breathe_in_batch().await;
+            pace::breathe_in_batch(1).await;
             answers.push(self.0.take(*key, None).map(drop));
         }
         Ok(answers)

@@ -1,6 +1,7 @@
 //! Listing: the names come from the index in order, the entries from the map.
 
 use std::ops::Bound;
+use std::time::Instant;
 
 use kv_core::backend::{ScanRange, decode};
 use kv_core::{Cursor, Item, Page, Result, Scan};
@@ -24,6 +25,7 @@ impl Inner {
         let mut items = Vec::new();
         let mut bytes = 0;
         loop {
+            let started = Instant::now();
             let names = self.ledger.index.next(slice(&begin), slice(&end), pace::EVERY);
             let all = names.len() < pace::EVERY;
             let mut went_on = false;
@@ -45,6 +47,7 @@ impl Inner {
                 }
                 begin = Bound::Excluded(name.to_vec());
             }
+            self.slow.note(started);
             if all && !went_on {
                 return Ok(Page::new(items, None));
             }

@@ -25,7 +25,7 @@ impl Inner {
             None => Name::from(name),
         });
         let new = Slot::new(name, entry, self.clock.monotonic_ms())?;
-        let mut done = self.write(&new, mode);
+        let mut done = self.slow.watch(|| self.write(&new, mode));
         if is_full(&done) {
             done = self.write_over_expired(&new, mode).await;
         }
@@ -39,7 +39,7 @@ impl Inner {
         let mut waited = 0;
         loop {
             let freed = self.free();
-            let done = self.write(new, mode);
+            let done = self.slow.watch(|| self.write(new, mode));
             match freed {
                 _ if !is_full(&done) => return done,
                 Freed::All => return done,
@@ -70,6 +70,10 @@ impl Inner {
     }
 
     pub(super) fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
+        self.slow.watch(|| self.take_now(key, version))
+    }
+
+    fn take_now(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
         let Some(seen) = self.slot(key) else { return Ok(None) };
         let mut taken = Ok(None);
         self.map.entry(seen.name).and_compute_with(|old| {
