@@ -11,3 +11,4 @@ pub mod effects;
 pub mod faults;
 pub mod fixture;
 pub mod http;
+pub mod proxy;
