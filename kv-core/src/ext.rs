@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::update::OnCorrupt;
 #[cfg(feature = "compress")]
 use crate::wrappers::Compress;
-use crate::wrappers::{Prefix, ReadOnly, Timeout, TtlPolicy};
+use crate::wrappers::{Prefix, ReadOnly, Retry, Timeout, TtlPolicy};
 use crate::{AnyStore, Collection, Entry, Key, NewEntry, Result, Scan, Store, update};
 
 mod scan_all;
@@ -108,6 +108,11 @@ pub trait StoreExt: Store + Sized {
     /// Gives each operation at most `limit`.
     fn timeout(self, limit: Duration) -> Timeout<Self> {
         Timeout::new(self, limit)
+    }
+
+    /// Tries again what failed for a passing reason: 3 tries within 10 s. Go on for others: `.tries(5).deadline(..)`.
+    fn retried(self) -> Retry<Self> {
+        Retry::new(self)
     }
 
     /// The same store behind one type for all stores; an [`AnyStore`] stays as it is.

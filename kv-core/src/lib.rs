@@ -81,7 +81,7 @@ pub use units::{parse_bytes, parse_duration};
 pub use url::StoreUrl;
 #[cfg(feature = "compress")]
 pub use wrappers::Compress;
-pub use wrappers::{Prefix, ReadOnly, Timeout, TtlPolicy};
+pub use wrappers::{Prefix, ReadOnly, Retry, Timeout, TtlPolicy};
 
 /// What backends that keep keys in byte order and judge expiry themselves have in common. For authors of backends;
 /// callers never need it.

@@ -10,6 +10,7 @@
 //! whose name is the sentence that it checks. What a store cannot do by its `capabilities()` is not asked of it,
 //! and the run says so. What a store breaks by design is named at the macro, with the reason, and must break.
 
+mod faulty;
 pub mod laws;
 mod list;
 mod reference;
@@ -20,6 +21,7 @@ mod tools;
 use std::future::Future;
 use std::time::Duration;
 
+pub use faulty::{Fault, Faults, Faulty};
 pub use reference::ReferenceStore;
 pub use report::{Report, Verdict};
 pub use run::{Exception, Law, Runtime, Shown, Skipped, Trial, run, verdict};

@@ -9,6 +9,7 @@
 mod compress;
 mod prefix;
 mod read_only;
+mod retry;
 mod timeout;
 mod ttl_policy;
 
@@ -16,5 +17,6 @@ mod ttl_policy;
 pub use compress::Compress;
 pub use prefix::Prefix;
 pub use read_only::ReadOnly;
+pub use retry::Retry;
 pub use timeout::Timeout;
 pub use ttl_policy::TtlPolicy;

@@ -12,6 +12,8 @@ use kv_core::{
 use kv_memory::{MemoryConfig, MemoryStore};
 use support::Recording;
 
+mod retry;
+#[path = "../support/mod.rs"]
 mod support;
 
 const A: Key<'static> = Key::new("c", "a");
