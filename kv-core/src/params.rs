@@ -97,6 +97,12 @@ impl Params {
         })
     }
 
+    /// Takes all that is left, for a driver that reads the parameters of its database itself, and refuses what it does
+    /// not know.
+    pub fn take_rest(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.given).into_iter().collect()
+    }
+
     /// Refuses what is left: nobody asked for it.
     ///
     /// # Errors
@@ -188,6 +194,15 @@ mod tests {
         assert_eq!(all.take_choice("c", &[("refuse", 1), ("evict", 2)]).unwrap(), Some(2));
         assert_eq!(all.take("t").as_deref(), Some("x"));
         assert_eq!(all.take("t"), None);
+        all.finish().unwrap();
+    }
+
+    #[test]
+    fn what_is_left_can_be_handed_on() {
+        let mut all = params(&[("b", "2"), ("ours", "x"), ("a", "1")]);
+        assert_eq!(all.take("ours").as_deref(), Some("x"));
+        let rest = all.take_rest();
+        assert_eq!(rest, [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]);
         all.finish().unwrap();
     }
 
