@@ -1,11 +1,21 @@
 //! The wrappers that a URL asks for, in the one right order.
 
+use std::time::Duration;
+
 use kv_core::{AnyStore, Compression, Error, ErrorKind, Reserved, Result, Store, StoreExt};
 
 use crate::keys::Seal;
 use crate::scheme::{Scheme, Where};
 
-/// What `given` asks for around a backend of `scheme`. What nothing would do is refused: no parameter is ignored.
+/// How long one try at a server may take, unless the URL says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// How many tries an operation on a server has, unless the URL says otherwise.
+const TRIES: u64 = 3;
+/// What a pause before a further try may add to the deadline over all.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What stands around a backend of `scheme` whose URL asks for `given`. What nothing would do, and what is known to do
+/// harm, is refused: no parameter is ignored.
 pub(crate) fn checked(scheme: &Scheme, given: &Reserved) -> Result<Reserved> {
     let name = scheme.name;
     if given.codec.is_some() {
@@ -14,15 +24,7 @@ pub(crate) fn checked(scheme: &Scheme, given: &Reserved) -> Result<Reserved> {
         ));
     }
     if scheme.place != Where::Network {
-        if given.retry.is_some_and(|tries| tries > 0) {
-            let why = "what lies on this machine needs no second try";
-            return Err(invalid(format!("`retry` does nothing for `{name}`; leave it out: {why}")));
-        }
-        if given.password_env.is_some() || given.password_file.is_some() {
-            return Err(invalid(format!(
-                "`{name}` has no password: leave out `password_env` and `password_file`"
-            )));
-        }
+        only_for_servers(name, given)?;
     }
     if given.key_file.is_some() && given.encrypt.is_none() {
         return Err(invalid("`key_file` alone encrypts nothing: add `encrypt=aead`"));
@@ -33,11 +35,44 @@ pub(crate) fn checked(scheme: &Scheme, given: &Reserved) -> Result<Reserved> {
     if given.encrypt.is_some() && !cfg!(feature = "encrypt") {
         return Err(lacks("encrypt"));
     }
-    Ok(given.clone())
+    let mut reserved = given.clone();
+    if scheme.place == Where::Network {
+        (reserved.timeout, reserved.retry) = tries(given)?;
+    }
+    Ok(reserved)
 }
 
-/// Outermost first: ttl, timeout, prefix, compress, encrypt, the backend.
+fn only_for_servers(name: &str, given: &Reserved) -> Result<()> {
+    if given.retry.is_some_and(|tries| tries > 0) {
+        let why = "what lies on this machine needs no second try";
+        return Err(invalid(format!("`retry` does nothing for `{name}`; leave it out: {why}")));
+    }
+    if given.password_env.is_some() || given.password_file.is_some() {
+        return Err(invalid(format!(
+            "`{name}` has no password: leave out `password_env` and `password_file`"
+        )));
+    }
+    Ok(())
+}
+
+/// The timeout of a try at a server, and how many there are. Without a timeout the first try never gives way to a second.
+fn tries(given: &Reserved) -> Result<(Option<Duration>, Option<u64>)> {
+    let timeout = given.timeout.unwrap_or(TIMEOUT);
+    match given.retry {
+        Some(tries) if tries > 1 && timeout.is_zero() => Err(invalid(
+            "`retry` needs a limit for each try: leave out `timeout=0`, or turn both off with `timeout=0&retry=0`",
+        )),
+        Some(tries) => Ok((Some(timeout), Some(tries))),
+        None if timeout.is_zero() => Ok((Some(timeout), None)),
+        None => Ok((Some(timeout), Some(TRIES))),
+    }
+}
+
+/// Outermost first: tracing, metrics, ttl, retry, timeout, prefix, compress, encrypt, the backend.
 pub(crate) fn around(backend: impl Store, reserved: &Reserved, seal: Option<Seal>) -> AnyStore {
+    if seal.is_none() && reserved.compress.is_none() && reserved.prefix.is_none() {
+        return tried(backend, reserved); // most stores: nothing in between, nothing boxed
+    }
     let mut store = match seal {
         Some(seal) => seal.around(backend),
         None => backend.erased(),
@@ -48,13 +83,27 @@ pub(crate) fn around(backend: impl Store, reserved: &Reserved, seal: Option<Seal
     if let Some(prefix) = &reserved.prefix {
         store = store.prefixed(prefix).erased();
     }
-    if let Some(limit) = reserved.timeout.filter(|limit| !limit.is_zero()) {
-        store = store.timeout(limit).erased();
+    tried(store, reserved)
+}
+
+fn tried(store: impl Store, reserved: &Reserved) -> AnyStore {
+    let limit = reserved.timeout.filter(|limit| !limit.is_zero());
+    let tries = u32::try_from(reserved.retry.unwrap_or(0)).unwrap_or(u32::MAX);
+    match limit {
+        Some(limit) if tries > 1 => {
+            let deadline = limit.saturating_add(PAUSE).saturating_mul(tries);
+            kept(store.timeout(limit).retried().tries(tries).deadline(deadline), reserved)
+        }
+        Some(limit) => kept(store.timeout(limit), reserved),
+        None => kept(store, reserved),
     }
-    if let Some(ttl) = reserved.ttl {
-        store = store.default_ttl(ttl).erased();
+}
+
+fn kept(store: impl Store, reserved: &Reserved) -> AnyStore {
+    match reserved.ttl {
+        Some(ttl) => store.default_ttl(ttl).erased(),
+        None => store.erased(),
     }
-    store
 }
 
 #[cfg(feature = "compress")]
@@ -77,4 +126,83 @@ fn lacks(feature: &str) -> Error {
 
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Invalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kv_core::testing::{Fault, Faults, Faulty, ReferenceStore};
+    use kv_core::{AnyStore, Clock, Error, ErrorKind, Key, Reserved, Store, StoreUrl};
+    use tokio::time::Instant;
+
+    use super::{around, checked};
+    use crate::scheme::Scheme;
+
+    const A: Key<'static> = Key::new("c", "a");
+
+    fn reserved(query: &str) -> Result<Reserved, Error> {
+        let url = StoreUrl::parse(&format!("redis://host/0?{query}")).unwrap();
+        checked(Scheme::named("redis"), url.reserved())
+    }
+
+    /// A server's store as this query wraps it, and its faults.
+    fn server(query: &str) -> (AnyStore, Faults) {
+        let faults = Faults::none();
+        let backend = Faulty::new(ReferenceStore::new(&Clock::manual()), &faults);
+        (around(backend, &reserved(query).unwrap(), None), faults)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_has_three_tries_of_two_seconds_each() {
+        for query in ["", "prefix=p", "ttl=1h&prefix=p"] {
+            let (store, faults) = server(query);
+            faults.next("get", Fault::hanging()).next("get", Fault::refused(ErrorKind::Unavailable));
+            let before = Instant::now();
+            assert!(store.get(A).await.unwrap().is_none(), "{query}");
+            assert!(before.elapsed() > Duration::from_secs(2) && before.elapsed() < Duration::from_secs(3));
+            faults.always("get", Fault::hanging());
+            assert_eq!(store.get(A).await.unwrap_err().kind(), ErrorKind::Timeout);
+            assert_eq!(faults.calls(), ["get"; 6], "{query}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retry_and_timeout_are_what_the_url_says() {
+        for (query, calls, seconds) in [
+            ("retry=0", 1, 2),
+            ("retry=1", 1, 2),
+            ("retry=2", 2, 4),
+            ("retry=2&timeout=5s", 2, 10),
+            ("timeout=100ms", 3, 0),
+        ] {
+            let (store, faults) = server(query);
+            faults.always("get", Fault::hanging());
+            let before = Instant::now();
+            assert_eq!(store.get(A).await.unwrap_err().kind(), ErrorKind::Timeout, "{query}");
+            assert_eq!((faults.calls().len(), before.elapsed().as_secs()), (calls, seconds), "{query}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_of_zero_turns_both_off() {
+        let (store, faults) = server("timeout=0");
+        faults.next("get", Fault::refused(ErrorKind::Unavailable));
+        assert!(store.get(A).await.is_err());
+        faults.next("get", Fault::delayed(Duration::from_secs(3_600)));
+        assert!(store.get(A).await.is_ok());
+    }
+
+    #[test]
+    fn tries_without_a_limit_for_each_are_refused() {
+        let error = reserved("retry=3&timeout=0").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.message().contains("`timeout=0&retry=0`"), "{error}");
+        assert!(reserved("retry=0&timeout=0").is_ok() && reserved("retry=1&timeout=0").is_ok());
+    }
+
+    #[test]
+    fn a_password_may_stand_elsewhere_for_a_server() {
+        assert!(reserved("password_env=PW").is_ok() && reserved("password_file=/pw").is_ok());
+    }
 }

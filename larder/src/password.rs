@@ -44,3 +44,64 @@ fn from_file(path: &Path) -> Result<String> {
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Invalid, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::PathBuf;
+
+    use kv_core::{Error, StoreUrl};
+
+    use super::set;
+    use crate::platform::{Os, Platform};
+
+    /// A platform whose one variable is `PW`.
+    struct Fake;
+
+    impl Platform for Fake {
+        fn os(&self) -> Os {
+            Os::Linux
+        }
+
+        fn var(&self, name: &str) -> Option<OsString> {
+            (name == "PW").then(|| "s3cret/?#@%".into())
+        }
+
+        fn home(&self) -> Option<PathBuf> {
+            None
+        }
+
+        fn tell(&self, _: &str) {}
+    }
+
+    async fn password(url: &str) -> Result<Option<String>, Error> {
+        let mut url = StoreUrl::parse(url).unwrap();
+        set(&Fake, &mut url).await?;
+        Ok(url.password().map(ToOwned::to_owned))
+    }
+
+    #[tokio::test]
+    async fn a_password_comes_from_the_url_a_variable_or_a_file_as_it_stands_there() {
+        assert_eq!(password("redis://h").await.unwrap(), None);
+        assert_eq!(password("redis://:in%2Furl@h").await.unwrap().as_deref(), Some("in/url"));
+        assert_eq!(password("redis://user@h?password_env=PW").await.unwrap().as_deref(), Some("s3cret/?#@%"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for end in ["", "\n", "\r\n"] {
+            std::fs::write(file.path(), format!(" s3cret\n%{end}")).unwrap();
+            let url = format!("redis://h?password_file={}", file.path().display());
+            assert_eq!(password(&url).await.unwrap().as_deref(), Some(" s3cret\n%"), "one end of line goes");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_not_where_the_url_says_is_an_error_that_names_the_place() {
+        for (url, place) in [
+            ("redis://h?password_env=NOT_SET", "`NOT_SET`"),
+            ("redis://h?password_file=/no/such/file", "/no/such/file"),
+            ("redis://:pw@h?password_env=PW", "leave out"),
+        ] {
+            let error = password(url).await.unwrap_err();
+            assert!(error.message().contains(place), "{error}");
+        }
+    }
+}

@@ -26,6 +26,12 @@ impl Scheme {
     const fn of(feature: &'static str, built: bool, place: Where, name: &'static str) -> Self {
         Self { name, feature, built, place }
     }
+
+    /// The scheme of this name, whether it was built or not.
+    #[cfg(test)]
+    pub(crate) fn named(name: &str) -> &'static Self {
+        ALL.iter().find(|scheme| scheme.name == name).expect("a scheme of the table")
+    }
 }
 
 const MEMORY: bool = cfg!(feature = "memory");
