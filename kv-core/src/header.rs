@@ -151,6 +151,29 @@ pub fn decode(stored_key: &[u8], mut stored: Bytes) -> Result<Stored> {
     Ok(Stored { entry, deadline_ms: deadline_of(&head), name })
 }
 
+/// Codec and tags as the optional part of a stored form, for databases that keep them in a field of their own; no bytes
+/// for plain ones.
+///
+/// # Errors
+/// `TooLarge` when the tags exceed 16 MiB.
+pub fn encode_meta(meta: &Meta) -> Result<Vec<u8>> {
+    optional_part(meta, None)
+}
+
+/// What [`encode_meta`] was given.
+///
+/// # Errors
+/// `Corrupt` for bytes that it never makes.
+pub fn decode_meta(stored: &[u8]) -> Result<Meta> {
+    if stored.is_empty() {
+        return Ok(Meta::default());
+    }
+    match read_optional(HAS_OPTIONAL, stored)? {
+        (None, meta, used) if used == stored.len() => Ok(meta),
+        _ => Err(corrupt("codec and tags of the stored entry are followed by something else")),
+    }
+}
+
 /// The version in the head, without checking the rest; `None` for what is no stored entry.
 pub fn peek_version(stored: &[u8]) -> Option<Version> {
     split_head(stored).ok().map(|(head, _)| version_of(&head))
@@ -244,6 +267,21 @@ mod tests {
         let sum = crc32c::crc32c_append(sum, &stored[HEAD_BYTES..]);
         stored[28..32].copy_from_slice(&sum.to_le_bytes());
         stored.into()
+    }
+
+    #[test]
+    fn codec_and_tags_stand_alone_too() {
+        for meta in [Meta::default(), Meta::codec(2), tagged().meta_ref().clone()] {
+            let bytes = super::encode_meta(&meta).unwrap();
+            assert_eq!(bytes.is_empty(), meta.is_plain());
+            assert_eq!(super::decode_meta(&bytes).unwrap(), meta);
+            let longer = [&bytes[..], b"x"].concat();
+            for wrong in [&longer[..], bytes.split_last().map_or(b"x", |(_, rest)| rest)] {
+                if !wrong.is_empty() {
+                    assert_eq!(super::decode_meta(wrong).unwrap_err().kind(), ErrorKind::Corrupt);
+                }
+            }
+        }
     }
 
     #[test]

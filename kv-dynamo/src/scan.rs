@@ -1,0 +1,203 @@
+//! One page of a listing: a `Query` of one collection, or a `Scan` of the whole table.
+
+use std::ops::Bound;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use kv_core::backend::{ScanRange, decode, encode};
+use kv_core::{Collections, Cursor, Error, ErrorKind, Item as Listed, Key, Page, Result, Scan};
+
+use crate::error::classify;
+use crate::item::{self, Item, Life, NAMES_ONLY};
+use crate::names::{Names, attributes};
+
+/// Requests for one page at most, however few of the items they pass over are alive and asked for.
+const REQUESTS: usize = 16;
+
+/// What of all items lives at `:now`.
+const ALIVE: &str = "attribute_not_exists(x) OR x >= :now";
+const ALIVE_UNDER: &str =
+    "begins_with(pk, :pk) AND begins_with(sk, :sk) AND (attribute_not_exists(x) OR x >= :now)";
+
+/// Where a listing reads, and for whom.
+pub(crate) struct Reader<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) table: &'a str,
+    pub(crate) namespace: &'a str,
+    pub(crate) names: &'a Names,
+    pub(crate) now_ms: u64,
+}
+
+/// What one request brought.
+struct Batch {
+    items: Vec<Item>,
+    /// The key of the last item that was passed over; `None` at the end.
+    next: Option<Item>,
+}
+
+impl Reader<'_> {
+    /// The page of `scan` that begins behind `from`.
+    pub(crate) async fn page(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
+        let (pk, sk) = self.keys(&scan);
+        let range = self.range(&scan, &pk, &sk)?;
+        let mut start = match range.bounds(from)? {
+            None => return Ok(Page::new(Vec::new(), None)),
+            Some((Bound::Excluded(last), _)) => Some(position(&last)?),
+            Some(_) => None,
+        };
+        let mut draft = Draft::new(scan, self);
+        for round in 0..REQUESTS {
+            let limit = (round == 0).then_some(scan.limit); // later ones pass over what the first found expired
+            let batch = match scan.collections {
+                Collections::One(_) => self.query(&scan, (&pk, &sk), start, limit).await?,
+                Collections::Under(_) => self.sweep(&scan, (&pk, &sk), start).await?,
+            };
+            if let Some(last) = draft.take(batch.items)? {
+                return Ok(draft.page(Some(range.cursor(&last))));
+            }
+            let Some(next) = batch.next else { return Ok(draft.page(None)) };
+            draft.pass(&next);
+            start = Some(next);
+        }
+        let last = draft.last.take();
+        Ok(draft.page(last.map(|last| range.cursor(&last))))
+    }
+
+    /// What the two halves of each key begin with, or are, that the scan covers.
+    fn keys(&self, scan: &Scan<'_>) -> (String, String) {
+        let pk = match scan.collections {
+            Collections::One(name) => self.names.partition(name).0,
+            Collections::Under(name) => self.names.partition_prefix(name),
+        };
+        (pk, Names::sort_prefix(scan.prefix))
+    }
+
+    /// The range of stored keys for the cursor. It names the scan as asked: what is cut in a key would look the same.
+    /// A table is passed over in an order of its own, in which a position outside of the scan is a good one too.
+    fn range<'a>(&self, scan: &Scan<'_>, pk: &'a str, sk: &'a str) -> Result<ScanRange<'a>> {
+        let (kind, name) = match scan.collections {
+            Collections::One(name) => ("1", name),
+            Collections::Under(name) => ("*", name),
+        };
+        let within = match scan.collections {
+            Collections::One(_) => Scan::one(pk).prefix(sk),
+            Collections::Under(_) => Scan::under(""),
+        };
+        let asked = [self.namespace, kind, name, scan.prefix];
+        ScanRange::behind(Vec::new(), &asked, &within.limit(scan.limit))
+    }
+
+    async fn query(
+        &self,
+        scan: &Scan<'_>,
+        (pk, sk): (&str, &str),
+        start: Option<Item>,
+        limit: Option<usize>,
+    ) -> Result<Batch> {
+        let request = self
+            .client
+            .query()
+            .table_name(self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+            .filter_expression(ALIVE)
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .expression_attribute_values(":sk", AttributeValue::S(sk.to_owned()))
+            .expression_attribute_values(":now", AttributeValue::N(self.now_ms.to_string()))
+            .set_projection_expression((!scan.values).then(|| NAMES_ONLY.to_owned()))
+            .set_limit(limit.and_then(|limit| i32::try_from(limit).ok()))
+            .set_exclusive_start_key(start);
+        let answer = request.send().await.map_err(|e| classify(&e))?;
+        Ok(Batch { items: answer.items.unwrap_or_default(), next: answer.last_evaluated_key })
+    }
+
+    async fn sweep(&self, scan: &Scan<'_>, (pk, sk): (&str, &str), start: Option<Item>) -> Result<Batch> {
+        let request = self
+            .client
+            .scan()
+            .table_name(self.table)
+            .consistent_read(true)
+            .filter_expression(ALIVE_UNDER)
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .expression_attribute_values(":sk", AttributeValue::S(sk.to_owned()))
+            .expression_attribute_values(":now", AttributeValue::N(self.now_ms.to_string()))
+            .set_projection_expression((!scan.values).then(|| NAMES_ONLY.to_owned()))
+            .set_exclusive_start_key(start);
+        let answer = request.send().await.map_err(|e| classify(&e))?;
+        Ok(Batch { items: answer.items.unwrap_or_default(), next: answer.last_evaluated_key })
+    }
+}
+
+/// The key that a cursor stands at.
+fn position(last: &[u8]) -> Result<Item> {
+    let Some(([pk], sk)) = decode::<1>(last) else {
+        return Err(Error::new(ErrorKind::Invalid, "the cursor belongs to another scan"));
+    };
+    Ok(attributes(&pk, sk))
+}
+
+/// The key of `item`, as a cursor holds it.
+fn cursor_at(item: &Item) -> Option<Vec<u8>> {
+    item::position(item).map(|(pk, sk)| encode(&[pk], sk))
+}
+
+/// A page on its way.
+struct Draft<'a> {
+    scan: Scan<'a>,
+    names: &'a Names,
+    now_ms: u64,
+    items: Vec<Listed>,
+    bytes: usize,
+    /// The key of the last item that was looked at or passed over.
+    last: Option<Vec<u8>>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(scan: Scan<'a>, reader: &Reader<'a>) -> Self {
+        Self { scan, names: reader.names, now_ms: reader.now_ms, items: Vec::new(), bytes: 0, last: None }
+    }
+
+    /// Adds what of `items` is asked for. Answers where the next page begins once this one is full.
+    fn take(&mut self, items: Vec<Item>) -> Result<Option<Vec<u8>>> {
+        for item in items {
+            if self.items.len() >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES {
+                return Ok(self.last.take());
+            }
+            self.pass(&item);
+            self.add(item)?;
+        }
+        Ok(None)
+    }
+
+    fn pass(&mut self, item: &Item) {
+        self.last = cursor_at(item).or_else(|| self.last.take());
+    }
+
+    /// Adds the item, unless only its key, which may be cut, looks as if it were asked for.
+    fn add(&mut self, item: Item) -> Result<()> {
+        let Some((collection, id)) = self.names.names(item::stored_key(&item)?)? else { return Ok(()) };
+        let covered = match self.scan.collections {
+            Collections::One(name) => collection == name,
+            Collections::Under(name) => collection.starts_with(name),
+        };
+        if !covered || !id.starts_with(self.scan.prefix) {
+            return Ok(());
+        }
+        let at = |error: Error| error.at(Key::new(&collection, &id));
+        if !self.scan.values {
+            if item::life(&item, self.now_ms).map_err(at)? != Life::Over {
+                self.items.push(Listed::new(collection, id, None));
+            }
+            return Ok(());
+        }
+        if let Some(entry) = item::entry(item, self.now_ms).map_err(at)? {
+            self.bytes += entry.value.len();
+            self.items.push(Listed::new(collection, id, Some(entry)));
+        }
+        Ok(())
+    }
+
+    fn page(self, next: Option<Cursor>) -> Page {
+        Page::new(self.items, next)
+    }
+}
