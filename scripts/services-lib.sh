@@ -23,18 +23,20 @@ debian() {
   rm -rf -- "$INSTALLED/apt/cache"
 }
 
-# Lists of our own: the mirrors that this machine names, and backports beside them. Read anew after a day.
+# Lists of our own: of Debian's mirrors that this machine names, and of backports beside them. Read anew after a day. This machine
+# may have no lists at all, as containers do.
 apt_lists() {
   local here=$INSTALLED/apt key=/usr/share/keyrings/debian-archive-keyring.gpg
   [ -z "$(find "$here/sources.list" -mmin -1440 2>/dev/null)" ] || return 0
   mkdir -p -- "$here/state/lists/partial"
   # shellcheck disable=SC2016 # the names in $() are apt's
-  apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+  apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
     awk -v name="$1" -v sign="deb [signed-by=$key]" '
-      $2 == name || index($2, name "-") == 1 { print sign, $0 }
-      $2 == name && $3 == "main" { print sign, $1, name "-backports", "main" }' |
+      $1 !~ /\/debian(-security)?\/?$/ || $3 != "main" { next }
+      $2 == name || $2 == name "-updates" || $2 == name "-security" { print sign, $0 }
+      $2 == name { print sign, $1, name "-backports", "main" }' |
     sort -u >"$here/sources.new"
-  [ -s "$here/sources.new" ] || fail "apt names no mirror for $1"
+  [ -s "$here/sources.new" ] || fail "apt names no mirror of Debian for $1"
   mv -- "$here/sources.new" "$here/sources.list"
   apt_private update >"$here/update.log" 2>&1 || {
     rm -f -- "$here/sources.list"
@@ -78,7 +80,7 @@ wheels() {
 # jars TREE GROUP ARTIFACT VERSION: that artifact and all it runs with, as $INSTALLED/TREE/*.jar.
 jars() {
   local tree=$INSTALLED/$1
-  have_maven
+  have mvn maven
   rm -rf -- "$tree"
   mkdir -p -- "$tree"
   cat >"$tree/pom.xml" <<POM
@@ -97,14 +99,15 @@ POM
   rm -rf -- "$tree/repository"
 }
 
-have_maven() {
-  command -v mvn >/dev/null && return
+# have PROGRAM PACKAGE: installs the package into the system if the program is missing and we may.
+have() {
+  command -v "$1" >/dev/null && return
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    fail "mvn is missing: install the package \`maven\`"
+    fail "$1 is missing: install the package \`$2\`"
   fi
-  say "installing maven"
+  say "installing $2"
   logged apt-update apt-get update
-  logged apt-maven apt-get install -y --no-install-recommends maven
+  logged "apt-$2" apt-get install -y --no-install-recommends "$2"
 }
 
 # ---- running: these work in $HERE, the folder of one server of one instance

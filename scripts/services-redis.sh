@@ -5,6 +5,7 @@ REDIS_SENTINEL=$INSTALLED/redis/redis-sentinel
 REDIS_CLI=$INSTALLED/redis/redis-cli
 
 install_redis() {
+  have openssl openssl # for the certificates
   debian redis redis-server redis-tools redis-sentinel
   launcher redis redis-server
   launcher redis redis-sentinel
@@ -60,7 +61,6 @@ redis_tls_answers() {
 
 # An authority for this instance alone, and a certificate for the loopback.
 certificates() {
-  need openssl "install openssl"
   local ca=$HERE/ca server=$HERE/server
   {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=Larder tests" \
