@@ -13,17 +13,19 @@ use serde::de::DeserializeOwned;
 use crate::fetch::{Flight, Output};
 use crate::health::Health;
 use crate::lease::Lease;
+use crate::lifetimes::Lifetimes;
 use crate::seen::Seen;
 use crate::statistics::Counters;
+use crate::tags::Tags;
 use crate::{Encoding, Plain, SingleFlight, Statistics, Typed};
 
 /// A cache of values of type `T` on a store, as JSON unless told otherwise. Cheap to clone; clones share all.
 ///
 /// Its entries are the collection of its name: caches of different names on one store never meet, and caches of one
-/// name, in any process, are one cache.
+/// name, in any process, are one cache, and should have the same settings.
 pub struct Cache<T, C = Typed> {
     pub(crate) store: AnyStore,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) encoding: C,
     pub(crate) shared: Arc<Shared>,
     values: PhantomData<fn() -> T>,
@@ -38,14 +40,26 @@ pub type ByteCache = Cache<Bytes, Plain>;
 pub struct Hit<T> {
     /// The value.
     pub value: T,
-    /// How long it will still be there; `None` never expires.
+    /// How long it will still be fresh: zero for a stale one, `None` never expires.
     pub ttl: Option<Duration>,
+}
+
+impl<T> Hit<T> {
+    pub(crate) const fn new(value: T, ttl: Option<Duration>) -> Self {
+        Self { value, ttl }
+    }
+
+    /// Whether its ttl is over, and only the time left that [`Cache::stale_while_revalidate`] and
+    /// [`Cache::stale_if_error`] give.
+    pub fn is_stale(&self) -> bool {
+        self.ttl.is_some_and(|ttl| ttl.is_zero())
+    }
 }
 
 /// What [`Cache::lookup`] finds.
 #[derive(Debug)]
 pub enum Lookup<T, C = Typed> {
-    /// The value.
+    /// The value, fresh.
     Hit(Hit<T>),
     /// None; fetch it, then fill the lease.
     Miss(Lease<T, C>),
@@ -78,38 +92,95 @@ impl<T, C: Encoding<T>> Cache<T, C> {
 
     /// The cache `name` on `store`, with an encoding of your own.
     pub fn with_encoding(store: impl Store, name: &str, encoding: C) -> Self {
-        let settings =
-            Settings { name: name.into(), ttl: None, lease: Self::MAX_LEASE, max_item_bytes: usize::MAX };
+        let settings = Settings {
+            name: name.into(),
+            lifetimes: Lifetimes::default(),
+            lease: Self::MAX_LEASE,
+            max_item_bytes: usize::MAX,
+            tags: Tags::of(name),
+        };
         let store = AnyStore::new(store);
-        Self { store, settings, encoding, shared: Arc::default(), values: PhantomData }
+        Self { store, settings: Arc::new(settings), encoding, shared: Arc::default(), values: PhantomData }
     }
 
-    /// Sets how long values stay; `None` never expires, zero stores nothing.
+    /// Sets how long values are fresh; `None` never expires, zero stores nothing.
     #[must_use]
     pub fn ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
-        self.settings.ttl = ttl.into();
+        self.change().lifetimes.ttl = ttl.into();
+        self
+    }
+
+    /// Answers with a value whose ttl ended less than `time` ago, and fetches a new one meanwhile. Default: zero.
+    ///
+    /// One refresh per id runs in this process at a time, as a task of its own (on tokio; elsewhere whoever asks
+    /// waits for it). One that fails leaves the old value, and the next to ask tries again. Entries stay in the store
+    /// for so much longer.
+    #[must_use]
+    pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
+        self.change().lifetimes.while_revalidate = time;
+        self
+    }
+
+    /// Answers with a value whose ttl ended less than `time` ago if fetching a new one fails. Default: zero.
+    ///
+    /// Counted from the end of the ttl, as [`Cache::stale_while_revalidate`] is: the longer of both is how much
+    /// longer entries stay in the store.
+    #[must_use]
+    pub fn stale_if_error(mut self, time: Duration) -> Self {
+        self.change().lifetimes.if_error = time;
+        self
+    }
+
+    /// Sets how long [`Cache::find_or_fetch`] remembers that there is nothing; zero, the default, does not.
+    #[must_use]
+    pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        self.change().lifetimes.negative = ttl;
+        self
+    }
+
+    /// Takes a random part off each ttl, up to `percent` (0 to 100), so that what was stored together does not end
+    /// together. Stale times are not shortened.
+    #[must_use]
+    pub fn jitter(mut self, percent: u8) -> Self {
+        self.change().lifetimes.jitter(percent);
         self
     }
 
     /// Does not store values of more bytes than this; they are returned all the same.
     #[must_use]
     pub fn max_item_bytes(mut self, bytes: usize) -> Self {
-        self.settings.max_item_bytes = bytes;
+        self.change().max_item_bytes = bytes;
         self
     }
 
     /// Sets how long a fetch may take for its value to be stored, 1 ms to a minute.
     #[must_use]
     pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.lease = timeout.clamp(Duration::from_millis(1), Self::MAX_LEASE);
+        self.change().lease = timeout.clamp(Duration::from_millis(1), Self::MAX_LEASE);
         self
     }
 
-    /// The cached value; `None` where there is none, or it is being fetched, or the store fails.
+    /// Keeps copies of what is read, tags included, in this process: a hit then asks no store.
+    ///
+    /// Never stale through this cache and its clones; behind what other processes change until their news arrive, and
+    /// at most for [`Near::ttl`](crate::Near::ttl) (tags for a second). Where several caches share a store, wrap that
+    /// once instead, by [`NearExt::near_cached`](crate::NearExt::near_cached).
+    #[cfg(feature = "near")]
+    #[must_use]
+    pub fn near(mut self, near: &crate::Near) -> Self {
+        self.store = AnyStore::new(crate::NearCache::new(self.store, near));
+        self
+    }
+
+    /// The cached value, a stale one included; `None` where there is none, or it is being fetched, or the store fails.
     pub async fn get(&self, id: &str) -> Option<Hit<T>> {
         match self.see(id).await {
             Seen::Value(hit) => Some(self.hit(hit)),
-            Seen::Absent | Seen::Leased(_) | Seen::Unreadable(_) | Seen::Damaged | Seen::Failed => {
+            Seen::Stale(stale) => {
+                self.shared.counters.stale.add();
+                Some(stale.hit)
+            }
+            _ => {
                 self.shared.counters.misses.add();
                 None
             }
@@ -118,6 +189,8 @@ impl<T, C: Encoding<T>> Cache<T, C> {
 
     /// The cached value, or a lease to fill: what [`Cache::get_or_fetch`] is made of, for those who decide after the
     /// fetch whether and for how long to cache.
+    ///
+    /// A stale value is a miss whose lease holds it: [`Lease::stale`]. So is a negative entry.
     pub async fn lookup(&self, id: &str) -> Lookup<T, C> {
         let seen = self.see(id).await;
         if let Seen::Value(hit) = seen {
@@ -137,6 +210,19 @@ impl<T, C: Encoding<T>> Cache<T, C> {
     pub async fn invalidate(&self, id: &str) -> Result<()> {
         let deleted = self.store.delete_many(&[self.key(id)]).await;
         self.shared.flights.forget(|flight| *flight.id == *id);
+        self.invalidated(deleted)
+    }
+
+    /// What this cache and its clones have done.
+    pub fn statistics(&self) -> Statistics {
+        self.shared.counters.read()
+    }
+
+    pub(crate) fn change(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
+    pub(crate) fn invalidated(&self, deleted: Result<Vec<Result<()>>>) -> Result<()> {
         match deleted.and_then(|answers| answers.into_iter().collect::<Result<()>>()) {
             Ok(()) => {
                 self.shared.counters.invalidations.add();
@@ -147,11 +233,6 @@ impl<T, C: Encoding<T>> Cache<T, C> {
                 Err(error.during("invalidate"))
             }
         }
-    }
-
-    /// What this cache and its clones have done.
-    pub fn statistics(&self) -> Statistics {
-        self.shared.counters.read()
     }
 
     pub(crate) fn hit(&self, hit: Hit<T>) -> Hit<T> {
@@ -174,7 +255,7 @@ impl<T, C: Clone> Clone for Cache<T, C> {
         let Self { store, settings, encoding, shared, values } = self;
         Self {
             store: store.clone(),
-            settings: settings.clone(),
+            settings: Arc::clone(settings),
             encoding: encoding.clone(),
             shared: Arc::clone(shared),
             values: *values,
@@ -194,9 +275,10 @@ impl<T, C> fmt::Debug for Cache<T, C> {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) name: Arc<str>,
-    pub(crate) ttl: Option<Duration>,
+    pub(crate) lifetimes: Lifetimes,
     pub(crate) lease: Duration,
     pub(crate) max_item_bytes: usize,
+    pub(crate) tags: Tags,
 }
 
 #[derive(Debug, Default)]

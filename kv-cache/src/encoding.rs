@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 /// How values of type `T` become bytes and are read again.
 pub trait Encoding<T>: Clone + Send + Sync + 'static {
-    /// The number that is stored beside the value; never [`LEASE`](crate::LEASE).
+    /// The number that is stored beside the value; below [`ABSENT`](crate::ABSENT).
     fn number(&self) -> u16;
 
     /// The bytes of `value`.

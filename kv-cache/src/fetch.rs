@@ -4,8 +4,14 @@ use std::any::{Any, TypeId};
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::seen::Seen;
+use crate::single_flight::Joined;
 use crate::{Cache, Encoding, Lookup};
+
+/// What a fetch answers, or is told to have answered: the value, `None` if there is nothing.
+type Fetched<T, E> = std::result::Result<Option<T>, E>;
 
 impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
     /// The cached value; else what `fetch` gives, which then is cached.
@@ -13,6 +19,9 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
     /// Within this cache and its clones one `fetch` runs per id at a time; all who ask meanwhile wait for it and get
     /// a clone of its value, or its error. Dropping the call that began it hands it to the next one; when all have
     /// left it is dropped. Calls whose errors have different types do not share.
+    ///
+    /// With [`Cache::stale_while_revalidate`] a value past its ttl is answered at once and fetched beside it; with
+    /// [`Cache::stale_if_error`] it is answered where `fetch` fails.
     ///
     /// # Errors
     /// Those of `fetch`, and no others; nothing is cached then.
@@ -22,54 +31,145 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
         R: Future<Output = std::result::Result<T, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let seen = self.see(id).await;
-        if let Seen::Value(hit) = seen {
-            return Ok(self.hit(hit).value);
+        let fetch = move || async move { fetch().await.map(Some) };
+        match self.answer(id, Wanted::Value, fetch).await? {
+            Some(value) => Ok(value),
+            None => unreachable!("who wants a value is told of no absence"),
+        }
+    }
+
+    /// As [`Cache::get_or_fetch`], for what may not exist: that there is nothing is cached for
+    /// [`Cache::negative_ttl`].
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use std::time::Duration;
+    ///
+    /// use kv_cache::Cache;
+    /// use kv_memory::MemoryStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let users = Cache::<String>::new(MemoryStore::new(), "users").negative_ttl(Duration::from_secs(5));
+    /// let nobody = users.find_or_fetch("bob", || async { Ok::<_, Infallible>(None) }).await;
+    /// assert_eq!(nobody, Ok(None));
+    /// // Known for 5 s, so this does not run:
+    /// let still = users.find_or_fetch("bob", || async { Ok::<_, Infallible>(Some("Bob".to_owned())) }).await;
+    /// assert_eq!(still, Ok(None));
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `fetch`, and no others; nothing is cached then.
+    pub async fn find_or_fetch<F, R, E>(&self, id: &str, fetch: F) -> std::result::Result<Option<T>, Arc<E>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = std::result::Result<Option<T>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        self.answer(id, Wanted::Maybe, fetch).await
+    }
+
+    async fn answer<F, R, E>(&self, id: &str, wanted: Wanted, fetch: F) -> Fetched<T, Arc<E>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Fetched<T, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let seen = match self.see(id).await {
+            Seen::Value(hit) => return Ok(Some(self.hit(hit).value)),
+            Seen::Nothing(_) if wanted == Wanted::Maybe => {
+                self.shared.counters.negative_hits.add();
+                return Ok(None);
+            }
+            seen => seen,
+        };
+        if let Seen::Stale(stale) = &seen
+            && stale.at_once
+            && let Ok(executor) = Handle::try_current()
+        {
+            let value = stale.hit.value.clone();
+            self.shared.counters.stale.add();
+            let refresh = self.join(id, wanted, seen, fetch);
+            if refresh.began() {
+                drop(executor.spawn(refresh));
+            }
+            return Ok(Some(value));
         }
         self.shared.counters.misses.add();
-        let flight = Flight { id: id.into(), error: TypeId::of::<E>() };
-        let (cache, id) = (self.clone(), flight.id.clone());
-        let landed = self.shared.flights.join(flight, move || async move {
-            let fetched: std::result::Result<T, Arc<E>> =
-                cache.fetch(&id, seen, fetch).await.map_err(Arc::new);
-            Arc::new(fetched) as Output
-        });
-        match landed.await.downcast::<std::result::Result<T, Arc<E>>>() {
+        match self.join(id, wanted, seen, fetch).await.downcast::<Fetched<T, Arc<E>>>() {
             Ok(fetched) => Arc::unwrap_or_clone(fetched),
             Err(_) => unreachable!("a flight is named by the type of its error"),
         }
     }
 
-    async fn fetch<F, R, E>(&self, id: &str, seen: Seen<T>, fetch: F) -> std::result::Result<T, E>
+    fn join<F, R, E>(&self, id: &str, wanted: Wanted, seen: Seen<T>, fetch: F) -> Joined<Output>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Fetched<T, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let tags = Arc::clone(&self.settings.tags.names);
+        let flight = Flight { id: id.into(), tags, wanted, error: TypeId::of::<E>() };
+        let (cache, id) = (self.clone(), flight.id.clone());
+        self.shared.flights.join(flight, move || async move {
+            let fetched: Fetched<T, Arc<E>> = cache.fetch(&id, wanted, seen, fetch).await.map_err(Arc::new);
+            Arc::new(fetched) as Output
+        })
+    }
+
+    async fn fetch<F, R, E>(&self, id: &str, wanted: Wanted, seen: Seen<T>, fetch: F) -> Fetched<T, E>
     where
         F: FnOnce() -> R,
-        R: Future<Output = std::result::Result<T, E>>,
+        R: Future<Output = Fetched<T, E>>,
     {
-        // A run that landed between our look and this one may have filled the lease that we saw.
-        let seen = if let Seen::Leased(_) = seen { self.see(id).await } else { seen };
-        let lease = match self.lease(id, seen).await {
-            Lookup::Hit(hit) => return Ok(hit.value),
+        // A run that landed between our look and this one may have filled the lease, or replaced the stale value.
+        let seen = match seen {
+            Seen::Leased(_) | Seen::Stale(_) => self.see(id).await,
+            seen => seen,
+        };
+        if let (Seen::Nothing(_), Wanted::Maybe) = (&seen, wanted) {
+            return Ok(None);
+        }
+        let mut lease = match self.lease(id, seen).await {
+            Lookup::Hit(hit) => return Ok(Some(hit.value)),
             Lookup::Miss(lease) => lease,
         };
         self.shared.counters.fetches.add();
         match fetch().await {
-            Ok(value) => {
+            Ok(Some(value)) => {
                 lease.fill(&value).await;
-                Ok(value)
+                Ok(Some(value))
+            }
+            Ok(None) => {
+                lease.fill_absent().await;
+                Ok(None)
             }
             Err(error) => {
+                let stale = lease.stale.take();
                 lease.abandon().await;
-                Err(error)
+                let Some(value) = stale else { return Err(error) };
+                self.shared.counters.rescued.add();
+                Ok(Some(value))
             }
         }
     }
 }
 
-/// A `Result<T, Arc<E>>` of the flight's own types.
+/// A `Fetched<T, Arc<E>>` of the flight's own types.
 pub(crate) type Output = Arc<dyn Any + Send + Sync>;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Flight {
     pub(crate) id: Box<str>,
+    pub(crate) tags: Arc<[Box<str>]>,
+    wanted: Wanted,
     error: TypeId,
+}
+
+/// Whether a negative entry is an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Wanted {
+    Value,
+    Maybe,
 }

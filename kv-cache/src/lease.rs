@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use kv_core::{Error, ErrorKind, NewEntry, PutMode, Store as _, Version};
+use bytes::Bytes;
+use kv_core::{Error, ErrorKind, Meta, NewEntry, PutMode, Store as _, Version};
 
+use crate::marks::ABSENT;
+use crate::tags::Generations;
 use crate::{Cache, Encoding};
-
-/// The codec number of a lease: an entry that stands for a value that is being fetched. Its value is empty.
-pub const LEASE: u16 = u16::MAX;
 
 /// The right to fill one place of a cache, from [`Cache::lookup`]. Fetch after it was given, never before.
 ///
@@ -22,6 +22,9 @@ pub struct Lease<T, C = crate::Typed> {
     stands: Option<Version>,
     /// Whether it was created for this fetch alone, rather than found there.
     own: bool,
+    /// Seen before the fetch.
+    pub(crate) generations: Generations,
+    pub(crate) stale: Option<T>,
 }
 
 /// What became of a value that was to be cached.
@@ -40,20 +43,27 @@ pub enum Filled {
 
 impl<T, C: Encoding<T>> Lease<T, C> {
     pub(crate) fn new(cache: &Cache<T, C>, id: &str, stands: Option<Version>, own: bool) -> Self {
-        Self { cache: cache.clone(), id: id.into(), stands, own }
+        Self { cache: cache.clone(), id: id.into(), stands, own, generations: Vec::new(), stale: None }
+    }
+
+    /// The value that stands there past its ttl, to be used if the fetch fails; `None` where there is none.
+    pub const fn stale(&self) -> Option<&T> {
+        self.stale.as_ref()
     }
 }
 
 impl<T: Send + Sync, C: Encoding<T>> Lease<T, C> {
     /// Stores `value` for the cache's ttl, if nobody invalidated the place since the lease was given.
     pub async fn fill(self, value: &T) -> Filled {
-        let ttl = self.cache.settings.ttl;
+        let ttl = self.cache.settings.lifetimes.ttl;
         self.fill_for(value, ttl).await
     }
 
-    /// As [`Lease::fill`], for this long; `None` never expires, and zero stores nothing.
-    pub async fn fill_for(self, value: &T, ttl: Option<Duration>) -> Filled {
-        let Some(version) = self.stands else { return Filled::Skipped };
+    /// As [`Lease::fill`], fresh for this long; `None` never expires, and zero stores nothing.
+    pub async fn fill_for(mut self, value: &T, ttl: Option<Duration>) -> Filled {
+        if self.stands.is_none() {
+            return Filled::Skipped;
+        }
         if ttl.is_some_and(|ttl| ttl.is_zero()) {
             return self.leave(Filled::Skipped).await;
         }
@@ -67,21 +77,43 @@ impl<T: Send + Sync, C: Encoding<T>> Lease<T, C> {
         if bytes.len() > self.cache.settings.max_item_bytes {
             return self.leave(Filled::Oversized).await;
         }
-        let meta = kv_core::Meta::codec(self.cache.encoding.number());
+        let ttl = self.cache.settings.lifetimes.lifetime(ttl);
+        self.store(bytes, self.cache.encoding.number(), ttl).await
+    }
+
+    /// Remembers for the cache's negative ttl that there is nothing; where that is zero it gives the lease back.
+    pub async fn fill_absent(mut self) -> Filled {
+        match self.cache.settings.lifetimes.negative() {
+            Some(ttl) => self.store(Bytes::new(), ABSENT, Some(ttl)).await,
+            None => self.leave(Filled::Skipped).await,
+        }
+    }
+
+    /// Gives the lease back: nothing will be filled. A stale value stays.
+    pub async fn abandon(mut self) {
+        self.leave(Filled::Skipped).await;
+    }
+}
+
+impl<T, C: Encoding<T>> Lease<T, C> {
+    /// Makes it one that fills nothing.
+    pub(crate) async fn forgo(&mut self) {
+        self.leave(Filled::Skipped).await;
+        self.stands = None;
+    }
+
+    async fn store(&mut self, bytes: Bytes, codec: u16, ttl: Option<Duration>) -> Filled {
+        let Some(version) = self.stands else { return Filled::Skipped };
+        let mut meta = Meta::codec(codec);
+        meta.tags = std::mem::take(&mut self.generations);
         let entry = NewEntry::new(bytes).ttl(ttl).meta(meta);
-        let put = self.cache.store.put(self.cache.key(&self.id), entry, PutMode::Update(version)).await;
-        match put {
+        match self.cache.store.put(self.cache.key(&self.id), entry, PutMode::Update(version)).await {
             Ok(_) => self.count(Filled::Stored),
             Err(error) => self.unfilled(&error).await,
         }
     }
 
-    /// Gives the lease back: nothing will be filled.
-    pub async fn abandon(self) {
-        self.leave(Filled::Skipped).await;
-    }
-
-    async fn unfilled(self, error: &Error) -> Filled {
+    async fn unfilled(&mut self, error: &Error) -> Filled {
         match error.kind() {
             ErrorKind::Conflict => self.count(Filled::Overtaken),
             ErrorKind::TooLarge => self.leave(Filled::Oversized).await,
@@ -93,7 +125,7 @@ impl<T: Send + Sync, C: Encoding<T>> Lease<T, C> {
     }
 
     /// Removes the lease itself, never what stands there by now.
-    async fn leave(self, filled: Filled) -> Filled {
+    async fn leave(&mut self, filled: Filled) -> Filled {
         if let (Some(version), true) = (self.stands, self.own) {
             let taken = self.cache.store.take(self.cache.key(&self.id), Some(version)).await;
             if let Err(error) = taken
@@ -119,7 +151,13 @@ impl<T: Send + Sync, C: Encoding<T>> Lease<T, C> {
 
 impl<T, C> fmt::Debug for Lease<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cache: _, id, stands, own } = self;
-        f.debug_struct("Lease").field("id", id).field("stands", stands).field("own", own).finish()
+        let Self { cache: _, id, stands, own, generations, stale } = self;
+        f.debug_struct("Lease")
+            .field("id", id)
+            .field("stands", stands)
+            .field("own", own)
+            .field("generations", generations)
+            .field("stale", &stale.is_some())
+            .finish()
     }
 }

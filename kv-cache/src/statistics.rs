@@ -8,11 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Statistics {
     /// Calls answered from the store.
     pub hits: u64,
-    /// Calls not answered from it: absent, leased, unreadable, or the store failed.
+    /// Calls not answered from it: absent, leased, unreadable, invalidated by tag, or the store failed.
     pub misses: u64,
-    /// Fetches begun by `get_or_fetch`; the other misses of it shared one of these.
+    /// Calls answered at once with a value past its ttl, while another was fetched.
+    pub stale: u64,
+    /// Calls answered from the store that there is nothing.
+    pub negative_hits: u64,
+    /// Fetches begun, refreshes included; who missed meanwhile shared one of these.
     pub fetches: u64,
-    /// Values stored.
+    /// Fetches that failed and were answered with a value past its ttl.
+    pub rescued: u64,
+    /// Values stored, negative ones included.
     pub puts: u64,
     /// Values returned but not stored, since they were invalidated or replaced while they were fetched.
     pub overtaken: u64,
@@ -30,7 +36,10 @@ pub struct Statistics {
 pub(crate) struct Counters {
     pub(crate) hits: Counter,
     pub(crate) misses: Counter,
+    pub(crate) stale: Counter,
+    pub(crate) negative_hits: Counter,
     pub(crate) fetches: Counter,
+    pub(crate) rescued: Counter,
     pub(crate) puts: Counter,
     pub(crate) overtaken: Counter,
     pub(crate) oversized: Counter,
@@ -44,7 +53,10 @@ impl Counters {
         Statistics {
             hits: self.hits.read(),
             misses: self.misses.read(),
+            stale: self.stale.read(),
+            negative_hits: self.negative_hits.read(),
             fetches: self.fetches.read(),
+            rescued: self.rescued.read(),
             puts: self.puts.read(),
             overtaken: self.overtaken.read(),
             oversized: self.oversized.read(),

@@ -1,0 +1,293 @@
+//! A near tier: copies in this process of what stands in a store far away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use kv_core::{
+    AnyStore, Capabilities, Changes, Clock, Consistency, Cursor, Entry, Key, NewEntry, Page, PutMode, Result,
+    Scan, Signals, Store, Version,
+};
+
+use self::follow::Followed;
+use self::tier::{Look, Tier};
+
+mod copy;
+mod follow;
+mod tier;
+
+/// How long copies are kept near, and how many.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Near {
+    /// The longest that a copy is used, 1 ms to a day: how stale a read may be where news of a change got lost, or
+    /// the store sends none. 5 s by default.
+    pub ttl: Duration,
+    /// The most bytes of names and copies; what was not used for longest makes room. 64 MiB by default.
+    pub max_bytes: u64,
+    /// The largest value that is copied, in bytes. 1 MiB by default.
+    pub max_item_bytes: usize,
+    /// The clock whose monotonic side judges how old a copy is.
+    pub clock: Clock,
+}
+
+impl Near {
+    /// The longest that a copy of a tag is used, whatever [`Near::ttl`] is.
+    pub const MAX_TAG_TTL: Duration = Duration::from_secs(1);
+
+    const MAX_TTL: Duration = Duration::from_secs(86_400);
+
+    /// Uses copies for at most this long, 1 ms to a day.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Keeps at most so many bytes of names and copies.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Copies no value of more bytes than this.
+    #[must_use]
+    pub fn max_item_bytes(mut self, bytes: usize) -> Self {
+        self.max_item_bytes = bytes;
+        self
+    }
+
+    /// The clock whose monotonic side judges how old a copy is.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    fn longest(&self) -> Duration {
+        self.ttl.clamp(Duration::from_millis(1), Self::MAX_TTL)
+    }
+}
+
+impl Default for Near {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(5),
+            max_bytes: 64 << 20,
+            max_item_bytes: 1 << 20,
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// Memory in front of a remote store: what was read once is answered from this process until it changes.
+///
+/// Reads of one entry and batches of them are answered from the near tier, and what is missing there from the store
+/// in one batch. Writes, `take` and scans go to the store. Clones share the near tier; a second `NearCache` on the
+/// same store is to this one as another process.
+///
+/// What it does to the laws:
+///
+/// - **Through this handle and its clones nothing is stale**: a write removes the copy before it is acknowledged, and
+///   a read that raced with it leaves none. A write that was dropped, or whose outcome is not known, keeps its entry
+///   from being copied for [`Near::ttl`], for it may still land.
+/// - **What others write** is seen when the store's news of it arrives ([`Store::changes`]), and after [`Near::ttl`]
+///   at the latest, if it got lost or the store has none. So reads may go back behind what another process has seen,
+///   and [`Consistency`] is `BestEffort`: it is no home for codes that may be spent once. Conditional writes and
+///   `take` are decided by the store as ever.
+/// - News that may have been lost, and a subscription that ended, empty the near tier at once.
+/// - Absence is never kept near. A lease of a [`Cache`](crate::Cache) is not either, and a tag for at most
+///   [`Near::MAX_TAG_TTL`].
+/// - An entry leaves the near tier no later than the store's: its time runs from before it was read.
+///
+/// Where it stands: outside retries, timeouts, prefix, compression and encryption, so that a hit costs none of them
+/// (values are in memory decrypted); inside ttl policies. On tokio it follows the store's news from its first use on;
+/// on other executors run [`NearCache::follow`].
+#[derive(Debug)]
+pub struct NearCache<S = AnyStore> {
+    inner: Arc<S>,
+    tier: Arc<Tier>,
+    capabilities: Arc<Capabilities>,
+}
+
+impl<S: Store> NearCache<S> {
+    /// Puts a near tier before `inner`.
+    pub fn new(inner: S, near: &Near) -> Self {
+        let mut capabilities = inner.capabilities().clone();
+        capabilities.consistency = Consistency::BestEffort;
+        let tier = Arc::new(Tier::new(near, Followed::new(capabilities.changes)));
+        Self { inner: Arc::new(inner), tier, capabilities: Arc::new(capabilities) }
+    }
+
+    /// Follows the store's news of changes until the last clone is dropped, the store is closed or the subscription
+    /// is lost, which empties the near tier.
+    ///
+    /// On tokio this runs by itself, and again a second after it ended; elsewhere spawn it before the first use. Ends
+    /// at once where it runs already, and where the store has no news.
+    pub fn follow(&self) -> impl Future<Output = ()> + Send + use<S> {
+        follow::follow(&self.inner, &self.tier)
+    }
+
+    /// How many entries are held near, and their bytes; those that expired a moment ago included.
+    pub fn held(&self) -> kv_memory::Held {
+        self.tier.held()
+    }
+
+    fn attend(&self) {
+        if self.tier.followed.wanted() {
+            follow::start(&self.inner, &self.tier);
+        }
+    }
+}
+
+impl<S> Clone for NearCache<S> {
+    fn clone(&self) -> Self {
+        let Self { inner, tier, capabilities } = self;
+        Self { inner: Arc::clone(inner), tier: Arc::clone(tier), capabilities: Arc::clone(capabilities) }
+    }
+}
+
+impl<S: Store> Store for NearCache<S> {
+    async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
+        self.attend();
+        let place = match self.tier.look(key).await {
+            Look::Hit(entry) => return Ok(Some(entry)),
+            Look::Miss(place) => place,
+        };
+        let found = self.inner.get(key).await?;
+        if let Some(entry) = &found {
+            self.tier.fill(key, place, entry).await;
+        }
+        Ok(found)
+    }
+
+    async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
+        self.attend();
+        self.tier.writing(key).await;
+        let done = self.inner.put(key, entry, mode).await;
+        self.tier.written(key, &done).await;
+        done
+    }
+
+    async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
+        self.attend();
+        self.tier.writing(key).await;
+        let done = self.inner.take(key, version).await;
+        self.tier.written(key, &done).await;
+        done
+    }
+
+    async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
+        self.attend();
+        let mut answers = Vec::with_capacity(keys.len());
+        let (mut missing, mut places) = (Vec::new(), Vec::new());
+        for (at, key) in keys.iter().enumerate() {
+            answers.push(Ok(match self.tier.look(*key).await {
+                Look::Hit(entry) => Some(entry),
+                Look::Miss(place) => {
+                    missing.push(*key);
+                    places.push((at, place));
+                    None
+                }
+            }));
+        }
+        if missing.is_empty() && !keys.is_empty() {
+            return Ok(answers);
+        }
+        let found = self.inner.get_many(&missing).await?;
+        for (((at, place), key), found) in places.into_iter().zip(missing).zip(found) {
+            if let Ok(Some(entry)) = &found {
+                self.tier.fill(key, place, entry).await;
+            }
+            if let Some(answer) = answers.get_mut(at) {
+                *answer = found;
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
+        self.attend();
+        let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
+        self.tier.writing_all(&keys).await;
+        let done = self.inner.put_many(entries).await;
+        self.tier.written_all(&keys, &done).await;
+        done
+    }
+
+    async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
+        self.attend();
+        self.tier.writing_all(keys).await;
+        let done = self.inner.delete_many(keys).await;
+        self.tier.written_all(keys, &done).await;
+        done
+    }
+
+    async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
+        self.inner.scan(scan, from).await
+    }
+
+    async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {
+        self.inner.signal(topic, message).await
+    }
+
+    async fn signals(&self, topic: &str) -> Result<Signals> {
+        self.inner.signals(topic).await
+    }
+
+    /// The inner store's. Who hears of a change and then reads through this handle finds no older copy.
+    async fn changes(&self) -> Result<Changes> {
+        let changes = self.inner.changes().await?;
+        let tier = Arc::downgrade(&self.tier);
+        Ok(Changes::new(changes.then(move |change| {
+            let tier = tier.upgrade();
+            async move {
+                if let Some(tier) = tier {
+                    tier.changed(&change).await;
+                }
+                change
+            }
+        })))
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn close(&self) -> Result<()> {
+        let closed = self.inner.close().await;
+        self.tier.close().await;
+        closed
+    }
+}
+
+/// The adaptor of this crate for every [`Store`], beside those of [`StoreExt`](kv_core::StoreExt).
+pub trait NearExt: Store + Sized {
+    /// Keeps copies of what is read in this process.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use kv_cache::{Near, NearExt};
+    /// use kv_core::StoreExt;
+    /// use kv_memory::MemoryStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> kv_core::Result<()> {
+    /// let remote = MemoryStore::new(); // stands for a store behind a network
+    /// let store = remote.near_cached(&Near::default().ttl(Duration::from_secs(2)));
+    /// let names = store.collection::<String>("names");
+    /// names.put("1", &"ada".to_owned()).await?;
+    /// assert_eq!(names.get("1").await?.as_deref(), Some("ada")); // asks the store
+    /// assert_eq!(names.get("1").await?.as_deref(), Some("ada")); // does not
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn near_cached(self, near: &Near) -> NearCache<Self> {
+        NearCache::new(self, near)
+    }
+}
+
+impl<S: Store> NearExt for S {}
