@@ -23,7 +23,7 @@ start() {
   # It listens one above the port that it is told.
   spawn server "$(cat -- "$INSTALLED/java/path")" -Xms256m -Xmx512m -cp "$INSTALLED/opensearch/*" \
     org.codelibs.opensearch.runner.OpenSearchRunner -basePath "$HERE/data" -clusterName "larder-$port" -numOfNode 1 \
-    -baseHttpPort $((port - 1)) -moduleTypes "$modules"
+    -baseHttpPort $((port - 1)) -printOnFailure -moduleTypes "$modules"
   until_ready 180 opensearch_answers "$port"
   tell LARDER_TEST_OPENSEARCH "opensearch://127.0.0.1:$port"
 }
