@@ -1,0 +1,13 @@
+//! What DynamoDB adds to the laws: tables, limits, clocks, refusals, and a server that goes away and comes back.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod batches;
+mod clocks;
+mod limits;
+mod refusals;
+mod restart;
+mod scripted;
+mod sharing;
+mod support;
+mod tables;
