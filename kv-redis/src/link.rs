@@ -1,0 +1,251 @@
+//! One connection for all callers, which comes back by itself.
+//!
+//! A request takes the connection that stands. If there is none, one attempt for all who wait makes one; who finds none in
+//! the end has sent nothing, and the error says so. A new connection is handed out only once it tracks and subscribes
+//! what the old one did, so that no read slips through untracked.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use kv_core::{ErrorKind, Result};
+use redis::{Cmd, Pipeline, PushInfo, PushKind, Value};
+use tokio::sync::Notify;
+
+use crate::error::{self, Fault};
+use crate::news::News;
+
+mod clock;
+mod dial;
+mod keeper;
+mod live;
+mod target;
+
+pub(crate) use clock::ServerClock;
+pub(crate) use dial::{Address, Dial};
+pub(crate) use live::Live;
+pub(crate) use target::{AnyOf, Sentinels, Target};
+
+/// How long to wait before the second and the third try to connect.
+const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
+
+/// A connection that comes back. Cheap to clone; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Link(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    target: Target,
+    dial: Arc<Dial>,
+    slot: Mutex<Slot>,
+    clock: ServerClock,
+    news: Arc<News>,
+    /// Wakes who tends the link: something died, is suspected, or is to be tidied.
+    wake: Arc<Notify>,
+}
+
+type Attempt = Shared<BoxFuture<'static, Result<Live>>>;
+
+#[derive(Debug)]
+enum Slot {
+    Down,
+    Connecting(Attempt),
+    Up(Live),
+    Closed,
+}
+
+impl Link {
+    /// A link that is not connected yet. With `tended`, a task keeps its clock and notices when it dies unused.
+    pub(crate) fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
+        let wake = news.wake();
+        let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::new());
+        let link = Self(Arc::new(Inner { target, dial, slot, clock, news, wake }));
+        if tended {
+            keeper::start(&link.0);
+        }
+        link
+    }
+
+    /// The connection that stands, or a new one.
+    pub(crate) async fn live(&self) -> Result<Live> {
+        let attempt = {
+            let mut slot = self.0.slot();
+            match &*slot {
+                Slot::Up(live) if live.is_alive() => return Ok(live.clone()),
+                Slot::Closed => return Err(error::closed()),
+                Slot::Connecting(attempt) => attempt.clone(),
+                Slot::Up(_) | Slot::Down => {
+                    let attempt = self.attempt();
+                    *slot = Slot::Connecting(attempt.clone());
+                    attempt
+                }
+            }
+        };
+        attempt.await
+    }
+
+    /// The connection if one stands.
+    pub(crate) fn standing(&self) -> Option<Live> {
+        match &*self.0.slot() {
+            Slot::Up(live) if live.is_alive() => Some(live.clone()),
+            _ => None,
+        }
+    }
+
+    /// The host that the link always leads to, if it has a name.
+    pub(crate) fn host(&self) -> Option<&str> {
+        match &self.0.target {
+            Target::At(Address::Tcp(host, _)) | Target::Node(Address::Tcp(host, _)) => Some(host),
+            _ => None,
+        }
+    }
+
+    /// The server's clock, as far as it is known.
+    pub(crate) fn clock(&self) -> &ServerClock {
+        &self.0.clock
+    }
+
+    /// Sends one command.
+    pub(crate) async fn send(&self, cmd: &Cmd) -> Result<Value, Fault> {
+        self.send_on(self.live().await.map_err(Fault::Unsent)?, cmd).await
+    }
+
+    /// Sends one command on this very connection.
+    pub(crate) async fn send_on(&self, live: Live, cmd: &Cmd) -> Result<Value, Fault> {
+        let answer = live.send(cmd).await;
+        self.judge(&live, answer)
+    }
+
+    /// Sends one command whose answer may have so many bytes.
+    pub(crate) async fn send_long(&self, cmd: &Cmd, bytes: usize) -> Result<Value, Fault> {
+        let live = self.live().await.map_err(Fault::Unsent)?;
+        let answer = live.send_long(cmd, bytes).await;
+        self.judge(&live, answer)
+    }
+
+    fn judge(&self, live: &Live, answer: redis::RedisResult<Value>) -> Result<Value, Fault> {
+        match answer {
+            Ok(Value::ServerError(refusal)) => {
+                self.0.heed(live, refusal.code());
+                Err(Fault::Said(refusal))
+            }
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.0.lost(live, error)),
+        }
+    }
+
+    /// Sends several commands; each has its own answer, which may be an error.
+    pub(crate) async fn send_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Fault> {
+        let live = self.live().await.map_err(Fault::Unsent)?;
+        match live.send_all(pipeline).await {
+            Ok(answers) => {
+                for answer in &answers {
+                    if let Value::ServerError(refusal) = answer {
+                        self.0.heed(&live, refusal.code());
+                    }
+                }
+                Ok(answers)
+            }
+            Err(error) => Err(self.0.lost(&live, error)),
+        }
+    }
+
+    /// Lets the connection go, for good.
+    pub(crate) fn close(&self) {
+        *self.0.slot() = Slot::Closed;
+        self.0.wake.notify_one();
+    }
+
+    fn attempt(&self) -> Attempt {
+        let link = self.clone();
+        let task = tokio::spawn(async move {
+            let outcome = link.connect().await;
+            link.settle(outcome)
+        });
+        let outcome = task.map(|ended| match ended {
+            Ok(outcome) => outcome,
+            Err(cause) => Err(error::unreachable(cause)),
+        });
+        outcome.boxed().shared()
+    }
+
+    async fn connect(&self) -> Result<Live> {
+        for pause in PAUSES {
+            match self.connect_once().await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => tokio::time::sleep(pause).await,
+                outcome => return outcome,
+            }
+        }
+        self.connect_once().await
+    }
+
+    async fn connect_once(&self) -> Result<Live> {
+        let Inner { target, dial, clock, news, .. } = &*self.0;
+        let address = target.address().await?;
+        let (inner, sink) = (Arc::downgrade(&self.0), Arc::clone(news));
+        let live = dial
+            .open(&address, move |push: PushInfo| {
+                if push.kind == PushKind::Disconnection
+                    && let Some(inner) = inner.upgrade()
+                {
+                    inner.wake.notify_one();
+                }
+                sink.push(push);
+            })
+            .await?;
+        target.check(live.facts())?;
+        clock.read(&live).await?;
+        news.restore(&live).await?;
+        Ok(live)
+    }
+
+    /// Hands the new connection out, unless the link was closed meanwhile.
+    fn settle(&self, outcome: Result<Live>) -> Result<Live> {
+        let mut slot = self.0.slot();
+        if matches!(*slot, Slot::Closed) {
+            return Err(error::closed());
+        }
+        *slot = match &outcome {
+            Ok(live) => Slot::Up(live.clone()),
+            Err(_) => Slot::Down,
+        };
+        drop(slot);
+        if outcome.is_ok() {
+            self.0.news.resumed(); // what changed while nobody listened is known to nobody
+        }
+        outcome
+    }
+}
+
+impl Inner {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a refusal says about the connection: a master that became a replica is not the one to talk to.
+    fn heed(&self, live: &Live, code: &str) {
+        if code == "READONLY" && self.target.may_move() {
+            live.kill();
+            self.news.lost();
+            self.wake.notify_one();
+        }
+    }
+
+    fn lost(&self, live: &Live, error: redis::RedisError) -> Fault {
+        if error.is_timeout() {
+            live.suspect();
+        } else {
+            live.kill();
+            self.news.lost();
+        }
+        self.wake.notify_one();
+        Fault::Lost(error)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.wake.notify_one();
+    }
+}

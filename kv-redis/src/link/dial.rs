@@ -1,0 +1,175 @@
+//! Making a connection: socket, TLS, login, and what the server says of itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kv_core::{Error, Result};
+use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::Live;
+use super::live::Death;
+use crate::config::RedisConfig;
+use crate::error::{self, invalid, unconnected, unreachable};
+
+/// Requests that wait for the driver's task. What waits behind them waits in its own task.
+const WAITING: usize = 512;
+/// A peer that says nothing for so long is asked whether it is there.
+const QUIET: Duration = Duration::from_secs(15);
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Address {
+    Tcp(String, u16),
+    Socket(PathBuf),
+}
+
+/// How to connect: as whom, how safe, how long to wait.
+#[derive(Debug)]
+pub(crate) struct Dial {
+    login: RedisConnectionInfo,
+    database: u16,
+    tls: Option<Arc<ClientConfig>>,
+    response_timeout: Duration,
+    connect_timeout: Duration,
+}
+
+impl Dial {
+    pub(crate) fn new(config: &RedisConfig) -> Result<Self> {
+        Ok(Self {
+            login: login(config.user.as_deref(), config.password.as_deref()),
+            database: config.database,
+            tls: config.tls.as_ref().map(crate::config::Tls::client).transpose()?,
+            response_timeout: config.response_timeout,
+            connect_timeout: config.connect_timeout,
+        })
+    }
+
+    /// The same way to another kind of server, with another login.
+    pub(crate) fn with_password(&self, password: Option<&str>) -> Self {
+        Self {
+            login: login(None, password),
+            database: 0,
+            tls: self.tls.clone(),
+            response_timeout: self.response_timeout,
+            connect_timeout: self.connect_timeout,
+        }
+    }
+
+    /// A connection to `address` that tells `sink` what the server says unasked.
+    pub(super) async fn open(
+        &self,
+        address: &Address,
+        sink: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Live> {
+        let opening = async {
+            match address {
+                Address::Tcp(host, port) => {
+                    let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
+                    prepare(&stream).map_err(unreachable)?;
+                    match &self.tls {
+                        None => self.login_on(stream, sink).await,
+                        Some(tls) => {
+                            let name = ServerName::try_from(host.clone()).map_err(|cause| {
+                                invalid("the host is no name that TLS can check").because(cause)
+                            })?;
+                            let connector = TlsConnector::from(Arc::clone(tls));
+                            let stream = connector.connect(name, stream).await.map_err(untrusted)?;
+                            self.login_on(stream, sink).await
+                        }
+                    }
+                }
+                Address::Socket(path) => self.socket(path, sink).await,
+            }
+        };
+        let opened = tokio::time::timeout(self.connect_timeout, opening).await;
+        let live = opened.map_err(|late| unreachable(late))??;
+        live.introduce(self.database).await
+    }
+
+    #[cfg(unix)]
+    async fn socket(
+        &self,
+        path: &std::path::Path,
+        sink: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Live> {
+        let stream = tokio::net::UnixStream::connect(path).await.map_err(unreachable)?;
+        self.login_on(stream, sink).await
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unused_async, reason = "the same signature everywhere")]
+    async fn socket(
+        &self,
+        _: &std::path::Path,
+        _: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Live> {
+        Err(error::not_done(kv_core::ErrorKind::Unsupported, "this system has no Unix sockets"))
+    }
+
+    async fn login_on(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        sink: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<Live> {
+        let death = Death::default();
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(Some(self.response_timeout))
+            .set_pipeline_buffer_size(WAITING)
+            .set_push_sender(Sink { death: death.clone(), tell: sink });
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(&self.login, stream, config).await.map_err(unconnected)?;
+        Ok(Live::new(connection, tokio::spawn(driver).abort_handle(), death, self.response_timeout))
+    }
+}
+
+/// What the server says unasked; the end of the connection is noted first.
+struct Sink<F> {
+    death: Death,
+    tell: F,
+}
+
+impl<F: Fn(PushInfo) + Send + Sync + 'static> AsyncPushSender for Sink<F> {
+    fn send(&self, push: PushInfo) -> Result<(), SendError> {
+        if push.kind == PushKind::Disconnection {
+            self.death.note();
+        }
+        (self.tell)(push);
+        Ok(())
+    }
+}
+
+fn login(user: Option<&str>, password: Option<&str>) -> RedisConnectionInfo {
+    let mut login = RedisConnectionInfo::default()
+        .set_protocol(ProtocolVersion::RESP3)
+        .set_lib_name("larder", env!("CARGO_PKG_VERSION"));
+    if let Some(user) = user {
+        login = login.set_username(user);
+    }
+    match password {
+        Some(password) => login.set_password(password),
+        None => login,
+    }
+}
+
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = socket2::TcpKeepalive::new().with_time(QUIET).with_interval(QUIET / 3);
+    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+fn untrusted(cause: std::io::Error) -> Error {
+    let is_tls = cause.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    if is_tls {
+        return error::not_done(kv_core::ErrorKind::Denied, "the server could not prove who it is")
+            .because(cause);
+    }
+    unreachable(cause)
+}

@@ -1,0 +1,56 @@
+//! The task beside a link: it reads the server's clock, notices a connection that died unused, and brings it back while
+//! somebody listens.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::{Inner, Link, Slot};
+
+/// How often the clock is read.
+const CLOCK: Duration = Duration::from_secs(60);
+/// How often a connection is tried while somebody listens: a silent one would lose what it should tell.
+const LISTENING: Duration = Duration::from_secs(3);
+/// How long to wait before a lost connection is tried again for who listens.
+const AGAIN: Duration = Duration::from_millis(200);
+
+pub(super) fn start(inner: &Arc<Inner>) {
+    let (weak, wake) = (Arc::downgrade(inner), Arc::clone(&inner.wake));
+    tokio::spawn(async move {
+        let mut pause = CLOCK;
+        loop {
+            let _woken = tokio::time::timeout(pause, wake.notified()).await;
+            match tend(&weak).await {
+                Some(next) => pause = next,
+                None => return,
+            }
+        }
+    });
+}
+
+/// Looks after the link once; how long it can be left alone, or `None` once nobody needs it.
+async fn tend(weak: &Weak<Inner>) -> Option<Duration> {
+    let link = Link(weak.upgrade()?);
+    let standing = match &*link.0.slot() {
+        Slot::Closed => return None,
+        Slot::Up(live) => Some(live.clone()),
+        Slot::Connecting(_) | Slot::Down => None,
+    };
+    match standing {
+        Some(live) if live.is_alive() => {
+            if link.0.clock.read(&live).await.is_err() {
+                live.kill();
+                link.0.news.lost();
+            }
+        }
+        Some(_) => {}
+        None if link.0.news.is_idle() => return Some(CLOCK), // the next request connects
+        None => {}
+    }
+    let back = link.live().await.is_ok();
+    link.0.news.tidy(&link).await;
+    Some(match (link.0.news.is_idle(), back) {
+        (true, _) => CLOCK,
+        (false, true) => LISTENING,
+        (false, false) => AGAIN,
+    })
+}

@@ -1,0 +1,168 @@
+//! A connection that stands.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kv_core::Result;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Pipeline, RedisResult, Value};
+use tokio::task::AbortHandle;
+
+use crate::error::{self, Fault};
+use crate::server::Facts;
+use crate::wire;
+
+/// A slow network carries so much in a millisecond: a long command gets more time by its length.
+const BYTES_A_MS: usize = 4 << 10;
+/// Shorter ones get none: the clone of a connection with its own timeout is not free.
+const LONG: usize = 256 << 10;
+
+/// A connection that stood when it was handed out. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    connection: MultiplexedConnection,
+    session: Arc<Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    facts: Facts,
+    death: Death,
+    suspected: AtomicBool,
+    driver: AbortHandle,
+    response_timeout: Duration,
+}
+
+/// Whether the connection has ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Death(Arc<AtomicBool>);
+
+impl Death {
+    pub(super) fn note(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn came(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Live {
+    pub(super) fn new(
+        connection: MultiplexedConnection,
+        driver: AbortHandle,
+        death: Death,
+        response_timeout: Duration,
+    ) -> Self {
+        let session = Session {
+            facts: Facts::default(),
+            death,
+            suspected: AtomicBool::new(false),
+            driver,
+            response_timeout,
+        };
+        Self { connection, session: Arc::new(session) }
+    }
+
+    /// Chooses the database and asks the server what it is.
+    pub(super) async fn introduce(mut self, database: u16) -> Result<Self> {
+        let mut questions = Pipeline::new();
+        questions.cmd("HELLO").cmd("INFO").arg("server");
+        if database != 0 {
+            questions.cmd("SELECT").arg(database);
+        }
+        let answers = self.send_all(&questions).await.map_err(|cause| error::unreachable(cause))?;
+        if let Some(Value::ServerError(refusal)) = answers.get(2) {
+            return Err(match refusal.code() {
+                "ERR" => error::invalid("the server has no database of this number"),
+                _ => error::refused(refusal),
+            });
+        }
+        let facts = Facts::read(&answers)?;
+        if let Some(session) = Arc::get_mut(&mut self.session) {
+            session.facts = facts;
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.session.facts
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.session.death.came()
+    }
+
+    /// Ends the connection for all who have it.
+    pub(super) fn kill(&self) {
+        self.session.death.note();
+        self.session.driver.abort();
+    }
+
+    /// Somebody got no answer in time: worth a question whether it still lives.
+    pub(super) fn suspect(&self) {
+        self.session.suspected.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
+        self.send_long(cmd, cmd.args_iter().map(length).sum()).await
+    }
+
+    /// As [`Live::send`], for a command that carries or brings about so many bytes.
+    pub(crate) async fn send_long(&self, cmd: &Cmd, bytes: usize) -> RedisResult<Value> {
+        self.patient(bytes).send_packed_command(cmd).await
+    }
+
+    pub(crate) async fn send_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+        let bytes = pipeline.cmd_iter().flat_map(Cmd::args_iter).map(length).sum();
+        self.patient(bytes).send_packed_commands(pipeline, 0, pipeline.len()).await
+    }
+
+    /// Subscribes to channels.
+    pub(crate) async fn subscribe(&self, channels: &[Vec<u8>]) -> Result<()> {
+        self.connection.clone().subscribe(channels).await.map_err(spoken)
+    }
+
+    /// Ends subscriptions.
+    pub(crate) async fn unsubscribe(&self, channels: &[Vec<u8>]) -> Result<()> {
+        self.connection.clone().unsubscribe(channels).await.map_err(spoken)
+    }
+
+    /// Switches client tracking on or off.
+    pub(crate) async fn track(&self, on: bool) -> Result<()> {
+        let mut tracking = Cmd::new();
+        tracking.arg("CLIENT").arg("TRACKING").arg(if on { "ON" } else { "OFF" });
+        wire::was_set(&self.send(&tracking).await.map_err(Fault::Lost)?).map(drop)
+    }
+
+    fn patient(&self, bytes: usize) -> MultiplexedConnection {
+        let mut connection = self.connection.clone();
+        if bytes > LONG {
+            let more = u64::try_from(bytes / BYTES_A_MS).unwrap_or(u64::MAX);
+            connection.set_response_timeout(self.session.response_timeout + Duration::from_millis(more));
+        }
+        connection
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+fn length(argument: redis::Arg<&[u8]>) -> usize {
+    match argument {
+        redis::Arg::Simple(bytes) => bytes.len(),
+        _ => 8,
+    }
+}
+
+/// The driver hands the server's refusal of a subscription out as its own error.
+fn spoken(error: redis::RedisError) -> kv_core::Error {
+    match redis::ServerError::try_from(error) {
+        Ok(refusal) => error::refused(&refusal),
+        Err(error) => error::lost(error),
+    }
+}

@@ -1,0 +1,123 @@
+//! Which server a link leads to, asked anew for each connection.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kv_core::{Error, ErrorKind, Result};
+use redis::{Cmd, Value};
+
+use super::{Address, Dial};
+use crate::error;
+use crate::server::{Facts, Mode};
+use crate::wire;
+
+/// Where a link leads.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// Always there.
+    At(Address),
+    /// To a node of a cluster.
+    Node(Address),
+    /// To whichever server the sentinels call the master.
+    Master(Sentinels),
+    /// To any of these, the next one after each failure.
+    AnyOf(Arc<AnyOf>),
+}
+
+/// Some servers of which any will do.
+#[derive(Debug, Default)]
+pub(crate) struct AnyOf(Mutex<Vec<Address>>);
+
+/// The sentinels, and what they watch.
+#[derive(Debug)]
+pub(crate) struct Sentinels {
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) service: String,
+    /// How to connect to a sentinel; the master has its own login.
+    pub(crate) dial: Dial,
+}
+
+impl Target {
+    /// The server to connect to.
+    pub(super) async fn address(&self) -> Result<Address> {
+        match self {
+            Self::At(address) | Self::Node(address) => Ok(address.clone()),
+            Self::Master(sentinels) => sentinels.master().await,
+            Self::AnyOf(any) => any.next(),
+        }
+    }
+
+    /// Whether the next connection may lead to another server.
+    pub(super) const fn may_move(&self) -> bool {
+        matches!(self, Self::Master(_))
+    }
+
+    /// Refuses a server of another kind.
+    pub(super) fn check(&self, facts: &Facts) -> Result<()> {
+        match (self, facts.mode) {
+            (_, Mode::Sentinel) => Err(error::invalid(
+                "this is a sentinel: write `redis+sentinel://host:26379/service/0` to use what it watches",
+            )),
+            (Self::At(_), Mode::Cluster) => {
+                Err(error::invalid("this is a node of a cluster: write `redis+cluster://host:6379`"))
+            }
+            (Self::Node(_) | Self::AnyOf(_), Mode::Single) => {
+                Err(error::invalid("this is no node of a cluster: write `redis://host:6379`"))
+            }
+            (Self::Master(_), _) if facts.is_replica => Err(error::not_done(
+                ErrorKind::Unavailable,
+                "the server that the sentinels name is a replica",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl AnyOf {
+    pub(crate) fn set(&self, addresses: Vec<Address>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    fn next(&self) -> Result<Address> {
+        let mut addresses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(next) = addresses.first().cloned() else {
+            return Err(error::not_done(ErrorKind::Unavailable, "no node of the cluster is known"));
+        };
+        addresses.rotate_left(1); // should it fail, another one is tried next
+        Ok(next)
+    }
+}
+
+impl Sentinels {
+    /// The master, as the first sentinel that answers names it.
+    async fn master(&self) -> Result<Address> {
+        let mut last = None;
+        for address in &self.addresses {
+            match self.ask(address).await {
+                Ok(master) => return Ok(master),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| error::invalid("no sentinel is named")))
+    }
+
+    async fn ask(&self, sentinel: &Address) -> Result<Address> {
+        let live = self.dial.open(sentinel, |_| {}).await?;
+        let mut question = Cmd::new();
+        question.arg("SENTINEL").arg("get-master-addr-by-name").arg(&self.service);
+        match live.send(&question).await.map_err(error::unreachable)? {
+            Value::Array(parts) => named(&parts).ok_or_else(error::nonsense),
+            Value::Nil => Err(unknown()),
+            Value::ServerError(refusal) => Err(error::refused(&refusal)),
+            _ => Err(error::nonsense()),
+        }
+    }
+}
+
+fn named(parts: &[Value]) -> Option<Address> {
+    let (host, port) = (wire::text(parts.first()?)?, wire::text(parts.get(1)?)?);
+    Some(Address::Tcp(host.to_owned(), port.parse().ok()?))
+}
+
+fn unknown() -> Error {
+    error::invalid("the sentinels know no service of this name")
+}

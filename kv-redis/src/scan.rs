@@ -1,0 +1,191 @@
+//! Listing: `SCAN` on one master after the other, in no order, each entry at least once.
+
+use std::sync::Arc;
+
+use kv_core::each::Pause;
+use kv_core::{Cursor, Entry, Error, ErrorKind, Item, Page, Result, Scan};
+use redis::{Cmd, Value};
+
+use crate::batch::{Asked, BYTES_A_TURN};
+use crate::digest::Digest;
+use crate::error::{self, nonsense};
+use crate::fleet::Fleet;
+use crate::link::Live;
+use crate::names::is_listed;
+use crate::node::Node;
+use crate::store::Inner;
+use crate::wire;
+
+mod position;
+
+use position::Position;
+
+/// A page that found less after so many round trips is handed out short.
+const TRIPS: usize = 64;
+/// The server looks at so many keys a round trip at most.
+const MOST_LOOKED_AT: usize = 1_000;
+/// Values are fetched in groups of so many at first, then of what fits by their size.
+const FIRST_GROUP: usize = 16;
+
+impl Inner {
+    pub(crate) async fn page(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
+        scan.check()?;
+        let identity = self.identity(&scan);
+        let start = from.map(|cursor| Position::read(cursor, identity)).transpose()?;
+        let ground = self.ground().await?;
+        let mut position = start.unwrap_or_else(|| Position::first(ground.digest));
+        if position.ground != ground.digest {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the servers have changed since the page before: start again",
+            ));
+        }
+        let found = self.names(&scan, &ground, &mut position).await?;
+        let items = if scan.values {
+            self.values(found, &mut position).await?
+        } else {
+            found.into_iter().filter_map(|key| self.item(&key, None)).collect()
+        };
+        let more = !position.rest.is_empty() || usize::from(position.node) < ground.masters.len();
+        Ok(Page::new(items, more.then(|| position.cursor(identity))))
+    }
+
+    /// Stored keys that the scan lists, at most its limit; what came beyond that stays in the position.
+    async fn names(&self, scan: &Scan<'_>, ground: &Ground, position: &mut Position) -> Result<Vec<Vec<u8>>> {
+        let mut found = std::mem::take(&mut position.rest);
+        found.retain(|key| self.lists(scan, key)); // a cursor is not trusted to stay within its scan
+        let pattern = self.names.pattern(scan);
+        let mut looked_at = scan.limit.max(10);
+        let mut pause = Pause::every(BYTES_A_TURN);
+        for _ in 0..TRIPS {
+            let Some((node, live)) = ground.masters.get(usize::from(position.node)) else { break };
+            if found.len() >= scan.limit {
+                break;
+            }
+            let cmd = command(position.cursor, &pattern, looked_at);
+            let (next, keys) = listed(node.link.send_on(live.clone(), &cmd).await?)?;
+            if keys.is_empty() {
+                looked_at = (looked_at * 4).min(MOST_LOOKED_AT);
+            }
+            for key in keys {
+                pause.after(key.len()).await;
+                if self.lists(scan, &key) {
+                    found.push(key);
+                }
+            }
+            position.cursor = next;
+            if next == 0 {
+                position.node += 1;
+            }
+        }
+        position.rest = found.split_off(found.len().min(scan.limit));
+        Ok(found)
+    }
+
+    /// The entries under the keys, until a page is full; the keys behind it go back to the position.
+    async fn values(&self, mut keys: Vec<Vec<u8>>, position: &mut Position) -> Result<Vec<Item>> {
+        let (mut items, mut bytes, mut group) = (Vec::with_capacity(keys.len()), 0, FIRST_GROUP);
+        while !keys.is_empty() && bytes < Scan::MAX_PAGE_BYTES {
+            let later = keys.split_off(group.min(keys.len()));
+            let entries = self.entries(&keys).await?;
+            let read = entries.len();
+            let mut fit = 0;
+            for (key, entry) in keys.iter().zip(entries) {
+                if bytes >= Scan::MAX_PAGE_BYTES {
+                    break;
+                }
+                fit += 1;
+                if let Some(entry) = entry {
+                    bytes += entry.value.len();
+                    items.extend(self.item(key, Some(entry)));
+                }
+            }
+            let unfit = keys.split_off(fit);
+            keys = unfit.into_iter().chain(later).collect();
+            let each = (bytes / items.len().max(1)).max(1);
+            group = (Scan::MAX_PAGE_BYTES.saturating_sub(bytes) / each).clamp(1, read.max(FIRST_GROUP) * 4);
+        }
+        keys.append(&mut position.rest);
+        position.rest = keys;
+        Ok(items)
+    }
+
+    async fn entries(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>> {
+        let asked = keys.iter().enumerate().map(|(place, key)| Asked { place, key: key.clone() });
+        let mut answers = self.read_stored(asked.collect()).await?;
+        answers.sort_unstable_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    fn lists(&self, scan: &Scan<'_>, key: &[u8]) -> bool {
+        self.names.parse(key).is_some_and(|(collection, id)| is_listed(scan, &collection, id))
+    }
+
+    fn item(&self, key: &[u8], entry: Option<Entry>) -> Option<Item> {
+        let (collection, id) = self.names.parse(key)?;
+        Some(Item::new(collection, id, entry))
+    }
+
+    /// What makes a cursor this scan's: whose namespace, which collections, which prefix.
+    fn identity(&self, scan: &Scan<'_>) -> [u8; 8] {
+        let mut digest = Digest::default();
+        digest.add(&self.names.pattern(scan));
+        digest.add(match scan.collections {
+            kv_core::Collections::One(_) => b"1",
+            kv_core::Collections::Under(_) => b"*",
+        });
+        digest.0.to_be_bytes()
+    }
+
+    /// The masters as they are now, each by a connection to the run of it that the digest names.
+    async fn ground(&self) -> Result<Ground> {
+        let (nodes, mut digest) = match &self.fleet {
+            Fleet::One(node) => (vec![Arc::clone(node)], Digest::default()),
+            Fleet::Cluster(cluster) => {
+                cluster.refresh(Some(&cluster.map())).await?;
+                let map = cluster.map();
+                let mut digest = Digest::default();
+                digest.add(&map.digest.to_be_bytes());
+                (map.nodes.clone(), digest)
+            }
+        };
+        let mut masters = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let live = node.link.live().await?;
+            let run = live.facts().run_id.as_deref().ok_or_else(unlisted)?;
+            digest.add(run.as_bytes());
+            masters.push((node, live));
+        }
+        Ok(Ground { masters, digest: digest.0 })
+    }
+}
+
+/// What a scan walks over. Each server's own cursor means something in one run of it alone, and only while the same
+/// slots lie there.
+struct Ground {
+    masters: Vec<(Arc<Node>, Live)>,
+    digest: u64,
+}
+
+fn command(cursor: u64, pattern: &[u8], looked_at: usize) -> Cmd {
+    let mut cmd = Cmd::new();
+    cmd.arg("SCAN").arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(looked_at);
+    cmd
+}
+
+/// The next cursor and the keys in the answer to `SCAN`.
+fn listed(answer: Value) -> Result<(u64, Vec<Vec<u8>>)> {
+    let mut parts = wire::many(answer, 2)?.into_iter();
+    let next =
+        parts.next().as_ref().and_then(wire::text).and_then(|text| text.parse().ok()).ok_or_else(nonsense)?;
+    let Some(Value::Array(keys)) = parts.next() else { return Err(nonsense()) };
+    let key = |key| match key {
+        Value::BulkString(key) => Ok(key),
+        _ => Err(nonsense()),
+    };
+    Ok((next, keys.into_iter().map(key).collect::<Result<_>>()?))
+}
+
+fn unlisted() -> Error {
+    error::not_done(ErrorKind::Denied, "to list, the user needs the right to INFO")
+}

@@ -1,0 +1,149 @@
+//! What a server says of itself.
+
+use kv_core::Result;
+use redis::{Cmd, Value};
+
+use crate::error;
+use crate::link::Link;
+use crate::wire;
+
+/// How the server works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    #[default]
+    Single,
+    Cluster,
+    Sentinel,
+}
+
+/// What is known of the server behind a connection: it stays so as long as the connection stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) mode: Mode,
+    pub(crate) is_replica: bool,
+    /// The name of this run of the server; `None` if the user may not ask.
+    pub(crate) run_id: Option<String>,
+}
+
+impl Facts {
+    /// From the answers to `HELLO` and `INFO server`.
+    pub(crate) fn read(answers: &[Value]) -> Result<Self> {
+        let hello = match answers.first() {
+            Some(Value::Map(pairs)) => pairs.as_slice(),
+            Some(Value::ServerError(refusal)) => return Err(error::refused(refusal)),
+            _ => return Err(error::nonsense()),
+        };
+        let said = |name: &str| {
+            let pair = hello.iter().find(|(key, _)| wire::text(key) == Some(name));
+            pair.and_then(|(_, value)| wire::text(value)).unwrap_or_default()
+        };
+        let info = answers.get(1).and_then(wire::text).unwrap_or_default();
+        check_version(said("server"), said("version"), info)?;
+        let mode = match said("mode") {
+            "cluster" => Mode::Cluster,
+            "sentinel" => Mode::Sentinel,
+            _ => Mode::Single,
+        };
+        Ok(Self {
+            mode,
+            is_replica: matches!(said("role"), "replica" | "slave"),
+            run_id: line(info, "run_id").map(str::to_owned),
+        })
+    }
+}
+
+/// What the settings of a server mean for the store; asked once, at open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Whether it drops live entries when its memory is full. True if it would not say.
+    pub(crate) evicts: bool,
+    /// The largest bulk string that it takes.
+    pub(crate) bulk: usize,
+}
+
+impl Settings {
+    pub(crate) async fn read(link: &Link) -> Result<Self> {
+        let mut questions = redis::Pipeline::new();
+        questions.cmd("INFO").arg("memory");
+        questions.cmd("CONFIG").arg("GET").arg("maxmemory-policy");
+        questions.cmd("CONFIG").arg("GET").arg("proto-max-bulk-len");
+        let answers = link.send_all(&questions).await?;
+        let info = answers.first().and_then(wire::text).and_then(|info| line(info, "maxmemory_policy"));
+        let policy = info.or_else(|| setting(answers.get(1)?));
+        let bulk = answers.get(2).and_then(setting).and_then(|text| text.parse().ok());
+        Ok(Self {
+            evicts: policy.is_none_or(|policy| policy != "noeviction"),
+            bulk: bulk.unwrap_or(wire::LARGEST_STORED).min(wire::LARGEST_STORED),
+        })
+    }
+
+    /// What holds for both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { evicts: self.evicts || other.evicts, bulk: self.bulk.min(other.bulk) }
+    }
+}
+
+fn setting(answer: &Value) -> Option<&str> {
+    match answer {
+        Value::Map(pairs) => pairs.first().and_then(|(_, value)| wire::text(value)),
+        Value::Array(parts) => parts.get(1).and_then(wire::text),
+        _ => None,
+    }
+}
+
+/// The value of a line `name:value` in the answer to `INFO`.
+pub(crate) fn line<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
+/// Valkey calls itself Redis 7.2.4 in places, and says what it is in others.
+fn check_version(server: &str, version: &str, info: &str) -> Result<()> {
+    let valkey = line(info, "valkey_version").or(Some(version).filter(|_| server == "valkey"));
+    let (product, version, oldest) = match valkey {
+        Some(version) => ("Valkey", version, (7, 2)),
+        None => ("Redis", version, (6, 2)),
+    };
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if found >= oldest {
+        return Ok(());
+    }
+    let shown: String = version.chars().take(20).flat_map(char::escape_debug).collect();
+    Err(error::too_old(&format!("{product} {shown}")))
+}
+
+/// The command that asks for the keys of a cluster's nodes.
+pub(crate) fn slots() -> Cmd {
+    let mut cmd = Cmd::new();
+    cmd.arg("CLUSTER").arg("SLOTS");
+    cmd
+}
+
+#[cfg(test)]
+mod tests {
+    use kv_core::ErrorKind;
+
+    use super::check_version;
+
+    #[test]
+    fn redis_from_6_2_and_valkey_from_7_2_will_do() {
+        for (server, version, info) in [
+            ("redis", "6.2.0", ""),
+            ("redis", "7.0.15", "run_id:x"),
+            ("redis", "8.4.1", ""),
+            ("redis", "10.0", ""),
+            ("valkey", "7.2.4", ""),
+            ("valkey", "9.1.2", ""),
+            ("redis", "7.2.4", "server_name:valkey\r\nvalkey_version:9.1.2\r\n"),
+        ] {
+            check_version(server, version, info).unwrap();
+        }
+        for (server, version) in
+            [("redis", "6.0.16"), ("redis", "5.0"), ("valkey", "7.1.9"), ("redis", ""), ("", "x")]
+        {
+            let error = check_version(server, version, "").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{server} {version}");
+            assert!(error.message().contains("6.2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The store: what its handles hold, and the contract on top of the parts.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kv_core::{
+    Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Outcome, Page, PutMode, Result,
+    Scan, Signal, Signals, Store, Version,
+};
+use redis::{Cmd, Value};
+
+use crate::capabilities;
+use crate::cluster::Cluster;
+use crate::config::{Place, RedisConfig};
+use crate::error::{self, invalid, nonsense};
+use crate::fleet::Fleet;
+use crate::gate::Gate;
+use crate::link::{Address, Dial, Link, Sentinels, Target};
+use crate::names::Names;
+use crate::news::News;
+use crate::node::{Node, Wait};
+use crate::server::Settings;
+use crate::wire;
+
+/// A store in Redis or Valkey. Cheap to clone; clones share one connection to each server.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+/// What all handles share.
+pub(crate) struct Inner {
+    pub(crate) names: Names,
+    pub(crate) fleet: Fleet,
+    /// Where signals and changes come in: of a server alone its one connection, of a cluster one to any node.
+    home: Link,
+    news: Arc<News>,
+    gate: Gate,
+    capabilities: Capabilities,
+    config: RedisConfig,
+}
+
+impl RedisStore {
+    /// Connects, checks the server's version and reads what its settings mean for the store. Needs a tokio runtime, on
+    /// which the connection then lives.
+    ///
+    /// # Errors
+    /// `Unavailable` when no server can be reached; `Denied` for a wrong user or password and for a server that TLS
+    /// does not trust; `Unsupported` for a server that is too old; `Invalid` for a configuration that cannot work, such
+    /// as a node of a cluster where one server is meant.
+    pub async fn open(config: RedisConfig) -> Result<Self> {
+        let opened = async { Inner::open(config.checked()?).await };
+        let inner = opened.await.map_err(|error| error.during("open").with_outcome(Outcome::NotDone))?;
+        Ok(Self(Arc::new(inner)))
+    }
+}
+
+impl Inner {
+    async fn open(config: RedisConfig) -> Result<Self> {
+        let names = Names::new(&config.namespace, i64::from(config.database));
+        let dial = Arc::new(Dial::new(&config)?);
+        let news = Arc::new(News::new(names.clone()));
+        let wait = wait_of(&config);
+        let (fleet, home) = match &config.place {
+            Place::Cluster(hosts) => {
+                let cluster = Cluster::open(addresses(hosts), Arc::clone(&dial), names.clone(), wait).await?;
+                let home = Link::new(Target::AnyOf(Arc::clone(&cluster.any)), dial, Arc::clone(&news), true);
+                (Fleet::Cluster(Box::new(cluster)), home)
+            }
+            place => {
+                let target = || target_of(place, &config, &dial);
+                let link = Link::new(target(), Arc::clone(&dial), Arc::clone(&news), true);
+                let node = Node::new(String::new(), None, link.clone(), wait, target, &dial, &names);
+                (Fleet::One(Arc::new(node)), link)
+            }
+        };
+        let (settings, lists) = asked(&fleet).await?;
+        let capabilities = capabilities::of(settings, !fleet.is_one(), lists);
+        Ok(Self { names, fleet, home, news, gate: Gate::default(), capabilities, config })
+    }
+
+    /// The stored form of `entry`, and its ttl in milliseconds.
+    pub(crate) fn stored(&self, key: &[u8], entry: &NewEntry) -> Result<(Vec<u8>, Option<u64>)> {
+        let ttl_ms = wire::ttl_ms(entry)?;
+        let most = self.capabilities.max_value.unwrap_or(usize::MAX);
+        if entry.value().len() > most {
+            return Err(Error::new(ErrorKind::TooLarge, format!("a value has at most {most} bytes")));
+        }
+        let server_ms = ttl_ms.map_or(0, |_| self.fleet.server_ms(key));
+        let stored = wire::seal(key, entry, ttl_ms, server_ms)?;
+        if stored.len() > most + (wire::LARGEST_STORED - wire::largest_value(wire::LARGEST_STORED)) {
+            return Err(Error::new(ErrorKind::TooLarge, "value and tags are larger than the server takes"));
+        }
+        Ok((stored, ttl_ms))
+    }
+
+    async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
+        let _pass = self.gate.enter()?;
+        let stored_key = self.names.key(key);
+        let answer = self.fleet.read(&stored_key, &wire::of_key("GET", &stored_key)).await?;
+        self.opened(&stored_key, answer)
+    }
+
+    async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
+        let _pass = self.gate.enter()?;
+        let key = self.names.key(key);
+        let (stored, ttl_ms) = self.stored(&key, &entry)?;
+        match mode {
+            PutMode::Replace => {
+                let answer = self.fleet.write(&key, &wire::set(&key, &stored, ttl_ms, false)).await?;
+                if !wire::was_set(&answer)? {
+                    return Err(nonsense());
+                }
+            }
+            PutMode::Create => {
+                let answer = self.fleet.write(&key, &wire::set(&key, &stored, ttl_ms, true)).await?;
+                if !wire::was_set(&answer)? {
+                    return Err(Error::new(ErrorKind::AlreadyExists, "there is an entry under this key"));
+                }
+            }
+            PutMode::Update(version) => self.update(&key, &version, &stored, ttl_ms).await?,
+        }
+        Ok(entry.version())
+    }
+
+    async fn update(&self, key: &[u8], version: &Version, stored: &[u8], ttl_ms: Option<u64>) -> Result<()> {
+        let ttl = ttl_ms.map(|ms| ms.to_string()).unwrap_or_default();
+        let arguments = [wire::expected(version), stored, ttl.as_bytes()];
+        match wire::number(&self.fleet.run(&wire::UPDATE, key, &arguments).await?)? {
+            1 => Ok(()),
+            _ => Err(another_version()),
+        }
+    }
+
+    async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
+        let _pass = self.gate.enter()?;
+        let key = self.names.key(key);
+        let answer = match version {
+            None => self.fleet.write(&key, &wire::of_key("GETDEL", &key)).await?,
+            Some(version) => self.fleet.run(&wire::TAKE, &key, &[wire::expected(&version)]).await?,
+        };
+        if matches!(answer, Value::Int(0)) {
+            return Err(another_version());
+        }
+        self.opened(&key, answer).map_err(|error| match error.kind() {
+            ErrorKind::Corrupt => {
+                Error::new(ErrorKind::Corrupt, "the entry was removed, and it was damaged").because(error)
+            }
+            _ => error,
+        })
+    }
+
+    fn opened(&self, key: &[u8], answer: Value) -> Result<Option<Entry>> {
+        // The clock is not asked for what is not there, and costs nothing beside the rest where it is.
+        let now = if matches!(answer, Value::Nil) { 0 } else { self.fleet.server_ms(key) };
+        wire::open(key, answer, now)
+    }
+
+    async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {
+        let _pass = self.gate.enter()?;
+        if message.len() > Signal::MAX_BYTES {
+            return Err(invalid("a signal carries at most 1 KiB"));
+        }
+        let channel = self.names.channel(topic);
+        let mut publish = Cmd::with_capacity(3, 16 + channel.len() + message.len());
+        publish.arg("PUBLISH").arg(channel).arg(message.as_ref());
+        wire::number(&self.home.send(&publish).await?).map(drop)
+    }
+}
+
+impl Store for RedisStore {
+    async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
+        self.0.get(key).await.map_err(|error| error.during("get").at(key))
+    }
+
+    async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
+        self.0.put(key, entry, mode).await.map_err(|error| error.during("put").at(key))
+    }
+
+    async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
+        self.0.take(key, version).await.map_err(|error| error.during("take").at(key))
+    }
+
+    async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
+        let _pass = self.0.gate.enter().map_err(|error| error.during("get_many"))?;
+        self.0.read_batch(keys).await.map_err(|error| error.during("get_many"))
+    }
+
+    async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
+        let _pass = self.0.gate.enter().map_err(|error| error.during("put_many"))?;
+        self.0.write_batch(entries).await.map_err(|error| error.during("put_many"))
+    }
+
+    async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
+        let _pass = self.0.gate.enter().map_err(|error| error.during("delete_many"))?;
+        self.0.delete_batch(keys).await.map_err(|error| error.during("delete_many"))
+    }
+
+    async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
+        let page = async {
+            let _pass = self.0.gate.enter()?;
+            if self.0.capabilities.scan == kv_core::Listing::No {
+                let message = "the user may not ask the server for INFO, without which it cannot list";
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            self.0.page(scan, from).await
+        };
+        page.await.map_err(|error| error.during("scan"))
+    }
+
+    async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {
+        self.0.signal(topic, message).await.map_err(|error| error.during("signal"))
+    }
+
+    async fn signals(&self, topic: &str) -> Result<Signals> {
+        let signals = async {
+            let _pass = self.0.gate.enter()?;
+            self.0.news.signals(&self.0.home, topic).await
+        };
+        signals.await.map_err(|error| error.during("signals"))
+    }
+
+    /// Keys that were read through this store, by `get` or `get_many`, and then written, removed or expired: the server
+    /// tells of each once, until it is read again. Own writes are told too.
+    async fn changes(&self) -> Result<Changes> {
+        let changes = async {
+            let _pass = self.0.gate.enter()?;
+            if !self.0.capabilities.changes {
+                return Err(Error::new(ErrorKind::Unsupported, "a cluster does not tell what changed"));
+            }
+            self.0.news.changes(&self.0.home).await
+        };
+        changes.await.map_err(|error| error.during("changes"))
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.0.gate.close().await;
+        self.0.news.end();
+        self.0.home.close();
+        self.0.fleet.close();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RedisConfig { place, database, namespace, .. } = &self.0.config;
+        f.debug_struct("RedisStore")
+            .field("place", place)
+            .field("database", database)
+            .field("namespace", namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+fn another_version() -> Error {
+    Error::new(ErrorKind::Conflict, "the entry has another version, or there is none")
+}
+
+fn addresses(hosts: &[(String, u16)]) -> Vec<Address> {
+    hosts.iter().map(|(host, port)| Address::Tcp(host.clone(), *port)).collect()
+}
+
+fn target_of(place: &Place, config: &RedisConfig, dial: &Dial) -> Target {
+    match place {
+        Place::Server { host, port } => Target::At(Address::Tcp(host.clone(), *port)),
+        Place::Socket(path) => Target::At(Address::Socket(path.clone())),
+        Place::Cluster(hosts) => Target::At(addresses(hosts).remove(0)),
+        Place::Sentinel { sentinels, service } => Target::Master(Sentinels {
+            addresses: addresses(sentinels),
+            service: service.clone(),
+            dial: dial.with_password(config.sentinel_password.as_deref()),
+        }),
+    }
+}
+
+/// A replica's answer must come before ours is given up.
+fn wait_of(config: &RedisConfig) -> Option<Wait> {
+    let within = (config.response_timeout * 4 / 5).max(Duration::from_millis(1));
+    (config.wait > 0).then_some(Wait { replicas: config.wait, within })
+}
+
+/// The settings of all servers taken together, and whether all say which run of theirs this is.
+async fn asked(fleet: &Fleet) -> Result<(Settings, bool)> {
+    let nodes = match fleet {
+        Fleet::One(node) => vec![Arc::clone(node)],
+        Fleet::Cluster(cluster) => cluster.map().nodes.clone(),
+    };
+    let (mut all, mut lists): (Option<Settings>, bool) = (None, true);
+    for node in nodes {
+        let settings = Settings::read(&node.link).await?;
+        all = Some(all.map_or(settings, |all| all.and(settings)));
+        lists &= node.link.live().await?.facts().run_id.is_some();
+    }
+    let settings = all.ok_or_else(|| error::not_done(ErrorKind::Unavailable, "the cluster has no nodes"))?;
+    Ok((settings, lists))
+}

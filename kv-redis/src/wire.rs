@@ -1,0 +1,196 @@
+//! Commands as they are sent, and entries as they come back.
+
+use bytes::Bytes;
+use kv_core::{Entry, Error, NewEntry, Result, Version, header, ttl};
+use redis::{Cmd, Value};
+
+use crate::error;
+
+/// Sets the key if the entry under it has the version that is expected.
+pub(crate) const UPDATE: Script = Script {
+    // Bytes 4 to 19 of the stored form are the version; an absent key has none of them.
+    text: "if redis.call('GETRANGE', KEYS[1], 4, 19) ~= ARGV[1] then return 0 end \
+           if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2]) \
+           else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end return 1",
+    sha: "fbf80c50b2ee4fe6bb78f6fae236fb663bc2e576",
+};
+
+/// Removes and returns the value if the entry has the version that is expected: nil is absent, 0 another version.
+pub(crate) const TAKE: Script = Script {
+    text: "local version = redis.call('GETRANGE', KEYS[1], 4, 19) \
+           if version == '' then return false end \
+           if version ~= ARGV[1] then return 0 end \
+           return redis.call('GETDEL', KEYS[1])",
+    sha: "7d9020c07d6eaf024acd57f9bf0777f5e16abb7f",
+};
+
+/// A script of one key, and the SHA-1 of its text, by which the server knows it once it has run.
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) text: &'static str,
+    pub(crate) sha: &'static str,
+}
+
+impl Script {
+    /// `EVALSHA` while the server should know the script, `EVAL` to tell it.
+    pub(crate) fn call(&self, known: bool, key: &[u8], arguments: &[&[u8]]) -> Cmd {
+        let (name, script) = if known { ("EVALSHA", self.sha) } else { ("EVAL", self.text) };
+        let data: usize = arguments.iter().map(|argument| argument.len()).sum();
+        let mut cmd = Cmd::with_capacity(4 + arguments.len(), 8 + script.len() + key.len() + data);
+        cmd.arg(name).arg(script).arg(1_u8).arg(key);
+        for argument in arguments {
+            cmd.arg(*argument);
+        }
+        cmd
+    }
+}
+
+/// A command of one key and nothing else.
+pub(crate) fn of_key(name: &str, key: &[u8]) -> Cmd {
+    let mut cmd = Cmd::with_capacity(2, name.len() + key.len());
+    cmd.arg(name).arg(key);
+    cmd
+}
+
+/// A command of many keys.
+pub(crate) fn of_keys<'a>(name: &str, keys: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Cmd {
+    let data: usize = keys.clone().map(<[u8]>::len).sum();
+    let mut cmd = Cmd::with_capacity(1 + keys.len(), name.len() + data);
+    cmd.arg(name);
+    for key in keys {
+        cmd.arg(key);
+    }
+    cmd
+}
+
+/// `SET`, whatever is there, or only if nothing is.
+pub(crate) fn set(key: &[u8], stored: &[u8], ttl_ms: Option<u64>, create: bool) -> Cmd {
+    let mut cmd = Cmd::with_capacity(6, 32 + key.len() + stored.len());
+    cmd.arg("SET").arg(key).arg(stored);
+    if let Some(ms) = ttl_ms {
+        cmd.arg("PX").arg(ms);
+    }
+    if create {
+        cmd.arg("NX");
+    }
+    cmd
+}
+
+/// A longer bulk string is refused by the server unless it is told otherwise (`proto-max-bulk-len`).
+pub(crate) const LARGEST_STORED: usize = 512 << 20;
+/// Head and tags have room beside a value of the largest size.
+const BESIDE_VALUE: usize = 64 << 10;
+
+/// The largest value, given the largest bulk string of the server.
+pub(crate) const fn largest_value(bulk: usize) -> usize {
+    bulk.saturating_sub(BESIDE_VALUE)
+}
+
+/// The ttl in milliseconds, checked.
+pub(crate) fn ttl_ms(entry: &NewEntry) -> Result<Option<u64>> {
+    ttl::checked_ttl(entry.lifetime())
+}
+
+/// The stored form of `entry`. The server judges expiry by its own means; the deadline in the head only reports the rest.
+pub(crate) fn seal(key: &[u8], entry: &NewEntry, ttl_ms: Option<u64>, server_ms: u64) -> Result<Vec<u8>> {
+    header::encode(key, entry, ttl_ms.map(|ms| ttl::deadline(server_ms, ms)), None)
+}
+
+/// The entry that the server answered; nil is absent.
+pub(crate) fn open(key: &[u8], answer: Value, server_ms: u64) -> Result<Option<Entry>> {
+    match answer {
+        Value::BulkString(stored) => decoded(key, stored.into(), server_ms).map(Some),
+        Value::Nil => Ok(None),
+        Value::ServerError(refusal) => Err(error::refused(&refusal)),
+        _ => Err(error::nonsense()),
+    }
+}
+
+fn decoded(key: &[u8], stored: Bytes, server_ms: u64) -> Result<Entry> {
+    let header::Stored { mut entry, deadline_ms, .. } = header::decode(key, stored)?;
+    // The server handed it out, so it was alive: what our notion of its clock says beyond that is no verdict.
+    entry.ttl = deadline_ms
+        .map(|deadline| ttl::remaining(deadline, server_ms).unwrap_or(std::time::Duration::from_millis(1)));
+    Ok(entry)
+}
+
+/// What the answer to `SET` means; nil is that the condition did not hold.
+pub(crate) fn was_set(answer: &Value) -> Result<bool> {
+    match answer {
+        Value::Okay => Ok(true),
+        Value::Nil => Ok(false),
+        Value::ServerError(refusal) => Err(error::refused(refusal)),
+        _ => Err(error::nonsense()),
+    }
+}
+
+/// The number that a command answered.
+pub(crate) fn number(answer: &Value) -> Result<i64> {
+    match answer {
+        Value::Int(number) => Ok(*number),
+        Value::ServerError(refusal) => Err(error::refused(refusal)),
+        _ => Err(error::nonsense()),
+    }
+}
+
+/// The text that a command answered.
+pub(crate) fn text(answer: &Value) -> Option<&str> {
+    match answer {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+/// The version as an argument of a script.
+pub(crate) fn expected(version: &Version) -> &[u8] {
+    version.as_bytes()
+}
+
+/// An answer that holds as many others as were asked for.
+pub(crate) fn many(answer: Value, count: usize) -> Result<Vec<Value>, Error> {
+    match answer {
+        Value::Array(answers) if answers.len() == count => Ok(answers),
+        Value::ServerError(refusal) => Err(error::refused(&refusal)),
+        _ => Err(error::nonsense()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kv_core::{ErrorKind, NewEntry};
+    use redis::Value;
+
+    use super::{open, seal, set};
+
+    #[test]
+    fn a_live_entry_has_something_left_whatever_the_clock_says() {
+        let entry = NewEntry::new("x").ttl(Duration::from_secs(1));
+        let stored = seal(b"k", &entry, Some(1_000), 5_000).unwrap();
+        for (now, left) in [(5_000, 1_000), (5_400, 600), (6_000, 1), (9_000, 1)] {
+            let found = open(b"k", Value::BulkString(stored.clone()), now).unwrap().unwrap();
+            assert_eq!((found.ttl, found.version), (Some(Duration::from_millis(left)), entry.version()));
+        }
+    }
+
+    #[test]
+    fn what_is_stored_under_another_key_or_is_no_entry_is_corrupt() {
+        let stored = seal(b"k", &NewEntry::new("x"), None, 0).unwrap();
+        for (key, bytes) in [(&b"other"[..], stored), (b"k", b"LD".to_vec()), (b"k", Vec::new())] {
+            let error = open(key, Value::BulkString(bytes), 0).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+        }
+        assert_eq!(open(b"k", Value::Nil, 0).unwrap(), None);
+    }
+
+    #[test]
+    fn one_command_sets_value_lifetime_and_condition() {
+        let packed = set(b"k", b"v", Some(1_500), true).get_packed_command();
+        assert_eq!(
+            packed,
+            b"*6\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nPX\r\n$4\r\n1500\r\n$2\r\nNX\r\n"
+        );
+    }
+}
