@@ -1,0 +1,242 @@
+//! Listing: a search that goes on behind the last name, and a look at what it cannot know.
+//!
+//! A search sees what the last refresh showed, so the first page refreshes. What has expired is left out by the time of
+//! the first page: an entry whose deadline has passed since may have got a longer one meanwhile, which no search shows
+//! before the next refresh. Those few, and all entries of a scan with values, are read by their ids, which is real-time.
+
+use kv_core::{Collections, Cursor, Error, ErrorKind, Item, Page, Result, Scan};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::batch::Values;
+use crate::cursor::{Ground, Position};
+use crate::error;
+use crate::http::Content;
+use crate::inner::Inner;
+use crate::names;
+use crate::wire::{Stored, decoded};
+
+/// Of a prefix so many bytes are given to the index, which makes an automaton of them; the rest is compared here.
+const RANGE: usize = 400;
+
+impl Inner {
+    pub(crate) async fn page(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
+        scan.check()?;
+        let ground = Ground::of(&self.namespace, &scan);
+        let after = from.map(|cursor| ground.position(cursor)).transpose()?;
+        if after.is_none() {
+            self.refresh().await?;
+        }
+        let began_ms = after.as_ref().map_or_else(|| self.clock.unix_ms(), |position| position.began_ms);
+        let mut hits = self.search(&scan, began_ms, after.as_ref()).await?;
+        let mut complete = hits.len() < scan.limit;
+        if let Some(end) = hits.iter().position(|hit| is_beyond(&scan, hit)) {
+            hits.truncate(end);
+            complete = true;
+        }
+        if scan.values && hits.len() > cut_at_bytes(&hits) {
+            hits.truncate(cut_at_bytes(&hits));
+            complete = false;
+        }
+        let next = hits.last().filter(|_| !complete).map(|last| ground.cursor(&behind(last, began_ms)));
+        hits.retain(|hit| admits(&scan, hit));
+        let items = if scan.values { self.whole(hits).await? } else { self.named(hits).await? };
+        Ok(Page::new(items, next))
+    }
+
+    /// Lets searches see all that was acknowledged so far.
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Refreshed {
+            #[serde(rename = "_shards")]
+            shards: Shards,
+        }
+        #[derive(Deserialize)]
+        struct Shards {
+            failed: u32,
+        }
+        let answer: Refreshed = self.http.post(&self.path("_refresh"), Content::Nothing).await?.json()?;
+        if answer.shards.failed == 0 {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unavailable, "a part of the index cannot be refreshed"))
+    }
+
+    async fn search(&self, scan: &Scan<'_>, began_ms: u64, after: Option<&Position>) -> Result<Vec<Stored>> {
+        // Without the first parameter an answer may lack what lies on a part that failed.
+        let path = self.path("_search?allow_partial_search_results=false&filter_path=hits.hits._source");
+        let query = query(&self.namespace, scan, began_ms, after);
+        let body = self.http.post(&path, Content::json(&query)).await?.ok()?;
+        decoded(body, hits).await
+    }
+
+    /// Items with their entries, as they are now.
+    async fn whole(&self, hits: Vec<Stored>) -> Result<Vec<Item>> {
+        let found = self.now(&hits, Values::With).await?;
+        let now_ms = self.clock.unix_ms();
+        let item = |stored: Stored| {
+            let (collection, id) = (stored.collection.clone(), stored.id.clone());
+            stored.at(now_ms).map(|entry| Item::new(collection, id, Some(entry)))
+        };
+        Ok(found.into_iter().flatten().filter_map(item).collect())
+    }
+
+    /// Items without their entries. Only what seems to have expired since the first page has to be looked at.
+    async fn named(&self, hits: Vec<Stored>) -> Result<Vec<Item>> {
+        let now_ms = self.clock.unix_ms();
+        let unsure: Vec<_> = hits.iter().filter(|hit| !hit.is_live(now_ms)).cloned().collect();
+        let mut prolonged = self.now(&unsure, Values::Without).await?.into_iter();
+        let mut items = Vec::with_capacity(hits.len());
+        for hit in hits {
+            let lives =
+                hit.is_live(now_ms) || prolonged.next().flatten().is_some_and(|now| now.is_live(now_ms));
+            if lives {
+                items.push(Item::new(hit.collection, hit.id, None));
+            }
+        }
+        Ok(items)
+    }
+
+    /// The documents of these hits as they are now, in order.
+    async fn now(&self, hits: &[Stored], values: Values) -> Result<Vec<Option<Stored>>> {
+        if hits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let hashes: Vec<_> = hits.iter().map(|hit| hit.hash.clone()).collect();
+        self.read(&hashes, values).await?.into_iter().collect()
+    }
+}
+
+fn behind(last: &Stored, began_ms: u64) -> Position {
+    let (collection, id) = (names::head(&last.collection).to_owned(), names::head(&last.id).to_owned());
+    Position { began_ms, collection, id, hash: last.hash.clone() }
+}
+
+/// How many of the hits make a page of values: up to the one that fills it.
+fn cut_at_bytes(hits: &[Stored]) -> usize {
+    let mut bytes = 0;
+    let filled = hits.iter().position(|hit| {
+        bytes += hit.size;
+        bytes >= Scan::MAX_PAGE_BYTES
+    });
+    filled.map_or(hits.len(), |last| last + 1)
+}
+
+/// Whether the scan lists the entry, by its full name.
+fn admits(scan: &Scan<'_>, hit: &Stored) -> bool {
+    let collection = match scan.collections {
+        Collections::One(name) => hit.collection == name,
+        Collections::Under(name) => hit.collection.starts_with(name),
+    };
+    collection && hit.id.starts_with(scan.prefix)
+}
+
+/// Whether nothing that the scan lists can come any more, in the order of the indexed heads.
+fn is_beyond(scan: &Scan<'_>, hit: &Stored) -> bool {
+    let past = |name: &str, prefix: &str| {
+        let (name, prefix) = (names::head(name), names::head(prefix));
+        name > prefix && !name.starts_with(prefix)
+    };
+    match scan.collections {
+        Collections::One(_) => past(&hit.id, scan.prefix),
+        Collections::Under(name) => past(&hit.collection, name),
+    }
+}
+
+fn query(namespace: &str, scan: &Scan<'_>, began_ms: u64, after: Option<&Position>) -> Value {
+    let mut filter = vec![json!({ "term": { "namespace": namespace } })];
+    let start = match scan.collections {
+        Collections::One(name) => {
+            filter.push(json!({ "term": { "collection": names::head(name) } }));
+            [names::head(name), names::head(scan.prefix), ""]
+        }
+        Collections::Under(name) => {
+            filter.extend(beginning("collection", name));
+            [names::head(name), "", ""]
+        }
+    };
+    filter.extend(beginning("id", scan.prefix));
+    let after = after.map_or(start, |position| [&*position.collection, &*position.id, &*position.hash]);
+    json!({
+        "size": scan.limit,
+        "track_total_hits": false,
+        "_source": { "excludes": ["value"] },
+        "query": { "bool": {
+            "filter": filter,
+            "must_not": [{ "range": { "deadline": { "lt": began_ms } } }],
+        } },
+        // Keywords sort by the bytes of their UTF-8. The hash is never empty, so the start is before all.
+        "sort": [{ "collection": "asc" }, { "id": "asc" }, { "hash": "asc" }],
+        "search_after": after,
+    })
+}
+
+/// What begins with `prefix`, or with its first bytes if it is long.
+fn beginning(field: &str, prefix: &str) -> Option<Value> {
+    let prefix = names::cut(prefix, RANGE);
+    if prefix.is_empty() {
+        return None;
+    }
+    let range = match names::successor(prefix) {
+        Some(end) => json!({ "gte": prefix, "lt": end }),
+        None => json!({ "gte": prefix }),
+    };
+    Some(json!({ "range": { field: range } }))
+}
+
+#[derive(Default, Deserialize)]
+struct Found<'a> {
+    #[serde(borrow, default)]
+    hits: Hits<'a>,
+}
+
+/// Absent when nothing was found, since empty parts are filtered out.
+#[derive(Default, Deserialize)]
+struct Hits<'a> {
+    #[serde(borrow, default)]
+    hits: Vec<Hit<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Hit<'a> {
+    #[serde(rename = "_source", borrow)]
+    source: &'a RawValue,
+}
+
+fn hits(body: &[u8]) -> Result<Vec<Stored>> {
+    let found: Found<'_> = serde_json::from_slice(body).map_err(|_| error::garbled())?;
+    found.hits.hits.into_iter().map(|hit| Stored::decode(hit.source)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kv_core::Scan;
+
+    use super::{beginning, hits, query};
+
+    #[test]
+    fn an_answer_without_hits_is_an_empty_page() {
+        assert!(hits(b"{}").unwrap().is_empty());
+        assert!(hits(b"{\"hits\":{\"hits\":[]}}").unwrap().is_empty());
+        assert!(hits(b"<html>").is_err());
+    }
+
+    #[test]
+    fn a_prefix_is_a_range_of_its_first_bytes() {
+        assert_eq!(beginning("id", ""), None);
+        let range = beginning("id", "a*").unwrap();
+        assert_eq!(range["range"]["id"]["gte"], "a*");
+        assert_eq!(range["range"]["id"]["lt"], "a+");
+        assert_eq!(beginning("id", "\u{10FFFF}").unwrap()["range"]["id"].get("lt"), None);
+        let long = beginning("id", &"é".repeat(5_000)).unwrap();
+        assert_eq!(long["range"]["id"]["gte"], "é".repeat(200));
+    }
+
+    #[test]
+    fn a_scan_begins_where_its_names_do() {
+        let start = |scan: Scan<'_>| query("n", &scan, 7, None)["search_after"].clone();
+        assert_eq!(start(Scan::one("c").prefix("p")), serde_json::json!(["c", "p", ""]));
+        assert_eq!(start(Scan::under("c").prefix("p")), serde_json::json!(["c", "", ""]));
+    }
+}

@@ -1,0 +1,78 @@
+//! Opening: who answers, what it takes, and whether the index is ours.
+
+use std::sync::{Arc, OnceLock};
+
+use kv_core::Result;
+use serde_json::Value;
+
+use crate::config::ElasticConfig;
+use crate::gate::Gate;
+use crate::http::Http;
+use crate::index;
+use crate::inner::{Inner, capabilities};
+use crate::product::Product;
+use crate::reaper::{self, Counts};
+
+/// The smallest limit that a hosted service is known to have; for servers that do not tell.
+const CAUTIOUS: u64 = 10 << 20;
+/// No server is asked to take more at once, whatever it allows.
+const MOST: u64 = 100 << 20;
+
+pub(crate) async fn open(config: ElasticConfig) -> Result<Arc<Inner>> {
+    config.check()?;
+    let http = Http::new(&config).await?;
+    let product = Product::of(&http.get("/").await?.ok()?)?;
+    let body_limit = match config.body_limit {
+        Some(limit) => limit,
+        None => told_limit(&http).await?.unwrap_or(CAUTIOUS),
+    };
+    let body_limit = usize::try_from(body_limit.min(MOST)).unwrap_or(usize::MAX);
+    index::ensure(&http, &product, &config.index, config.create).await?;
+    let inner = Arc::new(Inner {
+        http,
+        capabilities: capabilities(&product, body_limit),
+        product,
+        index: config.index,
+        namespace: config.namespace,
+        body_limit,
+        clock: config.clock,
+        gate: Gate::new(),
+        counts: Counts::default(),
+        reaper: OnceLock::new(),
+    });
+    if !config.reap_every.is_zero() {
+        let handle = reaper::start(&inner, config.reap_every, config.reap_after);
+        inner.reaper.get_or_init(|| handle);
+    }
+    Ok(inner)
+}
+
+/// `http.max_content_length` of the node that takes least; `None` where nobody may ask.
+async fn told_limit(http: &Http) -> Result<Option<u64>> {
+    let path = "/_nodes/http?filter_path=nodes.*.http.max_content_length_in_bytes";
+    let answer = http.get(path).await?;
+    if answer.status != 200 {
+        return Ok(None);
+    }
+    Ok(least(&answer.json()?))
+}
+
+fn least(answer: &Value) -> Option<u64> {
+    let nodes = answer.get("nodes")?.as_object()?.values();
+    nodes.filter_map(|node| node.pointer("/http/max_content_length_in_bytes")?.as_u64()).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::least;
+
+    #[test]
+    fn the_node_that_takes_least_decides() {
+        let node = |limit: u64| json!({ "http": { "max_content_length_in_bytes": limit } });
+        assert_eq!(least(&json!({ "nodes": { "a": node(100), "b": node(50), "c": {} } })), Some(50));
+        assert_eq!(least(&json!({ "nodes": {} })), None);
+        assert_eq!(least(&json!({})), None);
+    }
+}

@@ -1,0 +1,194 @@
+//! Operations on one entry. By id everything is real-time; conditions are the server's.
+
+use kv_core::{Entry, Error, ErrorKind, Key, NewEntry, Outcome, PutMode, Result, Version};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error;
+use crate::http::Content;
+use crate::inner::Inner;
+use crate::turns::Turns;
+use crate::wire::{Coded, Stored, decoded};
+
+/// What is read of a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    /// All but the value.
+    Head,
+}
+
+/// A document and the state it was seen in: a write that names the state succeeds only as long as that is the latest.
+struct Seen {
+    stored: Stored,
+    state: State,
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    seq_no: u64,
+    primary_term: u64,
+}
+
+impl State {
+    fn condition(self) -> String {
+        format!("?if_seq_no={}&if_primary_term={}", self.seq_no, self.primary_term)
+    }
+}
+
+#[derive(Deserialize)]
+struct Got<'a> {
+    found: bool,
+    #[serde(rename = "_seq_no", default)]
+    seq_no: u64,
+    #[serde(rename = "_primary_term", default)]
+    primary_term: u64,
+    #[serde(rename = "_source", borrow)]
+    source: Option<&'a RawValue>,
+}
+
+/// How a conditional write ended.
+#[derive(PartialEq, Eq)]
+enum Written {
+    Done,
+    /// Another write came first; nothing was done.
+    Lost,
+}
+
+impl Inner {
+    pub(crate) async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
+        let seen = self.look(key, Part::Whole).await?;
+        Ok(seen.and_then(|seen| seen.stored.at(self.clock.unix_ms())))
+    }
+
+    pub(crate) async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
+        let coded = self.coded(key, entry).await?;
+        match mode {
+            PutMode::Replace => match self.write(Method::PUT, &self.document(key), &coded).await? {
+                Written::Done => Ok(coded.version),
+                Written::Lost => Err(error::garbled()), // there was no condition
+            },
+            PutMode::Create => self.create(key, coded).await,
+            PutMode::Update(version) => self.update(key, coded, version).await,
+        }
+    }
+
+    /// Writes where there is no document, or over one that has expired.
+    async fn create(&self, key: Key<'_>, coded: Coded) -> Result<Version> {
+        let path = self.path(&format!("_create/{}", coded.hash));
+        let mut turns = Turns::default();
+        loop {
+            if self.write(Method::PUT, &path, &coded).await? == Written::Done {
+                return Ok(coded.version);
+            }
+            if let Some(seen) = self.look_before(key, Part::Head).await? {
+                if seen.stored.version == coded.version {
+                    return Ok(coded.version); // our own: the server repeated the write within itself
+                }
+                if seen.stored.is_live(self.clock.unix_ms()) {
+                    return Err(Error::new(ErrorKind::AlreadyExists, "there is a live entry already"));
+                }
+                let path = self.document(key) + &seen.state.condition();
+                if self.write(Method::PUT, &path, &coded).await? == Written::Done {
+                    return Ok(coded.version);
+                }
+            }
+            turns.lost().await?;
+        }
+    }
+
+    async fn update(&self, key: Key<'_>, coded: Coded, expected: Version) -> Result<Version> {
+        let mut turns = Turns::default();
+        loop {
+            let seen = self.look_before(key, Part::Head).await?;
+            let Some(seen) = seen.filter(|seen| seen.stored.is_live(self.clock.unix_ms())) else {
+                return Err(Error::new(ErrorKind::Conflict, "there is no live entry to update"));
+            };
+            if seen.stored.version == coded.version {
+                return Ok(coded.version);
+            }
+            if seen.stored.version != expected {
+                return Err(another_version());
+            }
+            let path = self.document(key) + &seen.state.condition();
+            if self.write(Method::PUT, &path, &coded).await? == Written::Done {
+                return Ok(coded.version);
+            }
+            turns.lost().await?;
+        }
+    }
+
+    /// Reads, then deletes exactly what was read: whoever's deletion succeeds has the entry, and nobody else.
+    pub(crate) async fn take(&self, key: Key<'_>, expected: Option<Version>) -> Result<Option<Entry>> {
+        let mut turns = Turns::default();
+        loop {
+            let Some(seen) = self.look_before(key, Part::Whole).await? else { return Ok(None) };
+            let path = self.document(key) + &seen.state.condition();
+            let Some(entry) = seen.stored.at(self.clock.unix_ms()) else { return Ok(None) };
+            if expected.is_some_and(|expected| expected != entry.version) {
+                return Err(another_version());
+            }
+            let answer = self.http.call(Method::DELETE, &path, Content::Nothing).await?;
+            match answer.status {
+                200 => return Ok(Some(entry)),
+                404 if gone(&answer.body) => return Ok(None),
+                409 => turns.lost().await?,
+                _ => return Err(answer.refused()),
+            }
+        }
+    }
+
+    async fn write(&self, method: Method, path: &str, coded: &Coded) -> Result<Written> {
+        let answer = self.http.call(method, path, Content::Json(coded.body.clone())).await?;
+        match answer.status {
+            200 | 201 => Ok(Written::Done),
+            409 => Ok(Written::Lost),
+            _ => Err(answer.refused()),
+        }
+    }
+
+    /// Looks before a write: whatever goes wrong here, nothing was written.
+    async fn look_before(&self, key: Key<'_>, part: Part) -> Result<Option<Seen>> {
+        self.look(key, part).await.map_err(|error| error.with_outcome(Outcome::NotDone))
+    }
+
+    /// The document as it is now, whether its entry lives or has expired.
+    async fn look(&self, key: Key<'_>, part: Part) -> Result<Option<Seen>> {
+        let mut path = self.document(key);
+        if part == Part::Head {
+            path.push_str("?_source_excludes=value");
+        }
+        let answer = self.http.get(&path).await?;
+        if answer.status != 200 && !(answer.status == 404 && gone(&answer.body)) {
+            return Err(answer.refused());
+        }
+        let seen = decoded(answer.body, seen).await?;
+        seen.map(|seen| Ok(Seen { stored: seen.stored.of(key)?, state: seen.state })).transpose()
+    }
+}
+
+/// Whether a 404 is about the document, not about the index.
+fn gone(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Gone {
+        found: Option<bool>,
+        result: Option<String>,
+    }
+    serde_json::from_slice::<Gone>(body)
+        .is_ok_and(|gone| gone.found == Some(false) || gone.result.as_deref() == Some("not_found"))
+}
+
+fn seen(body: &[u8]) -> Result<Option<Seen>> {
+    let got: Got<'_> = serde_json::from_slice(body).map_err(|_| error::garbled())?;
+    if !got.found {
+        return Ok(None);
+    }
+    let source = got.source.ok_or_else(|| error::corrupt("the document has no source"))?;
+    let state = State { seq_no: got.seq_no, primary_term: got.primary_term };
+    Ok(Some(Seen { stored: Stored::decode(source)?, state }))
+}
+
+fn another_version() -> Error {
+    Error::new(ErrorKind::Conflict, "the live entry has another version")
+}

@@ -1,0 +1,64 @@
+//! The laws of a store, on the server that LARDER_TEST_OPENSEARCH names.
+
+use std::time::Duration;
+
+use kv_core::testing::{Harness, Held, Size};
+use kv_core::{Clock, StoreUrl};
+use kv_elastic::{ElasticConfig, ElasticStore};
+
+/// Opens stores in namespaces of their own in one index. The caller's clock judges, so it is moved by hand.
+struct Elastic {
+    url: String,
+    clock: Clock,
+}
+
+impl Elastic {
+    /// `None`, loudly, where there is no server and nothing requires one.
+    fn found() -> Option<Self> {
+        let Ok(url) = std::env::var("LARDER_TEST_OPENSEARCH") else {
+            let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
+            assert!(!required, "LARDER_TEST_OPENSEARCH names no server");
+            eprintln!("SKIPPED: LARDER_TEST_OPENSEARCH names no server");
+            return None;
+        };
+        Some(Self { url, clock: Clock::manual() })
+    }
+}
+
+impl Harness for Elastic {
+    type Store = ElasticStore;
+    const NAME: &'static str = "opensearch";
+
+    async fn empty(&self) -> ElasticStore {
+        let mut url = StoreUrl::parse(&self.url).expect("a URL");
+        let mut config = ElasticConfig::from_url(&mut url).expect("a config");
+        config.index = "larder-laws".to_owned();
+        config.namespace = format!("laws-{:032x}", rand::random::<u128>());
+        config.clock = self.clock.clone();
+        config.reap_every = Duration::from_millis(500);
+        config.reap_after = Duration::ZERO;
+        ElasticStore::open(config).await.expect("the server")
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn size(&self) -> Size {
+        Size { patience: Duration::from_secs(60), ..Size::SMALL }
+    }
+
+    async fn sibling(&self, store: &ElasticStore) -> Option<ElasticStore> {
+        Some(store.clone())
+    }
+
+    async fn held(&self, store: &ElasticStore) -> Option<Held> {
+        let held = store.held().await.expect("a count");
+        Some(Held { entries: held.entries, bytes: held.bytes })
+    }
+}
+
+kv_core::laws!(match Elastic::found() {
+    Some(harness) => harness,
+    None => return,
+});
