@@ -10,12 +10,15 @@
 //! the key. Cursors are `format 1 | digest 8 | last key listed`.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ops::Bound;
 
 use crate::{Collections, Cursor, Error, ErrorKind, Result, Scan};
 
 const CURSOR_FORMAT: u8 = 1;
 const CURSOR_HEAD: usize = 9;
+/// A thread keeps a buffer for keys up to this size.
+const KEPT_BYTES: usize = 4_096;
 
 /// The stored key of `id` below `components`, of which the last is the collection.
 pub fn encode(components: &[&str], id: &str) -> Vec<u8> {
@@ -32,6 +35,20 @@ pub fn encode_into(key: &mut Vec<u8>, components: &[&str], id: &str) {
         key.extend_from_slice(&[0, 1]);
     }
     key.extend_from_slice(id.as_bytes());
+}
+
+/// Lends `then` the stored key of `id` below `components`, after the bytes `head`, in a buffer that the thread keeps.
+pub fn with_encoded<T>(head: &[u8], components: &[&str], id: &str, then: impl FnOnce(&[u8]) -> T) -> T {
+    thread_local!(static KEY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    let mut key = KEY.take(); // a call within `then` finds another, empty one
+    key.clear();
+    key.extend_from_slice(head);
+    encode_into(&mut key, components, id);
+    let answer = then(&key);
+    if key.capacity() <= KEPT_BYTES {
+        KEY.set(key);
+    }
+    answer
 }
 
 /// The `N` components and the id of a stored key; `None` for bytes that [`encode`] never makes.
@@ -199,7 +216,7 @@ fn unescape(key: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
 
 /// FNV-1a over the length-prefixed parts: the same in every process. It catches slips, it is no seal; the position is
 /// cut to the range in any case.
-fn digest(outer: &[&str], scan: &Scan<'_>) -> [u8; 8] {
+pub(crate) fn digest(outer: &[&str], scan: &Scan<'_>) -> [u8; 8] {
     let (kind, name) = match scan.collections {
         Collections::One(name) => ("1", name),
         Collections::Under(name) => ("*", name),

@@ -8,7 +8,13 @@ use bytes::Bytes;
 use crate::update::OnCorrupt;
 #[cfg(feature = "compress")]
 use crate::wrappers::Compress;
-use crate::wrappers::{Prefix, ReadOnly, Retry, Timeout, TtlPolicy};
+#[cfg(feature = "metrics")]
+use crate::wrappers::Metered;
+#[cfg(feature = "tracing")]
+use crate::wrappers::Traced;
+use crate::wrappers::{
+    Counted, Fallback, Prefix, ReadOnly, Retry, Route, SizeLimit, Stats, Timeout, TtlPolicy,
+};
 use crate::{AnyStore, Collection, Entry, Key, NewEntry, Result, Scan, Store, update};
 
 mod scan_all;
@@ -113,6 +119,38 @@ pub trait StoreExt: Store + Sized {
     /// Tries again what failed for a passing reason: 3 tries within 10 s. Go on for others: `.tries(5).deadline(..)`.
     fn retried(self) -> Retry<Self> {
         Retry::new(self)
+    }
+
+    /// Refuses values of more than `max_value` bytes.
+    fn limited(self, max_value: usize) -> SizeLimit<Self> {
+        SizeLimit::new(self, max_value)
+    }
+
+    /// Reads from `second` while this store is away.
+    fn falling_back<F: Store>(self, second: F) -> Fallback<Self, F> {
+        Fallback::new(self, second)
+    }
+
+    /// Keeps some collections elsewhere: go on with `.collection("sessions", other)` and `.under("cache/", another)`.
+    fn routed(self) -> Route<Self> {
+        Route::new(self)
+    }
+
+    /// Counts into `stats` what the store is asked.
+    fn counted(self, stats: &Stats) -> Counted<Self> {
+        Counted::new(self, stats)
+    }
+
+    /// Tells the recorder of the `metrics` crate what the store is asked.
+    #[cfg(feature = "metrics")]
+    fn metered(self) -> Metered<Self> {
+        Metered::new(self)
+    }
+
+    /// Puts each operation into a `tracing` span.
+    #[cfg(feature = "tracing")]
+    fn traced(self) -> Traced<Self> {
+        Traced::new(self)
     }
 
     /// The same store behind one type for all stores; an [`AnyStore`] stays as it is.

@@ -35,7 +35,8 @@
 //!   them at run time.
 //! - What holds for every store, and what each gives up, is `docs/store.md`; the laws that check it are in
 //!   `testing` (feature `testing`).
-//! - Features: `compress` (zstd), `cbor` (a second codec for collections), `testing`. All are off by default.
+//! - Features: `compress` (zstd), `metrics` and `tracing` (for whoever watches), `cbor` (a second codec for
+//!   collections), `testing`. All are off by default.
 
 mod capabilities;
 mod clock;
@@ -81,11 +82,18 @@ pub use units::{parse_bytes, parse_duration};
 pub use url::StoreUrl;
 #[cfg(feature = "compress")]
 pub use wrappers::Compress;
-pub use wrappers::{Prefix, ReadOnly, Retry, Timeout, TtlPolicy};
+#[cfg(feature = "metrics")]
+pub use wrappers::Metered;
+#[cfg(feature = "tracing")]
+pub use wrappers::Traced;
+pub use wrappers::{
+    Counted, Fallback, Latency, OperationStats, Prefix, ReadOnly, Retry, Route, SizeLimit, Stats,
+    StatsSnapshot, Timeout, TtlPolicy,
+};
 
 /// What backends that keep keys in byte order and judge expiry themselves have in common. For authors of backends;
 /// callers never need it.
 pub mod backend {
-    pub use crate::encoding::{KeyBounds, ScanRange, decode, encode, encode_into, successor};
+    pub use crate::encoding::{KeyBounds, ScanRange, decode, encode, encode_into, successor, with_encoded};
     pub use crate::reclaim::{Deadlines, ROUND, Reclaim};
 }

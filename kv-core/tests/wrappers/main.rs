@@ -12,9 +12,17 @@ use kv_core::{
 use kv_memory::{MemoryConfig, MemoryStore};
 use support::Recording;
 
+mod fallback;
+#[cfg(feature = "metrics")]
+mod metered;
 mod retry;
+mod route;
+mod size_limit;
+mod stats;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "tracing")]
+mod traced;
 
 const A: Key<'static> = Key::new("c", "a");
 const HOUR: Duration = Duration::from_secs(3600);
@@ -80,6 +88,17 @@ async fn forwards_everything_once<W: Store>(wrap: impl Fn(Recording<MemoryStore>
 async fn each_wrapper_forwards_each_operation_once_and_batches_as_batches() {
     forwards_everything_once(|store| store.prefixed("p")).await;
     forwards_everything_once(|store| store.default_ttl(HOUR)).await;
+    forwards_everything_once(|store| store.retried()).await;
+    forwards_everything_once(|store| store.limited(1)).await;
+    forwards_everything_once(|store| store.falling_back(memory())).await;
+    forwards_everything_once(|store| store.routed()).await;
+    forwards_everything_once(|store| store.routed().under("elsewhere", memory())).await;
+    forwards_everything_once(|store| memory().routed().under("", store)).await;
+    forwards_everything_once(|store| store.counted(&kv_core::Stats::new())).await;
+    #[cfg(feature = "metrics")]
+    forwards_everything_once(|store| store.metered()).await;
+    #[cfg(feature = "tracing")]
+    forwards_everything_once(|store| store.traced()).await;
     forwards_everything_once(|store| store.timeout(HOUR)).await;
     forwards_everything_once(StoreExt::erased).await;
     #[cfg(feature = "compress")]

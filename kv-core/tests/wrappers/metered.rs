@@ -1,0 +1,82 @@
+//! What a recorder of metrics hears.
+
+use std::collections::BTreeMap;
+
+use kv_core::testing::{Fault, Faults, Faulty};
+use kv_core::{ErrorKind, Key, Store, StoreExt};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+
+use super::{A, memory, put};
+
+/// Each series, `name{label=value,..}` with sorted labels, and what it holds; histograms by how often.
+fn heard(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
+    let series = snapshotter.snapshot().into_vec().into_iter().map(|(key, _, _, value)| {
+        let mut labels: Vec<String> =
+            key.key().labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        labels.sort();
+        let value = match value {
+            DebugValue::Counter(count) => f64::from(u32::try_from(count).unwrap()),
+            DebugValue::Gauge(value) => value.into_inner(),
+            DebugValue::Histogram(values) => f64::from(u32::try_from(values.len()).unwrap()),
+        };
+        (format!("{}{{{}}}", key.key().name(), labels.join(",")), value)
+    });
+    series.collect()
+}
+
+#[tokio::test]
+async fn operations_keys_bytes_and_errors_are_told_by_the_names_of_opentelemetry() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let faults = Faults::none();
+    let store = Faulty::new(memory(), &faults).metered();
+    put(&store, A, None).await;
+    store.get_many(&[A, Key::new("c", "absent")]).await.unwrap();
+    faults.next("take", Fault::refused(ErrorKind::Unavailable));
+    store.take(A, None).await.unwrap_err();
+    faults.always("get", Fault::hanging());
+    drop(tokio::time::timeout(std::time::Duration::ZERO, store.get(A)).await);
+
+    let heard = heard(&snapshotter);
+    let of = |name: &str, operation: &str, more: &str| {
+        let (before, after) =
+            if more.starts_with("direction") || more.is_empty() { ("", more) } else { (more, "") };
+        let all = [after, &format!("db.operation.name={operation}"), "db.system.name=memory", before];
+        let labels: Vec<&str> = all.into_iter().filter(|label| !label.is_empty()).collect();
+        let mut labels = labels;
+        labels.sort_unstable();
+        heard.get(&format!("{name}{{{}}}", labels.join(","))).copied()
+    };
+    const TOOK: &str = "db.client.operation.duration";
+    assert_eq!(of(TOOK, "put", ""), Some(1.0), "{heard:?}");
+    assert_eq!(of(TOOK, "get_many", ""), Some(1.0));
+    assert_eq!(of(TOOK, "take", "error.type=Unavailable"), Some(1.0));
+    assert_eq!(of(TOOK, "get", "error.type=cancelled"), Some(1.0));
+    assert_eq!(of("larder.store.keys", "get_many", "result=hit"), Some(1.0));
+    assert_eq!(of("larder.store.keys", "get_many", "result=miss"), Some(1.0));
+    assert_eq!(of("larder.store.bytes", "put", "direction=in"), Some(5.0));
+    assert_eq!(of("larder.store.bytes", "get_many", "direction=out"), Some(5.0));
+    for operation in ["put", "get_many", "take", "get"] {
+        assert_eq!(of("larder.store.in_flight", operation, ""), Some(0.0), "{operation}");
+    }
+    let all = format!("{heard:?}");
+    assert!(!all.contains("absent") && !all.contains("value\""), "no id and no value: {all}");
+    assert!(!all.contains("db.collection.name"), "collections are told on request only");
+}
+
+#[tokio::test]
+async fn collections_are_told_on_request() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let store = memory().metered().by_collection();
+    store.get(A).await.unwrap();
+    store.get_many(&[A, Key::new("other", "1")]).await.unwrap();
+    let heard = heard(&snapshotter);
+    let series =
+        "db.client.operation.duration{db.collection.name=c,db.operation.name=get,db.system.name=memory}";
+    assert_eq!(heard.get(series), Some(&1.0), "{heard:?}");
+    let series = "db.client.operation.duration{db.operation.name=get_many,db.system.name=memory}";
+    assert_eq!(heard.get(series), Some(&1.0), "a batch over two collections has none: {heard:?}");
+}
