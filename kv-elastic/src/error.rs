@@ -63,7 +63,7 @@ pub(crate) fn refused(status: u16, body: &[u8]) -> Error {
 /// The same for one item of a batch.
 pub(crate) fn judged(status: u16, said: &Exception) -> Error {
     let (kind, outcome, message) = judgement(status, said);
-    let exception = said.name.chars().filter(|c| c.is_ascii_graphic()).take(80).collect();
+    let exception = said.name.chars().filter(char::is_ascii_graphic).take(80).collect();
     Error::new(kind, message).with_outcome(outcome).because(Refusal { status, exception })
 }
 

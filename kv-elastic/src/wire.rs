@@ -51,12 +51,10 @@ struct Document<'a> {
     value: &'a [u8],
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn base64<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&Base64Display::new(bytes, &STANDARD))
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn is_empty(bytes: &&[u8]) -> bool {
     bytes.is_empty()
 }
@@ -264,15 +262,15 @@ mod tests {
         tagged.tags = vec![("t".into(), [7; 16])];
         for (collection, id) in [("", ""), ("a\0", "\"\\\n"), (&*long, "a"), ("a", &*long), (&*long, &*long)]
         {
-            for value in [&b""[..], b"\0\xff", &[9; 200_000]] {
+            for value in [Vec::new(), vec![0, 255], vec![9; 200_000]] {
                 let key = Key::new(collection, id);
-                let entry = NewEntry::new(value).ttl(Duration::from_millis(5)).meta(tagged.clone());
+                let entry = NewEntry::new(value.clone()).ttl(Duration::from_millis(5)).meta(tagged.clone());
                 let coded = coded(key, entry).await.unwrap();
                 let stored = Stored::decode(&raw(&coded.body)).unwrap().of(key).unwrap();
                 assert_eq!((stored.hash.as_str(), stored.deadline), (coded.hash.as_str(), Some(1_005)));
                 assert_eq!(stored.size, value.len());
                 let entry = stored.clone().at(1_003).unwrap();
-                assert_eq!((entry.value.as_ref(), entry.version), (value, coded.version));
+                assert_eq!((entry.value.as_ref(), entry.version), (&*value, coded.version));
                 assert_eq!((entry.ttl, entry.meta), (Some(Duration::from_millis(2)), tagged.clone()));
                 assert!(stored.is_live(1_005) && !stored.is_live(1_006) && stored.at(1_006).is_none());
             }

@@ -1,4 +1,4 @@
-//! The laws of a store, on the server that LARDER_TEST_OPENSEARCH names.
+//! The laws of a store, on the server that `LARDER_TEST_OPENSEARCH` names.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl Harness for Elastic {
     async fn empty(&self) -> ElasticStore {
         let mut url = StoreUrl::parse(&self.url).expect("a URL");
         let mut config = ElasticConfig::from_url(&mut url).expect("a config");
-        config.index = "larder-laws".to_owned();
+        "larder-laws".clone_into(&mut config.index);
         config.namespace = format!("laws-{:032x}", rand::random::<u128>());
         config.clock = self.clock.clone();
         config.reap_every = Duration::from_millis(500);

@@ -23,6 +23,7 @@
 //! |---|---|---|
 //! | `memory://` | `memory` | `max_bytes`, `max_entries`, `on_full=refuse\|evict` |
 //! | `disk:///abs/dir`, `disk:rel/dir` | `disk` | `engine=sled\|redb`, `durability=os\|always`, `create=false`, `lock_wait=5s` |
+//! | `elasticsearch://user:pw@host:9200,host/index`, `opensearch://..` | `elastic` | `tls=true`, `ca_file`, `api_key`, `create=false`, `body_limit`, `reap_every` |
 //!
 //! Each open of `memory://` is a new store. On every URL may stand, in any order:
 //!
@@ -69,6 +70,9 @@ pub use kv_core::{
 /// The crate of the disk backend, for who configures it in code.
 #[cfg(feature = "disk")]
 pub use kv_disk as disk;
+/// The crate of the Elasticsearch and OpenSearch backend, for who configures it in code.
+#[cfg(feature = "elastic")]
+pub use kv_elastic as elastic;
 /// The crate of the encryption wrapper, for who has keys of their own or rotates them.
 #[cfg(feature = "encrypt")]
 pub use kv_encrypt as encrypt;

@@ -29,6 +29,11 @@ async fn by_scheme(platform: &impl Platform, app: &str, url: &mut StoreUrl) -> R
         }
         #[cfg(feature = "disk")]
         "disk" => disk(frame, kv_disk::DiskConfig::from_url(url)?).await,
+        #[cfg(feature = "elastic")]
+        "elasticsearch" | "opensearch" => {
+            let config = kv_elastic::ElasticConfig::from_url(url)?;
+            frame.around(kv_elastic::ElasticStore::open(config)).await
+        }
         // Not to be reached: what `find` calls built has its arm above.
         _ => frame.around(ready(Err::<AnyStore, _>(scheme::not_built(scheme)))).await,
     }

@@ -41,7 +41,7 @@ const REDIS: bool = false;
 const DYNAMO: bool = false;
 const MONGO: bool = false;
 const MEMCACHED: bool = false;
-const ELASTIC: bool = false;
+const ELASTIC: bool = cfg!(feature = "elastic");
 
 /// All schemes, those of one feature together.
 const ALL: [Scheme; 16] = [

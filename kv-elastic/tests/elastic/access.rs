@@ -1,5 +1,7 @@
 //! Who may ask, and who answers.
 
+use std::fmt::Write as _;
+
 use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
 use kv_elastic::{Credentials, ElasticConfig, ElasticStore};
 use serde_json::json;
@@ -96,7 +98,7 @@ async fn what_the_server_says_of_a_value_is_not_repeated() {
     let mut text = format!("{error} {error:?}");
     let mut cause = std::error::Error::source(&error);
     while let Some(source) = cause {
-        text += &format!(" {source} {source:?}");
+        let _ = write!(text, " {source} {source:?}"); // a String takes everything
         cause = source.source();
     }
     assert!(text.contains("mapper_parsing_exception") && !text.contains("hunter2"), "{text}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kv_core::{ErrorKind, Key, NewEntry, Result, Store};
 use kv_elastic::ElasticStore;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fake::Fake;
 use crate::server::{HERE, Server, read, set, value};
@@ -52,7 +52,7 @@ async fn entries_that_cannot_be_sent_fail_by_themselves() {
 
 #[tokio::test]
 async fn a_document_that_somebody_spoilt_is_corrupt_for_its_own_key_until_it_is_replaced() {
-    let Some(server) = Server::found() else { return };
+    let Some(server) = Server::found().map(Server::own_index) else { return };
     let store = server.store().await;
     for id in ["good", "spoilt"] {
         set(&store, id, "x").await;
@@ -67,6 +67,7 @@ async fn a_document_that_somebody_spoilt_is_corrupt_for_its_own_key_until_it_is_
     assert_eq!(store.take(spoilt, None).await.unwrap_err().kind(), ErrorKind::Corrupt);
     set(&store, "spoilt", "y").await;
     assert_eq!(value(&store, "spoilt").await.as_deref(), Some("y"));
+    server.delete_index().await;
 }
 
 /// Writes a value that is no base64 into the document of `spoilt`: the server does not look into it.
@@ -75,10 +76,11 @@ async fn spoil(server: &Server, store: &ElasticStore) {
     let search = json!({ "query": { "term": { "id": "spoilt" } }, "sort": ["hash"], "size": 1_000 });
     let path = format!("{}/_search", server.index);
     let (_, found) = server.ask(reqwest::Method::POST, &path, Some(search)).await;
-    for hit in found["hits"]["hits"].as_array().unwrap() {
-        let mut source = hit["_source"].clone();
-        source["value"] = json!("***");
-        server.put(&format!("{}/_doc/{}", server.index, hit["_id"].as_str().unwrap()), source).await;
+    for hit in found.pointer("/hits/hits").and_then(Value::as_array).unwrap() {
+        let mut source = hit.get("_source").unwrap().clone();
+        *source.get_mut("value").unwrap() = json!("***");
+        let id = hit.get("_id").and_then(Value::as_str).unwrap();
+        server.put(&format!("{}/_doc/{id}", server.index), source).await;
     }
 }
 

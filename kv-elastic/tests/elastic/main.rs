@@ -1,5 +1,5 @@
-//! What is particular to this backend: on the server that LARDER_TEST_OPENSEARCH names, and on one that is made up where
-//! a real one cannot be brought to say what is needed.
+//! What is particular to this backend: on the server that `LARDER_TEST_OPENSEARCH` names, and on one that is made up
+//! where a real one cannot be brought to say what is needed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 

@@ -90,7 +90,7 @@ async fn carry(client: TcpStream, server: TcpStream, way: Arc<AtomicU8>, mut cut
                 lost if lost == Way::AnswersLost as u8 => return Ok(()),
                 stalled if stalled == Way::AnswersStalled as u8 => std::future::pending().await,
                 _ if read == 0 => return Ok::<(), std::io::Error>(()),
-                _ => to_client.write_all(&buffer[..read]).await?,
+                _ => to_client.write_all(buffer.get(..read).unwrap_or_default()).await?,
             }
         }
     };
