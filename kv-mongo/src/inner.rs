@@ -1,0 +1,165 @@
+//! What the handles of a store share, and the operations on one entry.
+
+use kv_core::{Capabilities, Entry, Error, ErrorKind, Key, NewEntry, PutMode, Result, Version};
+use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::options::ReturnDocument;
+use mongodb::{Collection, Database};
+
+use crate::MAX_TIME;
+use crate::error;
+use crate::gate::Gate;
+use crate::names::{Name, Names};
+use crate::now::{Now, Time};
+use crate::open::{Link, twice};
+use crate::wire::{self, Draft, ID, VERSION};
+
+/// How often a conditional take looks again when entries come and go under its eyes.
+const LOOKS: usize = 8;
+
+/// What the handles of a store share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) link: Link,
+    pub(crate) names: Names,
+    pub(crate) gate: Gate,
+    pub(crate) capabilities: Capabilities,
+}
+
+impl Inner {
+    pub(crate) fn collection(&self) -> &Collection<RawDocumentBuf> {
+        &self.link.collection
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.link.database
+    }
+
+    pub(crate) fn time(&self) -> &Time {
+        &self.link.time
+    }
+
+    pub(crate) fn draft(&self, key: Key<'_>, entry: NewEntry) -> Result<Draft> {
+        Draft::of(self.names.name(key), entry)
+    }
+
+    pub(crate) async fn get(&self, name: &Name) -> Result<Option<Entry>> {
+        let (now, sent) = (self.time().now(), self.time().sent());
+        let pipeline =
+            [doc! { "$match": alive(name, None, now) }, doc! { "$project": wire::fields_at(now) }];
+        let Some(found) = self.first(pipeline).await? else { return Ok(None) };
+        wire::check_name(&found, name)?;
+        let (entry, read_at) = wire::read(&found)?;
+        self.time().learn(sent, read_at);
+        Ok(Some(entry))
+    }
+
+    pub(crate) async fn put(&self, draft: &Draft, mode: PutMode) -> Result<Version> {
+        match mode {
+            PutMode::Replace => self.replace(draft).await,
+            PutMode::Create => self.create(draft).await,
+            PutMode::Update(expected) => self.update(draft, expected).await,
+        }
+    }
+
+    async fn replace(&self, draft: &Draft) -> Result<Version> {
+        let replaced = twice(|| {
+            let pipeline = vec![doc! { "$replaceWith": draft.document(self.time().now()) }];
+            self.collection().update_one(doc! { ID: &draft.name.id }, pipeline).upsert(true).into_future()
+        });
+        replaced.await.map_err(|e| error::driver(&e))?;
+        Ok(draft.version)
+    }
+
+    /// Writes unless there is a live entry, in one step: whose version comes back tells whether we did.
+    async fn create(&self, draft: &Draft) -> Result<Version> {
+        let written = twice(|| {
+            let now = self.time().now();
+            self.choose(draft, doc! { "$cond": [now.alive(), "$$ROOT", draft.document(now)] }, true)
+        });
+        let written = written.await.map_err(|e| error::driver(&e))?;
+        let written = written.ok_or_else(|| error::strange("an upsert answered with nothing"))?;
+        if wire::version_of(&written)? == draft.version {
+            return Ok(draft.version);
+        }
+        Err(Error::new(ErrorKind::AlreadyExists, "there is an entry already"))
+    }
+
+    /// Writes over the live entry of this version, in one step. Whose version comes back tells whether we did, also if
+    /// the driver had to send it twice.
+    async fn update(&self, draft: &Draft, expected: Version) -> Result<Version> {
+        let now = self.time().now();
+        let is_expected = doc! { "$eq": [format!("${VERSION}"), wire::version(expected)] };
+        let condition = doc! { "$and": [is_expected, now.alive()] };
+        let chosen = doc! { "$cond": [condition, draft.document(now), "$$ROOT"] };
+        let written = self.choose(draft, chosen, false).await.map_err(|e| error::driver(&e))?;
+        match written.as_deref().map(wire::version_of).transpose()? {
+            Some(version) if version == draft.version => Ok(version),
+            _ => Err(conflict()),
+        }
+    }
+
+    /// Replaces the document by what `chosen` makes of it, and hands back the version it then has.
+    async fn choose(
+        &self,
+        draft: &Draft,
+        chosen: Document,
+        upsert: bool,
+    ) -> mongodb::error::Result<Option<RawDocumentBuf>> {
+        let pipeline = vec![doc! { "$replaceWith": chosen }];
+        let choosing = self.collection().find_one_and_update(doc! { ID: &draft.name.id }, pipeline);
+        choosing.upsert(upsert).return_document(ReturnDocument::After).projection(doc! { VERSION: 1 }).await
+    }
+
+    pub(crate) async fn take(&self, name: &Name, version: Option<Version>) -> Result<Option<Entry>> {
+        for _ in 0..LOOKS {
+            let now = self.time().now();
+            let removing = self.collection().find_one_and_delete(alive(name, version, now));
+            let removed = removing.projection(wire::fields()).await.map_err(|e| error::driver(&e))?;
+            if let Some(removed) = removed {
+                wire::check_name(&removed, name)?;
+                let left = self.time().left_of_removed(wire::deadline_of(&removed)?, now);
+                return wire::entry(&removed, left).map(Some);
+            }
+            let Some(version) = version else { return Ok(None) };
+            match self.version(name).await? {
+                None => return Ok(None),
+                Some(other) if other != version => return Err(conflict()),
+                Some(_) => {} // it was written between both looks
+            }
+        }
+        Err(conflict())
+    }
+
+    /// The version of the live entry.
+    async fn version(&self, name: &Name) -> Result<Option<Version>> {
+        let pipeline = [
+            doc! { "$match": alive(name, None, self.time().now()) },
+            doc! { "$project": { VERSION: 1 } },
+        ];
+        self.first(pipeline).await?.as_deref().map(wire::version_of).transpose()
+    }
+
+    /// The only document of a read by `_id`.
+    async fn first(&self, pipeline: [Document; 2]) -> Result<Option<RawDocumentBuf>> {
+        let found = async {
+            // Room for two, so that one ends the cursor.
+            let mut cursor = self.collection().aggregate(pipeline).batch_size(2).max_time(MAX_TIME).await?;
+            Ok(cursor.advance().await?.then(|| cursor.current().to_owned()))
+        };
+        found.await.map_err(|e| error::driver(&e))
+    }
+}
+
+/// Finds the entry of this name, and version if one is given, as long as it lives.
+fn alive(name: &Name, version: Option<Version>, now: Now) -> Document {
+    let mut filter = doc! { ID: &name.id };
+    if let Some(version) = version {
+        filter.insert(VERSION, wire::version(version));
+    }
+    filter.insert("$expr", now.alive());
+    filter
+}
+
+fn conflict() -> Error {
+    Error::new(ErrorKind::Conflict, "the entry is another one now, or none")
+}

@@ -1,0 +1,167 @@
+//! Connecting: what the server is, the index that cleans up, the marker, and whose clock judges.
+
+use kv_core::{Clock, Consistency, Error, ErrorKind, Result};
+use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::error::Result as Answer;
+use mongodb::options::{CollectionOptions, IndexOptions, ReadConcern, ReturnDocument};
+use mongodb::{Client, Collection, Database, IndexModel};
+
+use crate::config::MongoConfig;
+use crate::error;
+use crate::now::{Ahead, NEVER_MS, Now, Time, never};
+use crate::wire::{self, DEADLINE, ID};
+
+/// How long after its deadline the server may remove an entry. It only cleans, so it may be late, and must never be
+/// early by another clock than the one that judges.
+const CLEAN_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The `_id` of the marker. No entry has it: the name of each has two slashes at least.
+const MARKER: &str = "";
+/// The field of the marker that says how entries are stored.
+const FORMAT_FIELD: &str = "larder";
+const FORMAT: i64 = 1;
+
+/// The wire version of MongoDB 4.4, the oldest that the driver talks to.
+const OLDEST_WIRE_VERSION: i64 = 9;
+
+/// An open collection, and what was found out about its server.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) client: Client,
+    pub(crate) database: Database,
+    pub(crate) collection: Collection<RawDocumentBuf>,
+    pub(crate) time: Time,
+    pub(crate) consistency: Consistency,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Link {
+    pub(crate) async fn open(config: &MongoConfig) -> Result<Self> {
+        let client = Client::with_options(config.options().await?).map_err(|e| error::driver(&e))?;
+        let database = client.database(&config.database);
+        let is_standalone = look_at(&database).await?;
+        let collection = database.collection(&config.collection);
+        let mut warnings = Vec::new();
+        warnings.extend(clean_up_expired(&collection).await?);
+        check_format(mark(&collection).await?.as_ref())?;
+        let (collection, consistency) = reading(&database, collection, is_standalone).await?;
+        let time = match &config.clock {
+            Some(clock) => Time::Caller(clock.clone()),
+            None => judge(&collection).await?,
+        };
+        Ok(Self { client, database, collection, time, consistency, warnings })
+    }
+}
+
+/// Asks the server what it is: whether it stands alone.
+async fn look_at(database: &Database) -> Result<bool> {
+    let hello = database.run_command(doc! { "hello": 1 }).await.map_err(|e| error::driver(&e))?;
+    let wire_version = hello.get("maxWireVersion").and_then(whole).unwrap_or(0);
+    if wire_version < OLDEST_WIRE_VERSION {
+        return Err(Error::new(ErrorKind::Unsupported, error::TOO_OLD));
+    }
+    let is_router = hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
+    Ok(!is_router && !hello.contains_key("setName"))
+}
+
+fn whole(number: &mongodb::bson::Bson) -> Option<i64> {
+    number.as_i64().or_else(|| number.as_i32().map(i64::from))
+}
+
+/// Makes the TTL index, and with it the collection. Without the right to, or over another index, expired entries stay,
+/// unseen: a warning.
+async fn clean_up_expired(collection: &Collection<RawDocumentBuf>) -> Result<Option<String>> {
+    let options = IndexOptions::builder().expire_after(CLEAN_AFTER).build();
+    let index = IndexModel::builder().keys(doc! { DEADLINE: 1 }).options(options).build();
+    let Err(failed) = collection.create_index(index).await else { return Ok(None) };
+    let failed = error::driver(&failed);
+    match failed.kind() {
+        ErrorKind::Denied => {
+            Ok(Some("no right to make the TTL index: expired entries are not removed".to_owned()))
+        }
+        ErrorKind::Unexpected => Ok(Some(format!(
+            "no TTL index on `{DEADLINE}`: expired entries are not removed ({})",
+            std::error::Error::source(&failed).map(ToString::to_string).unwrap_or_default()
+        ))),
+        _ => Err(failed),
+    }
+}
+
+/// The marker, made if it is missing; `None` where it is missing and the user may only read.
+async fn mark(collection: &Collection<RawDocumentBuf>) -> Result<Option<RawDocumentBuf>> {
+    let marked = twice(|| {
+        let fields = doc! { "$setOnInsert": { FORMAT_FIELD: FORMAT, DEADLINE: never() } };
+        let marking = collection.find_one_and_update(doc! { ID: MARKER }, fields);
+        marking.upsert(true).return_document(ReturnDocument::After).into_future()
+    });
+    match marked.await {
+        Err(failed) if error::is_denied(&failed) => {
+            collection.find_one(doc! { ID: MARKER }).await.map_err(|e| error::driver(&e))
+        }
+        marked => marked.map_err(|e| error::driver(&e)),
+    }
+}
+
+fn check_format(marker: Option<&RawDocumentBuf>) -> Result<()> {
+    let Some(marker) = marker else { return Ok(()) };
+    match wire::number(marker, FORMAT_FIELD) {
+        Ok(FORMAT) => Ok(()),
+        Ok(_) => Err(Error::new(ErrorKind::Unsupported, "the collection was written by a later version")),
+        Err(_) => Err(Error::new(ErrorKind::Corrupt, "the collection holds documents that are not Larder's")),
+    }
+}
+
+/// Sends an upsert again, once, if it met another one.
+pub(crate) async fn twice<T, F: Future<Output = Answer<T>>>(upsert: impl Fn() -> F) -> Answer<T> {
+    match upsert().await {
+        Err(met) if error::is_duplicate(&met) => upsert().await,
+        answer => answer,
+    }
+}
+
+/// The collection as it is read from: with the linearizable read concern, unless the server has none. One that stands
+/// alone needs none.
+async fn reading(
+    database: &Database,
+    plain: Collection<RawDocumentBuf>,
+    is_standalone: bool,
+) -> Result<(Collection<RawDocumentBuf>, Consistency)> {
+    if is_standalone {
+        return Ok((plain, Consistency::Linearizable));
+    }
+    let options = CollectionOptions::builder().read_concern(ReadConcern::linearizable()).build();
+    let strict = database.collection_with_options(plain.name(), options);
+    match strict.find_one(doc! { ID: MARKER }).max_time(crate::MAX_TIME).await {
+        Ok(_) => Ok((strict, Consistency::Linearizable)),
+        Err(failed) if error::is_lacking(&failed) => Ok((plain, Consistency::UntilFailover)),
+        Err(failed) => Err(error::driver(&failed)),
+    }
+}
+
+/// Whose clock judges: the server's, if its expressions know the time and compare it as they should.
+async fn judge(collection: &Collection<RawDocumentBuf>) -> Result<Time> {
+    let time = Time::Server(Ahead::new());
+    let asked = doc! { "now": Now::Server.in_ms(), "alive": Now::Server.alive(), "left": Now::Server.left() };
+    let pipeline = [doc! { "$match": { ID: MARKER } }, doc! { "$project": asked }];
+    let sent = time.sent();
+    let found: Answer<Option<Document>> = async {
+        let mut cursor = collection.aggregate(pipeline).batch_size(2).max_time(crate::MAX_TIME).await?;
+        let found = cursor.advance().await?;
+        found.then(|| Document::try_from(cursor.current()).map_err(Into::into)).transpose()
+    }
+    .await;
+    let found = match found {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(time), // no marker, so no right to write either
+        Err(failed) if error::is_lacking(&failed) => return Ok(Time::Caller(Clock::system())),
+        Err(failed) => return Err(error::driver(&failed)),
+    };
+    let number = |field: &str| found.get(field).and_then(whole);
+    match (number("now"), found.get_bool("alive"), number("left")) {
+        (Some(now), Ok(true), Some(left)) if now > 0 && now.checked_add(left) == Some(NEVER_MS) => {
+            time.learn(sent, now);
+            Ok(time)
+        }
+        _ => Ok(Time::Caller(Clock::system())),
+    }
+}

@@ -1,0 +1,155 @@
+//! The store: the contract on top of the parts.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kv_core::{
+    Capabilities, Changes, Consistency, Cursor, Entry, Error, ErrorKind, Judge, Key, Listing, NewEntry, Page,
+    PutMode, Result, RoundTrips, Scan, Signals, Store, Version,
+};
+
+use crate::batch::CHUNK;
+use crate::config::MongoConfig;
+use crate::gate::Gate;
+use crate::inner::Inner;
+use crate::names::Names;
+use crate::open::Link;
+use crate::wire::MAX_VALUE;
+
+/// A store in one collection of a MongoDB database. Cheap to clone; clones share its connections.
+#[derive(Clone)]
+pub struct MongoStore(Arc<Inner>);
+
+impl MongoStore {
+    /// Connects, makes the collection and its TTL index if they are missing, and finds out whose clock judges. Needs a
+    /// tokio runtime, and lives in the one that it was opened in.
+    ///
+    /// # Errors
+    /// `Invalid` for a wrong parameter; `Unavailable` when no server answers within `patience`; `Denied` for a wrong
+    /// password or a missing right to read; `Unsupported` for a server before MongoDB 4.4 and for a collection that a
+    /// later version wrote; `Corrupt` for one that holds documents of others.
+    pub async fn open(config: MongoConfig) -> Result<Self> {
+        let link = Link::open(&config).await.map_err(|e| e.during("open"))?;
+        let capabilities = capabilities(link.consistency, link.time.judge());
+        let names = Names::of(&config.namespace);
+        Ok(Self(Arc::new(Inner { link, names, gate: Gate::default(), capabilities })))
+    }
+
+    /// What the owner of the database should know, one sentence each; mostly none.
+    pub fn warnings(&self) -> &[String] {
+        &self.0.link.warnings
+    }
+}
+
+fn capabilities(consistency: Consistency, judge: Judge) -> Capabilities {
+    let mut told = Capabilities::of("mongodb");
+    told.scan = Listing::Ordered;
+    told.durable = true;
+    told.consistency = consistency;
+    told.judge = judge;
+    told.max_value = Some(MAX_VALUE);
+    told.read_batch = CHUNK;
+    told.write_batch = CHUNK;
+    let mut trips = RoundTrips::default();
+    (trips.get, trips.replace, trips.create, trips.update, trips.take) = (1, 1, 1, 1, 1);
+    told.round_trips = trips;
+    told
+}
+
+fn unsupported(what: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, what)
+}
+
+impl Store for MongoStore {
+    async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
+        let found = async {
+            let _inside = self.0.gate.enter()?;
+            self.0.get(&self.0.names.name(key)).await
+        };
+        found.await.map_err(|e| e.during("get").at(key))
+    }
+
+    async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
+        let written = async {
+            let _inside = self.0.gate.enter()?;
+            self.0.put(&self.0.draft(key, entry)?, mode).await
+        };
+        written.await.map_err(|e| e.during("put").at(key))
+    }
+
+    async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
+        let taken = async {
+            let _inside = self.0.gate.enter()?;
+            self.0.take(&self.0.names.name(key), version).await
+        };
+        taken.await.map_err(|e| e.during("take").at(key))
+    }
+
+    async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
+        let named = |e: Error| e.during("get_many");
+        let _inside = self.0.gate.enter().map_err(named)?;
+        let found = self.0.get_many(keys).await;
+        Ok(found.into_iter().zip(keys).map(|(found, key)| found.map_err(|e| named(e).at(*key))).collect())
+    }
+
+    async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
+        let named = |e: Error| e.during("put_many");
+        let _inside = self.0.gate.enter().map_err(named)?;
+        let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
+        let written = self.0.put_many(entries).await;
+        Ok(written.into_iter().zip(keys).map(|(put, key)| put.map_err(|e| named(e).at(key))).collect())
+    }
+
+    async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
+        let named = |e: Error| e.during("delete_many");
+        let _inside = self.0.gate.enter().map_err(named)?;
+        let removed = self.0.delete_many(keys).await;
+        Ok(removed.into_iter().zip(keys).map(|(done, key)| done.map_err(|e| named(e).at(*key))).collect())
+    }
+
+    async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
+        let page = async {
+            let _inside = self.0.gate.enter()?;
+            self.0.scan(scan, from).await
+        };
+        page.await.map_err(|e| e.during("scan"))
+    }
+
+    async fn signal(&self, _: &str, _: Bytes) -> Result<()> {
+        let _inside = self.0.gate.enter().map_err(|e| e.during("signal"))?;
+        Err(unsupported("MongoDB carries no signals").during("signal"))
+    }
+
+    async fn signals(&self, _: &str) -> Result<Signals> {
+        let _inside = self.0.gate.enter().map_err(|e| e.during("signals"))?;
+        Err(unsupported("MongoDB carries no signals: poll instead").during("signals"))
+    }
+
+    async fn changes(&self) -> Result<Changes> {
+        let _inside = self.0.gate.enter().map_err(|e| e.during("changes"))?;
+        Err(unsupported("news of changed keys are not read from MongoDB").during("changes"))
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.0.gate.close().await;
+        self.0.link.client.clone().shutdown().immediate(true).await;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MongoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { link, names: _, gate: _, capabilities } = &*self.0;
+        f.debug_struct("MongoStore")
+            .field("database", &link.database.name())
+            .field("collection", &link.collection.name())
+            .field("consistency", &capabilities.consistency)
+            .field("judge", &capabilities.judge)
+            .finish_non_exhaustive()
+    }
+}
