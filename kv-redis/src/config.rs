@@ -102,7 +102,9 @@ impl RedisConfig {
         config.database = match params.take_u64("db")? {
             Some(number) if matches!(config.place, Place::Socket(_)) => database_number(&number.to_string())?,
             Some(_) => {
-                return Err(invalid("`db` is for `redis+unix`: write the number of the database as the path"));
+                return Err(invalid(
+                    "`db` is for `redis+unix`: write the number of the database as the path",
+                ));
             }
             None => database,
         };

@@ -41,7 +41,7 @@ struct Inner {
     slot: Mutex<Slot>,
     clock: ServerClock,
     news: Arc<News>,
-    /// Wakes who tends the link: something died, is suspected, or is to be tidied.
+    /// Wakes who tends the link: something died, did not answer, or is to be tidied.
     wake: Arc<Notify>,
 }
 
@@ -233,9 +233,8 @@ impl Inner {
     }
 
     fn lost(&self, live: &Live, error: redis::RedisError) -> Fault {
-        if error.is_timeout() {
-            live.suspect();
-        } else {
+        // After a timeout the keeper asks whether the connection still lives.
+        if !error.is_timeout() {
             live.kill();
             self.news.lost();
         }

@@ -24,6 +24,7 @@
 //! | `memory://` | `memory` | `max_bytes`, `max_entries`, `on_full=refuse\|evict` |
 //! | `disk:///abs/dir`, `disk:rel/dir` | `disk` | `engine=sled\|redb`, `durability=os\|always`, `create=false`, `lock_wait=5s` |
 //! | `elasticsearch://user:pw@host:9200,host/index`, `opensearch://..` | `elastic` | `tls=true`, `ca_file`, `api_key`, `create=false`, `body_limit`, `reap_every` |
+//! | `redis://user:pw@host:6379/0`, `rediss://`, `redis+unix:///path.sock?db=0`, `redis+cluster://a,b`, `redis+sentinel://a,b/service/0`; `valkey` for `redis` | `redis` | `wait`, `tls`, `tls_ca`, `tls_cert`, `tls_key`, `response_timeout`, `connect_timeout`, `sentinel_password_env` |
 //!
 //! Each open of `memory://` is a new store. On every URL may stand, in any order:
 //!
@@ -79,6 +80,9 @@ pub use kv_encrypt as encrypt;
 /// The crate of the memory backend, for who configures it in code.
 #[cfg(feature = "memory")]
 pub use kv_memory as memory;
+/// The crate of the Redis and Valkey backend, for who configures it in code.
+#[cfg(feature = "redis")]
+pub use kv_redis as redis;
 pub use scheme::schemes;
 
 use platform::System;

@@ -34,6 +34,11 @@ async fn by_scheme(platform: &impl Platform, app: &str, url: &mut StoreUrl) -> R
             let config = kv_elastic::ElasticConfig::from_url(url)?;
             frame.around(kv_elastic::ElasticStore::open(config)).await
         }
+        #[cfg(feature = "redis")]
+        name if name.starts_with("redis") || name.starts_with("valkey") => {
+            let config = kv_redis::RedisConfig::from_url(url)?;
+            frame.around(kv_redis::RedisStore::open(config)).await
+        }
         // Not to be reached: what `find` calls built has its arm above.
         _ => frame.around(ready(Err::<AnyStore, _>(scheme::not_built(scheme)))).await,
     }

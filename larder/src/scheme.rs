@@ -37,14 +37,14 @@ impl Scheme {
 const MEMORY: bool = cfg!(feature = "memory");
 const DISK: bool = cfg!(feature = "disk");
 const ROCKSDB: bool = false;
-const REDIS: bool = false;
+const REDIS: bool = cfg!(feature = "redis");
 const DYNAMO: bool = false;
 const MONGO: bool = false;
 const MEMCACHED: bool = false;
 const ELASTIC: bool = cfg!(feature = "elastic");
 
 /// All schemes, those of one feature together.
-const ALL: [Scheme; 16] = [
+const ALL: [Scheme; 19] = [
     Scheme::of("memory", MEMORY, Where::Process, "memory"),
     Scheme::of("disk", DISK, Where::Directory, "disk"),
     Scheme::of("rocksdb", ROCKSDB, Where::Directory, "rocksdb"),
@@ -55,6 +55,9 @@ const ALL: [Scheme; 16] = [
     Scheme::of("redis", REDIS, Where::Network, "redis+sentinel"),
     Scheme::of("redis", REDIS, Where::Network, "valkey"),
     Scheme::of("redis", REDIS, Where::Network, "valkeys"),
+    Scheme::of("redis", REDIS, Where::Network, "valkey+unix"),
+    Scheme::of("redis", REDIS, Where::Network, "valkey+cluster"),
+    Scheme::of("redis", REDIS, Where::Network, "valkey+sentinel"),
     Scheme::of("dynamo", DYNAMO, Where::Network, "dynamodb"),
     Scheme::of("mongo", MONGO, Where::Network, "mongodb"),
     Scheme::of("mongo", MONGO, Where::Network, "mongodb+srv"),

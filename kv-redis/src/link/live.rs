@@ -29,7 +29,6 @@ pub(crate) struct Live {
 struct Session {
     facts: Facts,
     death: Death,
-    suspected: AtomicBool,
     driver: AbortHandle,
     response_timeout: Duration,
 }
@@ -55,13 +54,7 @@ impl Live {
         death: Death,
         response_timeout: Duration,
     ) -> Self {
-        let session = Session {
-            facts: Facts::default(),
-            death,
-            suspected: AtomicBool::new(false),
-            driver,
-            response_timeout,
-        };
+        let session = Session { facts: Facts::default(), death, driver, response_timeout };
         Self { connection, session: Arc::new(session) }
     }
 
@@ -98,11 +91,6 @@ impl Live {
     pub(super) fn kill(&self) {
         self.session.death.note();
         self.session.driver.abort();
-    }
-
-    /// Somebody got no answer in time: worth a question whether it still lives.
-    pub(super) fn suspect(&self) {
-        self.session.suspected.store(true, Ordering::Relaxed);
     }
 
     pub(crate) async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {

@@ -1,0 +1,149 @@
+//! A cluster whose slots move while it is used.
+
+use kv_core::{ErrorKind, Key, NewEntry, PutMode, Scan, Store};
+use kv_redis::RedisStore;
+use redis::Value;
+
+use crate::place::config;
+use crate::private::{Server, say, until};
+
+const NODES: usize = 2;
+const CLUSTER: [&str; 4] = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"];
+
+/// A cluster of two masters, the lower and the upper half of the slots.
+async fn cluster() -> Option<Vec<Server>> {
+    let mut nodes = Vec::new();
+    for _ in 0..NODES {
+        nodes.push(Server::start(&CLUSTER).await?);
+    }
+    for (node, range) in nodes.iter().zip(["0 8191", "8192 16383"]) {
+        say(&mut node.raw().await, &format!("CLUSTER ADDSLOTSRANGE {range}")).await;
+    }
+    say(&mut nodes[0].raw().await, &format!("CLUSTER MEET 127.0.0.1 {}", nodes[1].port)).await;
+    for node in &nodes {
+        let mut raw = node.raw().await;
+        until("the cluster is whole", async || {
+            let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut raw).await.unwrap();
+            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:2")
+        })
+        .await;
+    }
+    Some(nodes)
+}
+
+async fn id_of(node: &Server) -> String {
+    redis::cmd("CLUSTER").arg("MYID").query_async(&mut node.raw().await).await.unwrap()
+}
+
+async fn open(nodes: &[Server]) -> RedisStore {
+    let hosts: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+    RedisStore::open(config(&format!("redis+cluster://{}", hosts.join(",")), "test")).await.unwrap()
+}
+
+/// Every operation on a key, its value known.
+async fn every_operation(store: &RedisStore, id: &str, when: &str) {
+    let key = Key::new("c", id);
+    let version = store.put(key, NewEntry::new("1"), PutMode::Replace).await.expect(when);
+    let error = store.put(key, NewEntry::new("x"), PutMode::Create).await.expect_err(when);
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{when}");
+    let version = store.put(key, NewEntry::new("2"), PutMode::Update(version)).await.expect(when);
+    assert_eq!(store.get(key).await.expect(when).expect(when).value, "2");
+    let answers = store.get_many(&[key, Key::new("c", "elsewhere"), key]).await.expect(when);
+    let found: Vec<_> =
+        answers.into_iter().map(|answer| answer.expect(when).map(|entry| entry.value)).collect();
+    assert_eq!(found, [Some("2".into()), None, Some("2".into())], "{when}");
+    assert!(store.take(key, Some(version)).await.expect(when).is_some());
+    assert!(store.put_many(vec![(key, NewEntry::new("3"))]).await.expect(when)[0].is_ok());
+    assert!(store.delete_many(&[key]).await.expect(when)[0].is_ok());
+    assert!(store.get(key).await.expect(when).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_moves_is_followed() {
+    let Some(nodes) = cluster().await else { return };
+    let store = open(&nodes).await;
+    let Value::Int(slot) = say(&mut nodes[0].raw().await, "CLUSTER KEYSLOT test:c:id").await else {
+        panic!("a slot")
+    };
+    let (from, to) = if slot < 8_192 { (&nodes[0], &nodes[1]) } else { (&nodes[1], &nodes[0]) };
+    let (from_id, to_id) = (id_of(from).await, id_of(to).await);
+    every_operation(&store, "id", "before").await;
+
+    say(&mut to.raw().await, &format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}")).await;
+    say(&mut from.raw().await, &format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}")).await;
+    every_operation(&store, "id", "while it moves").await;
+
+    for node in [to, from] {
+        say(&mut node.raw().await, &format!("CLUSTER SETSLOT {slot} NODE {to_id}")).await;
+    }
+    every_operation(&store, "id", "after it moved").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_lists_every_node_and_ends_when_slots_move() {
+    let Some(nodes) = cluster().await else { return };
+    let store = open(&nodes).await;
+    let ids: Vec<_> = (0..300).map(|n| n.to_string()).collect();
+    let entries = ids.iter().map(|id| (Key::new("c", id), NewEntry::new(id.clone()))).collect();
+    assert!(store.put_many(entries).await.unwrap().iter().all(Result::is_ok));
+    let page = store.scan(Scan::one("c").limit(50), None).await.unwrap();
+    let cursor = page.next.expect("there is more");
+    store.scan(Scan::one("c").limit(50), Some(&cursor)).await.unwrap();
+
+    let (first, second) = (id_of(&nodes[0]).await, id_of(&nodes[1]).await);
+    let empty = empty_slot(&nodes[0]).await;
+    for node in nodes.iter().rev() {
+        say(&mut node.raw().await, &format!("CLUSTER SETSLOT {empty} NODE {second}")).await;
+    }
+    assert_ne!(first, second);
+    let answer =
+        async || store.scan(Scan::one("c").limit(50), Some(&cursor)).await.map_err(|e| e.kind()).err();
+    until("the cursor is refused", async || answer().await == Some(ErrorKind::Conflict)).await;
+    let (mut count, mut from) = (0, None);
+    loop {
+        let page = store.scan(Scan::one("c").limit(50), from.as_ref()).await.unwrap();
+        count += page.items.len();
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert!(count >= 300, "{count}");
+}
+
+/// A slot of this node that holds nothing.
+async fn empty_slot(node: &Server) -> u16 {
+    let mut raw = node.raw().await;
+    for slot in 0..8_192_u16 {
+        let count: u32 =
+            redis::cmd("CLUSTER").arg("COUNTKEYSINSLOT").arg(slot).query_async(&mut raw).await.unwrap();
+        if count == 0 {
+            return slot;
+        }
+    }
+    panic!("every slot holds something");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nodes_that_stand_go_on_while_one_is_down() {
+    let Some(mut nodes) = cluster().await else { return };
+    for node in &nodes {
+        say(&mut node.raw().await, "CONFIG SET cluster-require-full-coverage no").await;
+    }
+    let store = open(&nodes).await;
+    let ids: Vec<_> = (0..40).map(|n| n.to_string()).collect();
+    let keys: Vec<_> = ids.iter().map(|id| Key::new("c", id)).collect();
+    let entries = keys.iter().map(|key| (*key, NewEntry::new("x"))).collect();
+    assert!(store.put_many(entries).await.unwrap().iter().all(Result::is_ok));
+    nodes[1].kill();
+    let answers = store.get_many(&keys).await.unwrap();
+    let (found, failed): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.is_ok());
+    assert!(found.len() >= 5 && failed.len() >= 5, "{} and {}", found.len(), failed.len());
+    assert!(failed.iter().all(|answer| answer.as_ref().is_err_and(kv_core::Error::is_retryable)));
+    nodes[1].restart().await;
+    until("all is well", async || {
+        let answers = store.get_many(&keys).await;
+        answers.is_ok_and(|answers| answers.iter().all(Result::is_ok))
+    })
+    .await;
+}

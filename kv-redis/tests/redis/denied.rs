@@ -1,0 +1,110 @@
+//! Users, passwords, rights and certificates.
+
+use kv_core::{ErrorKind, Key, Listing, NewEntry, Outcome, PutMode, Scan, Store};
+use kv_redis::{RedisConfig, RedisStore};
+
+use crate::place::{config, namespace, variable};
+use crate::private::{Server, say};
+
+async fn refused(config: RedisConfig) -> kv_core::Error {
+    RedisStore::open(config).await.expect_err("it must not open")
+}
+
+fn login(server: &Server, user: &str, password: &str) -> RedisConfig {
+    config(&format!("redis://{user}:{password}@127.0.0.1:{}", server.port), "app")
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_denied_and_stands_in_no_text() {
+    let Some(server) = Server::start(&["--requirepass", "right"]).await else { return };
+    for config in [login(&server, "", "wr0ng-pw"), login(&server, "ann", "wr0ng-pw"), server.config()] {
+        let error = refused(config).await;
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("wr0ng-pw"), "{error:?}");
+    }
+    let store = RedisStore::open(login(&server, "", "right")).await.unwrap();
+    store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_denied_for_what_needs_it_alone() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let mut raw = server.raw().await;
+    say(&mut raw, "ACL SETUSER ann on >pw ~app:* &app:* +@all -@dangerous +info -getdel").await;
+    let store = RedisStore::open(login(&server, "ann", "pw")).await.unwrap();
+    let key = Key::new("c", "a");
+    store.put(key, NewEntry::new("x"), PutMode::Replace).await.unwrap();
+    let error = store.take(key, None).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
+    assert_eq!(store.get(key).await.unwrap().unwrap().value, "x", "the connection goes on");
+    assert_eq!(store.scan(Scan::one("c"), None).await.unwrap().items.len(), 1);
+    store.signals("topic").await.unwrap();
+    store.changes().await.unwrap();
+
+    let mut other = login(&server, "ann", "pw");
+    other.namespace = "other".to_owned();
+    let other = RedisStore::open(other).await.unwrap();
+    let error = other.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
+    assert_eq!(other.signals("topic").await.unwrap_err().kind(), ErrorKind::Denied);
+    let answers = other.get_many(&[key, key]).await.unwrap();
+    assert!(
+        answers.iter().all(|answer| answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Denied))
+    );
+}
+
+#[tokio::test]
+async fn who_may_not_ask_about_the_server_is_told_what_is_missing() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let mut raw = server.raw().await;
+    say(&mut raw, "ACL SETUSER ann on >pw ~app:* &app:* +@all -@dangerous").await;
+    let store = RedisStore::open(login(&server, "ann", "pw")).await.unwrap();
+    assert_eq!(store.capabilities().scan, Listing::No);
+    assert!(store.capabilities().evicts, "nobody said that it does not");
+    let error = store.scan(Scan::one("c"), None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().contains("INFO"), "{error}");
+}
+
+#[tokio::test]
+async fn a_password_that_is_changed_meanwhile_is_denied_at_the_next_connection() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let mut raw = server.raw().await;
+    say(&mut raw, "ACL SETUSER ann on >pw ~* &* +@all").await;
+    let store = RedisStore::open(login(&server, "ann", "pw")).await.unwrap();
+    say(&mut raw, "ACL SETUSER ann resetpass >other").await;
+    say(&mut raw, "CLIENT KILL USER ann").await;
+    crate::private::until("the connection is gone", async || {
+        store.get(Key::new("c", "a")).await.is_err_and(|error| error.kind() == ErrorKind::Denied)
+    })
+    .await;
+    let error = store.get(Key::new("c", "a")).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone));
+}
+
+#[tokio::test]
+async fn over_tls_the_server_is_checked_and_plain_text_gets_nowhere() {
+    let Some(url) = variable("LARDER_TEST_REDIS_TLS") else { return };
+    let namespace = namespace();
+    let store = RedisStore::open(config(&url, &namespace)).await.unwrap();
+    let key = Key::new("c", "a");
+    store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();
+    assert!(store.take(key, None).await.unwrap().is_some());
+
+    let mut untrusting = config(&url, &namespace);
+    if let Some(tls) = &mut untrusting.tls {
+        tls.ca_file = None; // those of the system do not know the test's authority
+    }
+    let error = refused(untrusting).await;
+    assert!(matches!(error.kind(), ErrorKind::Denied | ErrorKind::Invalid), "{error:?}");
+
+    let mut wrong_name = config(&url.replace("127.0.0.1", "127.0.0.2"), &namespace);
+    wrong_name.connect_timeout = std::time::Duration::from_secs(2);
+    let error = refused(wrong_name).await;
+    assert!(matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unavailable), "{error:?}");
+
+    let mut plain = config(&url.replace("rediss://", "redis://"), &namespace);
+    plain.connect_timeout = std::time::Duration::from_secs(2);
+    let error = refused(plain).await;
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::NotDone), "{error:?}");
+}

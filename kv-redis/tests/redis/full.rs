@@ -1,0 +1,63 @@
+//! Servers whose memory is full.
+
+use bytes::Bytes;
+use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
+use kv_redis::RedisStore;
+
+use crate::private::Server;
+
+const LARGE: usize = 64 << 10;
+
+#[tokio::test]
+async fn a_full_server_refuses_writes_and_goes_on_reading_and_deleting() {
+    let Some(server) = Server::start(&["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"]).await
+    else {
+        return;
+    };
+    let store = RedisStore::open(server.config()).await.unwrap();
+    assert!(!store.capabilities().evicts);
+    let value = Bytes::from(vec![7; LARGE]);
+    let mut written = Vec::new();
+    let error = loop {
+        let id = written.len().to_string();
+        match store.put(Key::new("c", &id), NewEntry::new(value.clone()), PutMode::Create).await {
+            Ok(version) => written.push(version),
+            Err(error) => break error,
+        }
+        assert!(written.len() < 1_000, "it is never full");
+    };
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Full, Outcome::NotDone), "{error:?}");
+
+    let first = Key::new("c", "0");
+    let version = written[0];
+    for mode in [PutMode::Replace, PutMode::Update(version)] {
+        let error = store.put(first, NewEntry::new(value.clone()), mode).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::Full, Outcome::NotDone),
+            "{mode:?}: {error:?}"
+        );
+    }
+    let answers = store.put_many(vec![(first, NewEntry::new("x"))]).await.unwrap();
+    assert_eq!(answers[0].as_ref().unwrap_err().kind(), ErrorKind::Full);
+    for n in 0..written.len() {
+        let id = n.to_string();
+        let entry = store.get(Key::new("c", &id)).await.unwrap().expect("nothing was evicted");
+        assert_eq!((entry.version, entry.value.len()), (written[n], LARGE));
+    }
+    let last = written.len() - 1;
+    let ids: Vec<_> = (1..last).map(|n| n.to_string()).collect();
+    let keys: Vec<_> = ids.iter().map(|id| Key::new("c", id)).collect();
+    assert!(store.delete_many(&keys).await.unwrap().iter().all(Result::is_ok));
+    assert!(store.take(first, Some(version)).await.unwrap().is_some());
+    store.put(first, NewEntry::new(value), PutMode::Create).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn a_server_that_evicts_says_so() {
+    for policy in ["allkeys-lru", "volatile-ttl"] {
+        let Some(server) = Server::start(&["--maxmemory-policy", policy]).await else { return };
+        let store = RedisStore::open(server.config()).await.unwrap();
+        assert!(store.capabilities().evicts, "{policy}");
+    }
+}

@@ -1,0 +1,17 @@
+//! What the laws do not ask: servers that die, refuse, fill up, move, or are shared.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod cluster;
+mod crash;
+mod denied;
+mod full;
+mod loss;
+mod names;
+mod news;
+mod open;
+mod place;
+mod private;
+mod scan;
+mod scripts;
+mod shared;

@@ -1,0 +1,124 @@
+//! Signals and changes across lost connections.
+
+use std::time::Duration;
+
+use kv_core::{Change, Changes, Key, NewEntry, PutMode, Signal, Store};
+use kv_redis::RedisStore;
+
+use crate::private::{PATIENCE, Server, say, until};
+
+const KEY: Key<'static> = Key::new("c", "a");
+
+async fn next(changes: &mut Changes) -> Change {
+    tokio::time::timeout(PATIENCE, changes.next()).await.expect("no news").expect("the end")
+}
+
+/// Skips to the change of this key, over what is told of everything.
+async fn told(changes: &mut Changes) {
+    let key = Change::Key { collection: "c".to_owned(), id: "a".to_owned() };
+    loop {
+        match next(changes).await {
+            Change::All => {}
+            told => return assert_eq!(told, key),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_is_told_once_it_changes_expires_or_is_flushed() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let (here, there) =
+        (RedisStore::open(server.config()).await.unwrap(), RedisStore::open(server.config()).await.unwrap());
+    let mut changes = here.changes().await.unwrap();
+    assert_eq!(next(&mut changes).await, Change::All);
+    here.get(KEY).await.unwrap();
+    there.put(KEY, NewEntry::new("x").ttl(Duration::from_millis(300)), PutMode::Create).await.unwrap();
+    told(&mut changes).await;
+    here.get_many(&[KEY]).await.unwrap();
+    told(&mut changes).await; // by then it has expired
+    here.get(KEY).await.unwrap();
+    say(&mut server.raw().await, "FLUSHALL").await;
+    assert_eq!(next(&mut changes).await, Change::All);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tracking_goes_on_after_a_lost_connection_and_the_gap_is_told() {
+    let Some(mut server) = Server::start(&["--appendonly", "yes"]).await else { return };
+    let (here, there) =
+        (RedisStore::open(server.config()).await.unwrap(), RedisStore::open(server.config()).await.unwrap());
+    let mut changes = here.changes().await.unwrap();
+    for round in 0..4 {
+        while next(&mut changes).await != Change::All {}
+        until("the server answers", async || here.get(KEY).await.is_ok() && there.get(KEY).await.is_ok())
+            .await;
+        here.get(KEY).await.unwrap();
+        there.put(KEY, NewEntry::new(round.to_string()), PutMode::Replace).await.unwrap();
+        told(&mut changes).await;
+        if round % 2 == 0 {
+            say(&mut server.raw().await, "CLIENT KILL TYPE normal SKIPME yes").await;
+        } else {
+            server.kill();
+            server.restart().await;
+        }
+    }
+    while next(&mut changes).await != Change::All {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tracking_ends_with_the_last_who_wants_it() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let store = RedisStore::open(server.config()).await.unwrap();
+    let mut raw = server.raw().await;
+    let mut tracked = async || {
+        let info: String = redis::cmd("INFO").arg("clients").query_async(&mut raw).await.unwrap();
+        info.contains("tracking_clients:1")
+    };
+    let (first, second) = (store.changes().await.unwrap(), store.changes().await.unwrap());
+    assert!(tracked().await);
+    drop(first);
+    drop(second);
+    until("tracking is off", async || !tracked().await).await;
+    let _again = store.changes().await.unwrap();
+    assert!(tracked().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_go_on_after_a_lost_connection_and_the_gap_is_told() {
+    let Some(mut server) = Server::start(&[]).await else { return };
+    let store = RedisStore::open(server.config()).await.unwrap();
+    let mut heard = store.signals("t").await.unwrap();
+    for round in 0..4 {
+        if round % 2 == 0 {
+            say(&mut server.raw().await, "CLIENT KILL TYPE pubsub").await;
+        } else {
+            server.kill();
+            server.restart().await;
+        }
+        let gap = tokio::time::timeout(PATIENCE, heard.next()).await.expect("no gap");
+        assert_eq!(gap, Some(Signal::Gap));
+        until("it is heard again", async || {
+            let _lossy = store.signal("t", "wake".into()).await;
+            let wait = tokio::time::timeout(Duration::from_millis(200), heard.next()).await;
+            matches!(wait, Ok(Some(Signal::Message(_))))
+        })
+        .await;
+        while tokio::time::timeout(Duration::from_millis(300), heard.next()).await.is_ok() {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_nobody_hears_is_ended_at_the_server() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let store = RedisStore::open(server.config()).await.unwrap();
+    let mut raw = server.raw().await;
+    let mut channels = async || -> usize {
+        let channels: Vec<String> = redis::cmd("PUBSUB").arg("CHANNELS").query_async(&mut raw).await.unwrap();
+        channels.len()
+    };
+    let heard = store.signals("t").await.unwrap();
+    assert_eq!(channels().await, 1);
+    drop(heard);
+    until("the topic is gone", async || channels().await == 0).await;
+    let _heard = store.signals("t").await.unwrap();
+    assert_eq!(channels().await, 1);
+}

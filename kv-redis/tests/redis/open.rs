@@ -1,0 +1,62 @@
+//! What opening accepts, and what it says of the rest.
+
+use std::time::Duration;
+
+use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
+use kv_redis::RedisStore;
+
+use crate::place::{config, namespace, open, variable};
+use crate::private::{Server, free_port};
+
+#[tokio::test]
+async fn another_kind_of_server_is_refused_with_what_to_write() {
+    if let Some(url) = variable("LARDER_TEST_REDIS") {
+        let error = open(&url.replace("redis://", "redis+cluster://"), "n").await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unexpected), "{error:?}");
+        let error = open(&url.replace("/0", "/5000"), "n").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+    }
+    if let Some(url) = variable("LARDER_TEST_REDIS_CLUSTER") {
+        let first = url.replace("redis+cluster://", "redis://");
+        let error = open(first.split(',').next().unwrap(), "n").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+        assert!(error.message().contains("redis+cluster://"), "{error}");
+    }
+    if let Some(url) = variable("LARDER_TEST_REDIS_SENTINEL") {
+        let direct = url.replace("redis+sentinel://", "redis://").replace("/mymaster/0", "");
+        let error = open(&direct, "n").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+        assert!(error.message().contains("redis+sentinel://"), "{error}");
+        let error = open(&url.replace("mymaster", "nobody"), "n").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_unavailable_at_once() {
+    let error = open(&format!("redis://127.0.0.1:{}", free_port()), "n").await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::NotDone), "{error:?}");
+    assert_eq!(error.operation(), Some("open"));
+}
+
+#[tokio::test]
+async fn a_listener_that_says_nothing_is_given_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let mut config = config(&format!("redis://127.0.0.1:{port}"), "n");
+    config.connect_timeout = Duration::from_millis(200);
+    let error = RedisStore::open(config).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::NotDone), "{error:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_socket_of_this_machine_will_do() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("redis.sock").display().to_string();
+    let Some(_server) = Server::start(&["--unixsocket", &path]).await else { return };
+    let store = open(&format!("redis+unix://{path}?db=3"), &namespace()).await.unwrap();
+    let key = Key::new("c", "a");
+    store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();
+    assert_eq!(store.take(key, None).await.unwrap().unwrap().value, "x");
+}

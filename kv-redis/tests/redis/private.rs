@@ -1,0 +1,134 @@
+//! Servers of a test's own, which it may kill, freeze and fill.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kv_redis::RedisConfig;
+use redis::aio::MultiplexedConnection;
+use tempfile::TempDir;
+
+use crate::place::{config, variable};
+
+/// How long a server may take to start, or to notice something, on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server that dies with the test.
+pub(crate) struct Server {
+    program: String,
+    arguments: Vec<String>,
+    pub(crate) port: u16,
+    dir: TempDir,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// A server with these settings besides its own; `None`, loudly, where there is no program.
+    pub(crate) async fn start(arguments: &[&str]) -> Option<Self> {
+        let program = variable("LARDER_TEST_REDIS_SERVER")?;
+        let (dir, port) = (TempDir::new().unwrap(), free_port());
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut server = Self { program, arguments, port, dir, child: None };
+        server.restart().await;
+        Some(server)
+    }
+
+    /// Starts it again on what it left behind.
+    pub(crate) async fn restart(&mut self) {
+        let port = self.port.to_string();
+        let dir = self.dir.path().display().to_string();
+        let mut command = Command::new(&self.program);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &port,
+            "--dir",
+            &dir,
+            "--save",
+            "",
+            "--loglevel",
+            "warning",
+        ]);
+        command.args(&self.arguments);
+        self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        self.ready().await;
+    }
+
+    /// Kills it without warning.
+    pub(crate) fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Stops it where it stands, or lets it go on.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// A configuration for it.
+    pub(crate) fn config(&self) -> RedisConfig {
+        config(&format!("redis://127.0.0.1:{}", self.port), "test")
+    }
+
+    /// A connection past the store.
+    pub(crate) async fn raw(&self) -> MultiplexedConnection {
+        raw(self.port).await.unwrap()
+    }
+
+    async fn ready(&self) {
+        until("the server answers", async || match raw(self.port).await {
+            Ok(mut connection) => match redis::cmd("PING").exec_async(&mut connection).await {
+                Ok(()) => true,
+                Err(error) => error.code() == Some("NOAUTH"),
+            },
+            Err(_) => false,
+        })
+        .await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A connection to a server of this machine.
+pub(crate) async fn raw(port: u16) -> redis::RedisResult<MultiplexedConnection> {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/"))?;
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// Says a command, its words divided by spaces.
+pub(crate) async fn say(connection: &mut MultiplexedConnection, words: &str) -> redis::Value {
+    let mut cmd = redis::Cmd::new();
+    for word in words.split(' ') {
+        cmd.arg(word);
+    }
+    cmd.query_async(connection).await.unwrap_or_else(|error| panic!("{words}: {error}"))
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A port that nobody listens on. Others may take it first; a cluster's second port stays below the highest.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if port < 55_000 {
+            return port;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Cursors whose ground moves, and databases that hold much else.
+
+use std::collections::BTreeSet;
+
+use kv_core::{ErrorKind, Key, NewEntry, Scan, Store};
+use kv_redis::RedisStore;
+
+use crate::private::{Server, until};
+
+async fn fill(store: &RedisStore, count: usize) {
+    let ids: Vec<_> = (0..count).map(|n| format!("{n:05}")).collect();
+    let entries = ids.iter().map(|id| (Key::new("c", id), NewEntry::new(id.clone()))).collect();
+    assert!(store.put_many(entries).await.unwrap().iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn a_cursor_ends_with_the_run_of_the_server() {
+    let Some(mut server) = Server::start(&["--appendonly", "yes"]).await else { return };
+    let store = RedisStore::open(server.config()).await.unwrap();
+    fill(&store, 500).await;
+    let cursor = store.scan(Scan::one("c").limit(20), None).await.unwrap().next.expect("there is more");
+    store.scan(Scan::one("c").limit(20), Some(&cursor)).await.unwrap();
+    let elsewhere = RedisStore::open(server.config()).await.unwrap();
+    elsewhere.scan(Scan::one("c").limit(20), Some(&cursor)).await.expect("another process goes on");
+    server.kill();
+    server.restart().await;
+    until("it is back", async || store.get(Key::new("c", "00000")).await.is_ok()).await;
+    let error = store.scan(Scan::one("c").limit(20), Some(&cursor)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    assert_eq!(
+        store.scan(Scan::one("c"), None).await.unwrap().items.len(),
+        500,
+        "from the start it is whole"
+    );
+}
+
+#[tokio::test]
+async fn few_entries_among_many_others_are_found() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let mut other = server.config();
+    other.namespace = "other".to_owned();
+    fill(&RedisStore::open(other).await.unwrap(), 20_000).await;
+    let store = RedisStore::open(server.config()).await.unwrap();
+    fill(&store, 7).await;
+    let (mut found, mut from, mut pages) = (BTreeSet::new(), None, 0);
+    loop {
+        let page = store.scan(Scan::one("c").limit(3), from.as_ref()).await.unwrap();
+        found.extend(page.items.into_iter().map(|item| item.id));
+        (from, pages) = (page.next, pages + 1);
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found.len(), 7);
+    assert!(pages < 30, "{pages} pages");
+}
