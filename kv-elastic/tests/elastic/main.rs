@@ -15,4 +15,5 @@ mod outage;
 mod proxy;
 mod reaping;
 mod server;
+mod tls;
 mod together;
