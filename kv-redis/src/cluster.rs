@@ -140,7 +140,7 @@ impl Cluster {
         self.map().nodes.iter().for_each(|node| node.close());
     }
 
-    fn node(&self, id: String, address: Address) -> Arc<Node> {
+    fn node(&self, id: String, address: &Address) -> Arc<Node> {
         let news = Arc::new(News::new(self.names.clone()));
         let target = || Target::Node(address.clone());
         let link = Link::new(target(), Arc::clone(&self.dial), news, true);
@@ -176,7 +176,7 @@ impl Cluster {
     async fn ask(&self, refusal: &ServerError, cmd: &Cmd, way: Way) -> Result<Value, Fault> {
         let node = match (self.named(refusal), map::redirected(refusal)) {
             (Some(node), _) => node,
-            (None, Some(address)) => self.node(String::new(), address),
+            (None, Some(address)) => self.node(String::new(), &address),
             (None, None) => return Err(Fault::Said(refusal.clone())),
         };
         let mut pipeline = Pipeline::with_capacity(3);

@@ -44,14 +44,14 @@ impl Map {
     }
 
     /// The map that `said` makes: nodes that stay keep their connections.
-    pub(super) fn renewed(&self, mut said: Vec<Owner>, make: impl Fn(String, Address) -> Arc<Node>) -> Self {
+    pub(super) fn renewed(&self, mut said: Vec<Owner>, make: impl Fn(String, &Address) -> Arc<Node>) -> Self {
         said.sort_by(|a, b| (&a.id, a.slots).cmp(&(&b.id, b.slots)));
         let mut map = Self { digest: digest(&said), ..Self::default() };
         for Owner { slots: (first, last), id, address } in said {
             if map.nodes.last().is_none_or(|node| node.id != id) {
                 let stays = |node: &&Arc<Node>| node.id == id && node.address.as_ref() == Some(&address);
                 let node = self.nodes.iter().find(stays).cloned();
-                map.nodes.push(node.unwrap_or_else(|| make(id, address)));
+                map.nodes.push(node.unwrap_or_else(|| make(id, &address)));
             }
             let place = u16::try_from(map.nodes.len() - 1).unwrap_or(NOBODY);
             let range = map.owners.get_mut(usize::from(first)..=usize::from(last));

@@ -89,7 +89,7 @@ impl Dial {
             }
         };
         let opened = tokio::time::timeout(self.connect_timeout, opening).await;
-        let live = opened.map_err(|late| unreachable(late))??;
+        let live = opened.map_err(unreachable)??;
         live.introduce(self.database).await
     }
 
@@ -166,8 +166,9 @@ fn prepare(stream: &TcpStream) -> std::io::Result<()> {
 }
 
 fn untrusted(cause: std::io::Error) -> Error {
-    let is_tls = cause.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-    if is_tls {
+    if let Some(inner) = cause.get_ref()
+        && inner.is::<rustls::Error>()
+    {
         return error::not_done(kv_core::ErrorKind::Denied, "the server could not prove who it is")
             .because(cause);
     }

@@ -36,15 +36,12 @@ async fn tend(weak: &Weak<Inner>) -> Option<Duration> {
         Slot::Connecting(_) | Slot::Down => None,
     };
     match standing {
-        Some(live) if live.is_alive() => {
-            if link.0.clock.read(&live).await.is_err() {
-                live.kill();
-                link.0.news.lost();
-            }
-        }
-        Some(_) => {}
         None if link.0.news.is_idle() => return Some(CLOCK), // the next request connects
-        None => {}
+        Some(live) if live.is_alive() && link.0.clock.read(&live).await.is_err() => {
+            live.kill();
+            link.0.news.lost();
+        }
+        _ => {}
     }
     let back = link.live().await.is_ok();
     link.0.news.tidy(&link).await;

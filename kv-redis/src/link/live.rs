@@ -65,7 +65,7 @@ impl Live {
         if database != 0 {
             questions.cmd("SELECT").arg(database);
         }
-        let answers = self.send_all(&questions).await.map_err(|cause| error::unreachable(cause))?;
+        let answers = self.send_all(&questions).await.map_err(error::unreachable)?;
         if let Some(Value::ServerError(refusal)) = answers.get(2) {
             return Err(match refusal.code() {
                 "ERR" => error::invalid("the server has no database of this number"),
@@ -94,7 +94,7 @@ impl Live {
     }
 
     pub(crate) async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
-        self.send_long(cmd, cmd.args_iter().map(length).sum()).await
+        self.send_long(cmd, length(cmd)).await
     }
 
     /// As [`Live::send`], for a command that carries or brings about so many bytes.
@@ -103,7 +103,7 @@ impl Live {
     }
 
     pub(crate) async fn send_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
-        let bytes = pipeline.cmd_iter().flat_map(Cmd::args_iter).map(length).sum();
+        let bytes = pipeline.cmd_iter().map(length).sum();
         self.patient(bytes).send_packed_commands(pipeline, 0, pipeline.len()).await
     }
 
@@ -140,11 +140,13 @@ impl Drop for Session {
     }
 }
 
-fn length(argument: redis::Arg<&[u8]>) -> usize {
-    match argument {
+/// The bytes that a command carries.
+fn length(cmd: &Cmd) -> usize {
+    let lengths = cmd.args_iter().map(|argument| match argument {
         redis::Arg::Simple(bytes) => bytes.len(),
         _ => 8,
-    }
+    });
+    lengths.sum()
 }
 
 /// The driver hands the server's refusal of a subscription out as its own error.

@@ -40,10 +40,10 @@ async fn a_full_server_refuses_writes_and_goes_on_reading_and_deleting() {
     }
     let answers = store.put_many(vec![(first, NewEntry::new("x"))]).await.unwrap();
     assert_eq!(answers[0].as_ref().unwrap_err().kind(), ErrorKind::Full);
-    for n in 0..written.len() {
+    for (n, written) in written.iter().enumerate() {
         let id = n.to_string();
         let entry = store.get(Key::new("c", &id)).await.unwrap().expect("nothing was evicted");
-        assert_eq!((entry.version, entry.value.len()), (written[n], LARGE));
+        assert_eq!((entry.version, entry.value.len()), (*written, LARGE));
     }
     let last = written.len() - 1;
     let ids: Vec<_> = (1..last).map(|n| n.to_string()).collect();

@@ -1,6 +1,10 @@
 //! What the laws do not ask: servers that die, refuse, fill up, move, or are shared.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod cluster;
 mod crash;
