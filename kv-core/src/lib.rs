@@ -94,6 +94,8 @@ pub use wrappers::{
 /// What backends that keep keys in byte order and judge expiry themselves have in common. For authors of backends;
 /// callers never need it.
 pub mod backend {
+    pub mod embedded;
+
     pub use crate::encoding::{KeyBounds, ScanRange, decode, encode, encode_into, successor, with_encoded};
     pub use crate::reclaim::{Deadlines, ROUND, Reclaim};
 }

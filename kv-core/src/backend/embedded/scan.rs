@@ -1,0 +1,152 @@
+//! One page of a listing.
+
+use std::ops::{Bound, ControlFlow};
+
+use bytes::Bytes;
+
+use super::{Namespace, error, stored};
+use crate::backend::ScanRange;
+use crate::{Collections, Cursor, Error, Item, Key, Page, Result, Scan};
+
+/// A page looks at so many entries at most, however few of them are alive or asked for.
+const MAX_SEEN: usize = 10_000;
+
+/// Both ends of a range of stored keys.
+pub type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+/// Who looks at a key and the bytes stored under it, and says whether to go on.
+pub type See<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// A scan that owns its names, to be taken to another thread.
+#[derive(Debug)]
+pub struct Request {
+    collection: String,
+    one: bool,
+    prefix: String,
+    values: bool,
+    limit: usize,
+}
+
+impl Request {
+    /// What `scan` asks for.
+    pub fn of(scan: Scan<'_>) -> Self {
+        let (collection, one) = match scan.collections {
+            Collections::One(name) => (name, true),
+            Collections::Under(name) => (name, false),
+        };
+        let (collection, prefix) = (collection.to_owned(), scan.prefix.to_owned());
+        Self { collection, one, prefix, values: scan.values, limit: scan.limit }
+    }
+
+    /// The page that begins behind `from`, judged at `now`. `visit` shows keys and stored bytes of a range in order until
+    /// what it calls breaks off.
+    ///
+    /// # Errors
+    /// Those of `visit`; `Invalid` for a bad limit and a cursor of another scan, `Corrupt` for a damaged entry.
+    pub fn page(
+        &self,
+        namespace: &Namespace,
+        now: u64,
+        from: Option<&Cursor>,
+        mut visit: impl FnMut(Bounds<'_>, &mut See<'_>) -> Result<()>,
+    ) -> Result<Page> {
+        let scan = self.scan();
+        let range = namespace.range(&scan)?;
+        let Some((mut begin, end)) = range.bounds(from)? else { return Ok(Page::new(Vec::new(), None)) };
+        let mut draft = Draft::new(scan, namespace, &range, now);
+        loop {
+            let bounds = (slice(&begin), slice(&end));
+            visit(bounds, &mut |key, stored| draft.see(key, stored))?;
+            match draft.seek.take() {
+                Some(key) if range.end().is_none_or(|end| key.as_slice() < end) => {
+                    begin = Bound::Included(key);
+                }
+                _ => return draft.finish(),
+            }
+        }
+    }
+
+    fn scan(&self) -> Scan<'_> {
+        let scan = if self.one { Scan::one(&self.collection) } else { Scan::under(&self.collection) };
+        let scan = scan.prefix(&self.prefix).limit(self.limit);
+        if self.values { scan.values() } else { scan }
+    }
+}
+
+fn slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    bound.as_ref().map(Vec::as_slice)
+}
+
+/// A page on its way.
+struct Draft<'a> {
+    scan: Scan<'a>,
+    namespace: &'a Namespace,
+    range: &'a ScanRange<'a>,
+    now: u64,
+    items: Vec<Item>,
+    bytes: usize,
+    seen: usize,
+    /// The last key that was looked at.
+    last: Vec<u8>,
+    /// Where to go on, past keys that the scan does not admit.
+    seek: Option<Vec<u8>>,
+    /// Whether there is a next page, or why there is none of this.
+    more: Result<bool>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(scan: Scan<'a>, namespace: &'a Namespace, range: &'a ScanRange<'a>, now: u64) -> Self {
+        Self {
+            scan,
+            namespace,
+            range,
+            now,
+            items: Vec::new(),
+            bytes: 0,
+            seen: 0,
+            last: Vec::new(),
+            seek: None,
+            more: Ok(false),
+        }
+    }
+
+    fn see(&mut self, key: &[u8], stored: &[u8]) -> ControlFlow<()> {
+        if self.items.len() >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES || self.seen >= MAX_SEEN
+        {
+            self.more = Ok(true);
+            return ControlFlow::Break(());
+        }
+        self.seen += 1;
+        self.last.clear();
+        self.last.extend_from_slice(key);
+        match self.item(key, stored) {
+            Ok(item) => self.items.extend(item),
+            Err(e) => self.more = Err(e),
+        }
+        if self.more.is_err() || self.seek.is_some() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// The item, if its entry is alive and asked for. Checked whole even if only its name is wanted: a flipped bit
+    /// may have hit the name.
+    fn item(&mut self, key: &[u8], stored: &[u8]) -> Result<Option<Item>> {
+        let (collection, id) = self.namespace.names(key).ok_or_else(error::damaged_entry)?;
+        if !self.range.admits(id) {
+            self.seek = Some(self.range.seek(&collection, id));
+            return Ok(None);
+        }
+        let at = |e: Error| e.at(Key::new(&collection, id));
+        let Some(entry) = stored::open(key, Bytes::copy_from_slice(stored), || self.now).map_err(at)? else {
+            return Ok(None);
+        };
+        self.bytes += if self.scan.values { entry.value.len() } else { 0 };
+        Ok(Some(Item::new(collection, id, self.scan.values.then_some(entry))))
+    }
+
+    fn finish(self) -> Result<Page> {
+        let next = self.more?.then(|| self.range.cursor(&self.last));
+        Ok(Page::new(self.items, next))
+    }
+}

@@ -1,0 +1,68 @@
+//! Entries as engines hold them: the stored form under a stored key.
+
+use bytes::Bytes;
+
+use super::error;
+use crate::{Entry, NewEntry, Result, Version, header, ttl};
+
+/// What the fixed head of an entry says.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    /// The identity of the write.
+    pub version: Version,
+    /// The last millisecond in which the entry lives; `None` never expires.
+    pub deadline: Option<u64>,
+}
+
+impl Head {
+    /// Whether the entry is alive at `now`.
+    pub fn is_live(&self, now: u64) -> bool {
+        self.deadline.is_none_or(|deadline| !ttl::is_expired(deadline, now))
+    }
+}
+
+/// The stored form of `entry`.
+///
+/// # Errors
+/// `TooLarge` for tags above 16 MiB.
+pub fn seal(key: &[u8], entry: &NewEntry, deadline: Option<u64>) -> Result<Vec<u8>> {
+    header::encode(key, entry, deadline, None)
+}
+
+/// The head, unchecked; `None` for what is no stored entry.
+pub fn head(stored: &[u8]) -> Option<Head> {
+    Some(Head { version: header::peek_version(stored)?, deadline: header::peek_deadline(stored)? })
+}
+
+/// The head of an entry that is whole.
+///
+/// # Errors
+/// `Corrupt` for a damaged one.
+pub fn check(key: &[u8], stored: &[u8]) -> Result<Head> {
+    let stored = decoded(key, Bytes::copy_from_slice(stored))?;
+    Ok(Head { version: stored.entry.version, deadline: stored.deadline_ms })
+}
+
+/// The entry if it is alive; the clock is read only if it has a deadline.
+///
+/// # Errors
+/// `Corrupt` for a damaged one.
+pub fn open(key: &[u8], stored: Bytes, now: impl FnOnce() -> u64) -> Result<Option<Entry>> {
+    let stored = decoded(key, stored)?;
+    let now = stored.deadline_ms.map_or(0, |_| now());
+    Ok(stored.at(now))
+}
+
+/// The entry that a take removed, judged when the take was: it does not expire on its way to the caller.
+///
+/// # Errors
+/// `Corrupt` for a damaged one.
+pub fn open_taken(key: &[u8], stored: Bytes, now: u64) -> Result<Option<Entry>> {
+    let stored = decoded(key, stored)?;
+    let now = stored.deadline_ms.map_or(now, |deadline| deadline.min(now));
+    Ok(stored.at(now))
+}
+
+fn decoded(key: &[u8], stored: Bytes) -> Result<header::Stored> {
+    header::decode(key, stored).map_err(|cause| error::damaged_entry().because(cause))
+}
