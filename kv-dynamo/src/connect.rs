@@ -1,5 +1,7 @@
 //! The client of the service.
 
+use std::time::Duration;
+
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -11,6 +13,9 @@ use crate::config::DynamoConfig;
 
 /// Stands for a region where an endpoint was given and no region: a local server takes any.
 const LOCAL_REGION: &str = "us-east-1";
+
+/// How long a connection may take to be made.
+const CONNECTING: Duration = Duration::from_millis(1_500);
 
 /// A client for `config`; it connects when it is first used.
 ///
@@ -40,8 +45,10 @@ pub(crate) async fn client(config: &DynamoConfig) -> Result<Client> {
             "no AWS region was found: add `region=eu-central-1` or the like, or set AWS_REGION",
         ));
     }
+    // Ends before the whole does: a connection that was never made is known to have carried nothing.
+    let connecting = CONNECTING.min(config.timeout / 2);
     let limits =
-        TimeoutConfig::builder().connect_timeout(config.timeout).operation_timeout(config.timeout).build();
+        TimeoutConfig::builder().connect_timeout(connecting).operation_timeout(config.timeout).build();
     let settings = Builder::from(&found)
         .retry_config(RetryConfig::disabled())
         .timeout_config(limits)

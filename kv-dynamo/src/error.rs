@@ -28,10 +28,7 @@ where
             let status = refused.raw().status().as_u16();
             refusal(refused.err().code(), refused.err().message(), status)
         }
-        SdkError::ResponseError(broken) => match broken.raw().status().as_u16() {
-            status @ 400.. => refusal(None, None, status),
-            _ => Error::new(ErrorKind::Unavailable, "the answer of DynamoDB broke off or was no answer"),
-        },
+        SdkError::ResponseError(broken) => refusal(None, None, broken.raw().status().as_u16()),
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
             Some(connector) => unsent(connector).because(Said::chain(connector)),
             None => Error::new(ErrorKind::Unavailable, "DynamoDB cannot be reached"),
@@ -194,6 +191,7 @@ fn by_status(status: u16) -> (ErrorKind, &'static str) {
         }
         413 => (ErrorKind::TooLarge, "the request is too large"),
         429 => (ErrorKind::Throttled, "the server asks to slow down"),
+        ..400 => (ErrorKind::Unavailable, "the answer broke off or was none of DynamoDB's"),
         500.. => (ErrorKind::Unavailable, "DynamoDB, or what stands before it, failed"),
         _ => (ErrorKind::Unexpected, "the server refused the request for a reason that is not known"),
     }

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use bytes::Bytes;
 use kv_core::{Clock, Key, NewEntry, PutMode, Result, Store, Version};
@@ -70,6 +71,7 @@ impl Table {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .endpoint_url(&self.endpoint)
+            .timeout_config(TimeoutConfig::builder().operation_timeout(PATIENCE / 4).build())
             .credentials_provider(Credentials::new("test", "test", None, None, "test"));
         Client::from_conf(config.build())
     }
