@@ -23,23 +23,27 @@
 //! |---|---|---|
 //! | `memory://` | `memory` | `max_bytes`, `max_entries`, `on_full=refuse\|evict` |
 //! | `disk:///abs/dir`, `disk:rel/dir` | `disk` | `engine=sled\|redb`, `durability=os\|always`, `create=false`, `lock_wait=5s` |
-//! | `elasticsearch://user:pw@host:9200,host/index`, `opensearch://..` | `elastic` | `tls=true`, `ca_file`, `api_key`, `create=false`, `body_limit`, `reap_every` |
+//! | `dynamodb://Table`, `dynamodb://KEYID:SECRET@Table` | `dynamo` | `region`, `endpoint=http://host:port`, `create=true` |
 //! | `redis://user:pw@host:6379/0`, `rediss://`, `redis+unix:///path.sock?db=0`, `redis+cluster://a,b`, `redis+sentinel://a,b/service/0`; `valkey` for `redis` | `redis` | `wait`, `tls`, `tls_ca`, `tls_cert`, `tls_key`, `response_timeout`, `connect_timeout`, `sentinel_password_env` |
+//! | `elasticsearch://user:pw@host:9200,host/index`, `opensearch://..` | `elastic` | `tls=true`, `ca_file`, `api_key`, `create=false`, `body_limit`, `reap_every` |
 //!
 //! Each open of `memory://` is a new store. On every URL may stand, in any order:
 //!
 //! | parameter | what it does |
 //! |---|---|
 //! | `ttl=10m` | entries without a ttl get this one |
-//! | `timeout=2s` | an operation that takes longer is a `Timeout` |
+//! | `timeout=2s` | a try that takes longer is a `Timeout`; default on servers, `0` turns it and `retry` off |
+//! | `retry=3` | tries of an operation on a server; default, `0` turns it off |
+//! | `password_env=NAME`, `password_file=/path` | where a server's password stands, so that it is not in the URL |
 //! | `prefix=app-` | puts the collections below a prefix, apart from all others |
 //! | `compress=zstd` | stores values smaller (feature `compress`) |
 //! | `encrypt=aead`, `encrypt=fernet` | seals values (feature `encrypt`); names are not hidden |
 //! | `key_file=/path` | where the key stands if `LARDER_KEY` is not set |
 //! | `namespace=name` | sets stores apart that share a database; default `larder` |
 //!
-//! They wrap the backend in one order however they are written, outermost first: ttl, timeout, prefix, compress,
-//! encrypt. A parameter that nobody knows is refused, with the one that was probably meant.
+//! They wrap the backend in one order however they are written, outermost first: ttl, retry, timeout, prefix, compress,
+//! encrypt; around that tracing and metrics, if the features `tracing` and `metrics` are on. A parameter that nobody
+//! knows is refused, with the one that was probably meant, and so is one that would do nothing or harm.
 //!
 //! # Keys
 //!
@@ -62,15 +66,23 @@ mod scheme;
 
 #[cfg(feature = "compress")]
 pub use kv_core::Compress;
+#[cfg(feature = "metrics")]
+pub use kv_core::Metered;
+#[cfg(feature = "tracing")]
+pub use kv_core::Traced;
 pub use kv_core::{
-    AnyStore, Capabilities, Change, Changes, Clock, Codec, Collection, Collections, Consistency, Cursor,
-    Entry, Error, ErrorKind, Found, Item, Judge, Key, Listed, Listing, Meta, NewEntry, Outcome, Page, Prefix,
-    PutMode, ReadOnly, RedactedUrl, Result, RoundTrips, Scan, ScanAll, Signal, Signals, Store, StoreExt,
+    AnyStore, Capabilities, Change, Changes, Clock, Codec, Collection, Collections, Consistency, Counted,
+    Cursor, Entry, Error, ErrorKind, Fallback, Found, Item, Judge, Key, Latency, Listed, Listing, Meta,
+    NewEntry, OperationStats, Outcome, Page, Prefix, PutMode, ReadOnly, RedactedUrl, Result, Retry,
+    RoundTrips, Route, Scan, ScanAll, Signal, Signals, SizeLimit, Stats, StatsSnapshot, Store, StoreExt,
     StoreUrl, Timeout, TtlPolicy, Unreadable, Version,
 };
 /// The crate of the disk backend, for who configures it in code.
 #[cfg(feature = "disk")]
 pub use kv_disk as disk;
+/// The crate of the DynamoDB backend, for who configures it in code.
+#[cfg(feature = "dynamo")]
+pub use kv_dynamo as dynamo;
 /// The crate of the Elasticsearch and OpenSearch backend, for who configures it in code.
 #[cfg(feature = "elastic")]
 pub use kv_elastic as elastic;

@@ -29,15 +29,17 @@ async fn by_scheme(platform: &impl Platform, app: &str, url: &mut StoreUrl) -> R
         }
         #[cfg(feature = "disk")]
         "disk" => disk(frame, kv_disk::DiskConfig::from_url(url)?).await,
-        #[cfg(feature = "elastic")]
-        "elasticsearch" | "opensearch" => {
-            let config = kv_elastic::ElasticConfig::from_url(url)?;
-            frame.around(kv_elastic::ElasticStore::open(config)).await
-        }
+        #[cfg(feature = "dynamo")]
+        "dynamodb" => dynamo(frame, kv_dynamo::DynamoConfig::from_url(url)?).await,
         #[cfg(feature = "redis")]
         name if name.starts_with("redis") || name.starts_with("valkey") => {
             let config = kv_redis::RedisConfig::from_url(url)?;
             frame.around(kv_redis::RedisStore::open(config)).await
+        }
+        #[cfg(feature = "elastic")]
+        "elasticsearch" | "opensearch" => {
+            let config = kv_elastic::ElasticConfig::from_url(url)?;
+            frame.around(kv_elastic::ElasticStore::open(config)).await
         }
         // Not to be reached: what `find` calls built has its arm above.
         _ => frame.around(ready(Err::<AnyStore, _>(scheme::not_built(scheme)))).await,
@@ -89,4 +91,17 @@ pub(crate) async fn disk(frame: Frame<'_, impl Platform>, config: kv_disk::DiskC
         Ok(store)
     };
     frame.around_directory(exists, opening).await
+}
+
+#[cfg(feature = "dynamo")]
+async fn dynamo(frame: Frame<'_, impl Platform>, config: kv_dynamo::DynamoConfig) -> Result<AnyStore> {
+    let platform = frame.platform;
+    let opening = async {
+        let store = kv_dynamo::DynamoStore::open(config).await?;
+        for warning in store.warnings() {
+            platform.tell(warning);
+        }
+        Ok(store)
+    };
+    frame.around(opening).await
 }

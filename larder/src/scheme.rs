@@ -38,7 +38,7 @@ const MEMORY: bool = cfg!(feature = "memory");
 const DISK: bool = cfg!(feature = "disk");
 const ROCKSDB: bool = false;
 const REDIS: bool = cfg!(feature = "redis");
-const DYNAMO: bool = false;
+const DYNAMO: bool = cfg!(feature = "dynamo");
 const MONGO: bool = false;
 const MEMCACHED: bool = false;
 const ELASTIC: bool = cfg!(feature = "elastic");
