@@ -246,7 +246,7 @@ mod tests {
             "elasticsearch://db?ca_file=/ca.pem",
             "elasticsearch://db?tls=yes",
             "elasticsearch://db?body_limit=1KiB",
-            "elasticsearch://db?indx=a",
+            "elasticsearch://db?indices=a",
         ] {
             assert_eq!(read(url).unwrap_err().kind(), ErrorKind::Invalid, "{url}");
         }

@@ -75,9 +75,10 @@ fn judgement(status: u16, said: &Exception) -> (ErrorKind, Outcome, &'static str
         (_, "cluster_block_exception") if said.reason.contains("/12/") => {
             (Full, NotDone, "the server's disk is too full: it has blocked writes to the index")
         }
-        (403, "cluster_block_exception") => {
-            (Denied, NotDone, "writes to the index are blocked by its settings")
+        (_, "cluster_block_exception") if said.reason.contains("SERVICE_UNAVAILABLE") => {
+            (Unavailable, NotDone, "the cluster is not ready")
         }
+        (_, "cluster_block_exception") => (Denied, NotDone, "the index is blocked by its settings"),
         (_, "index_not_found_exception") => (Unavailable, NotDone, "the index is gone"),
         (_, "index_closed_exception") => (Unavailable, NotDone, "the index is closed"),
         (429, _) => (Throttled, NotDone, "the server has too much to do"),
@@ -136,13 +137,16 @@ mod tests {
         "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark];";
     const OLD_FLOOD: &str = "index [x] blocked by: [FORBIDDEN/12/index read-only / allow delete (api)];";
 
+    const NOT_RECOVERED: &str = "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];";
+
     #[test]
     fn each_refusal_has_its_kind_and_outcome() {
         use ErrorKind as Kind;
-        let not_done: [(u16, &str, &str, Kind); 14] = [
+        let not_done: [(u16, &str, &str, Kind); 15] = [
             (429, "cluster_block_exception", FLOOD, Kind::Full),
             (403, "cluster_block_exception", OLD_FLOOD, Kind::Full),
             (403, "cluster_block_exception", "[FORBIDDEN/8/index write (api)];", Kind::Denied),
+            (503, "cluster_block_exception", NOT_RECOVERED, Kind::Unavailable),
             (429, "es_rejected_execution_exception", "rejected", Kind::Throttled),
             (429, "circuit_breaking_exception", "[parent] Data too large", Kind::Throttled),
             (401, "security_exception", "missing authentication credentials", Kind::Denied),

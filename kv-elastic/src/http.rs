@@ -16,8 +16,9 @@ use serde::de::DeserializeOwned;
 use crate::config::{Credentials, ElasticConfig};
 use crate::error;
 
-/// Connecting takes a round trip or two; a node that needs longer is not there.
-const CONNECT: Duration = Duration::from_secs(2);
+/// Connecting takes a round trip or two; a node that needs longer is not there. Half of what a try usually has, so that
+/// another node can stand in within the same try.
+const CONNECT: Duration = Duration::from_secs(1);
 /// Shorter than what balancers in between allow, so that they do not cut a connection that is about to be used.
 const IDLE: Duration = Duration::from_secs(50);
 
@@ -64,7 +65,7 @@ pub(crate) struct Http {
     client: Client,
     /// `http://host:port` of each node.
     nodes: Vec<String>,
-    /// The node that answered last.
+    /// The node to ask first: the one behind the last that could not be reached.
     preferred: AtomicUsize,
     authorization: Option<HeaderValue>,
 }
@@ -104,11 +105,12 @@ impl Http {
         let mut unreachable = None;
         for (at, node) in self.nodes.iter().enumerate().cycle().skip(first).take(self.nodes.len()) {
             match self.ask(node, method.clone(), path, content.clone()).await {
-                Err(error) if never_sent(&error) => unreachable = Some(error),
-                answer => {
-                    self.preferred.store(at, Ordering::Relaxed);
-                    return answer;
+                Err(error) if never_sent(&error) => {
+                    unreachable = Some(error);
+                    // At once, since the caller may give up while the next one is asked.
+                    self.preferred.store((at + 1) % self.nodes.len(), Ordering::Relaxed);
                 }
+                answer => return answer,
             }
         }
         Err(unreachable.unwrap_or_else(error::garbled))

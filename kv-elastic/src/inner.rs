@@ -27,7 +27,7 @@ pub(crate) struct Inner {
     pub(crate) product: Product,
     pub(crate) index: String,
     pub(crate) namespace: String,
-    /// The longest body that the server takes.
+    /// The longest document that the server takes.
     pub(crate) body_limit: usize,
     pub(crate) clock: Clock,
     pub(crate) capabilities: Capabilities,

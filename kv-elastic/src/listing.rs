@@ -35,8 +35,9 @@ impl Inner {
             hits.truncate(end);
             complete = true;
         }
-        if scan.values && hits.len() > cut_at_bytes(&hits) {
-            hits.truncate(cut_at_bytes(&hits));
+        let room = if scan.values { cut_at_bytes(&hits) } else { hits.len() };
+        if room < hits.len() {
+            hits.truncate(room);
             complete = false;
         }
         let next = hits.last().filter(|_| !complete).map(|last| ground.cursor(&behind(last, began_ms)));

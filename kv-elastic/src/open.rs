@@ -15,6 +15,8 @@ use crate::reaper::{self, Counts};
 
 /// The smallest limit that a hosted service is known to have; for servers that do not tell.
 const CAUTIOUS: u64 = 10 << 20;
+/// Beside a document a body of a batch holds what is to be done with it.
+const ACTION: usize = 1 << 10;
 /// No server is asked to take more at once, whatever it allows.
 const MOST: u64 = 100 << 20;
 
@@ -26,7 +28,7 @@ pub(crate) async fn open(config: ElasticConfig) -> Result<Arc<Inner>> {
         Some(limit) => limit,
         None => told_limit(&http).await?.unwrap_or(CAUTIOUS),
     };
-    let body_limit = usize::try_from(body_limit.min(MOST)).unwrap_or(usize::MAX);
+    let body_limit = usize::try_from(body_limit.min(MOST)).unwrap_or(usize::MAX) - ACTION;
     index::ensure(&http, &product, &config.index, config.create).await?;
     let inner = Arc::new(Inner {
         http,
