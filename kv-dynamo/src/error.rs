@@ -186,12 +186,12 @@ fn invalid(message: &str) -> (ErrorKind, &'static str) {
 
 fn by_status(status: u16) -> (ErrorKind, &'static str) {
     match status {
+        ..=399 => (ErrorKind::Unavailable, "the answer broke off or was none of DynamoDB's"),
         401 | 403 => {
             (ErrorKind::Denied, "the request was refused: check the AWS credentials and their rights")
         }
         413 => (ErrorKind::TooLarge, "the request is too large"),
         429 => (ErrorKind::Throttled, "the server asks to slow down"),
-        ..400 => (ErrorKind::Unavailable, "the answer broke off or was none of DynamoDB's"),
         500.. => (ErrorKind::Unavailable, "DynamoDB, or what stands before it, failed"),
         _ => (ErrorKind::Unexpected, "the server refused the request for a reason that is not known"),
     }

@@ -42,7 +42,7 @@ impl Drop for Dynamo {
         let (client, table) = (Client::from_conf(config.build()), self.table.clone());
         let deleting = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(client.delete_table().table_name(table).send()))
+            runtime.map(|runtime| drop(runtime.block_on(client.delete_table().table_name(table).send())))
         });
         drop(deleting.join()); // a table that no law made is not there
     }

@@ -81,8 +81,8 @@ async fn a_value_is_taken_once_however_the_clocks_differ() {
     for round in 0..20 {
         let id = round.to_string();
         put_for(&stores[0], &id, "x", 60 * S).await;
-        let takes = stores.iter().map(|store| store.take(Key::new(C, &id), None));
-        let taken = futures_util::future::join_all(takes).await;
+        let racing = stores.iter().map(|store| store.take(Key::new(C, &id), None));
+        let taken = futures_util::future::join_all(racing).await;
         assert_eq!(taken.into_iter().filter(|taken| taken.as_ref().unwrap().is_some()).count(), 1);
     }
 }

@@ -13,21 +13,21 @@ use crate::support::{C, PATIENCE, Server, Table, put, value};
 /// How each write or take ended: `None` is not known.
 type Ends = Arc<Mutex<HashMap<String, Option<bool>>>>;
 
-/// Runs `step` on ever new ids in four tasks until told to stop; remembers how each ended.
-fn traffic<F, R>(stop: &Arc<AtomicBool>, ends: &Ends, step: F) -> Vec<tokio::task::JoinHandle<()>>
+/// Runs `work` on ever new ids in four tasks until told to stop; remembers how each ended.
+fn traffic<F, R>(stop: &Arc<AtomicBool>, ends: &Ends, work: F) -> Vec<tokio::task::JoinHandle<()>>
 where
     F: Fn(String) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = kv_core::Result<bool>> + Send,
 {
     let task = |n: usize| {
-        let (stop, ends, step) = (Arc::clone(stop), Arc::clone(ends), step.clone());
+        let (stop, ends, work) = (Arc::clone(stop), Arc::clone(ends), work.clone());
         async move {
             for round in 0.. {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
                 let id = format!("{n} {round}");
-                let end = match step(id.clone()).await {
+                let end = match work(id.clone()).await {
                     Ok(done) => Some(done),
                     Err(error) => {
                         assert!(
@@ -124,7 +124,7 @@ async fn no_value_is_taken_twice_over_a_restart() {
     for task in tasks {
         task.await.unwrap();
     }
-    let taken = taken.lock().unwrap();
+    let taken = taken.lock().unwrap().clone();
     assert!(taken.len() > 10 && taken.values().all(|times| *times == 1), "a value was taken twice");
     for id in taken.keys() {
         assert_eq!(value(&store, id).await.unwrap(), None, "what was taken is there again");

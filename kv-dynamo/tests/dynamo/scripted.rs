@@ -139,7 +139,7 @@ async fn request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<(String
                 return Some((operation.lines().next().unwrap().trim().to_owned(), body));
             }
         }
-        let mut more = [0; 65_536];
+        let mut more = vec![0; 65_536];
         match stream.read(&mut more).await {
             Ok(read) if read > 0 => unread.extend_from_slice(&more[..read]),
             _ => return None,

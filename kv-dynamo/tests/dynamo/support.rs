@@ -82,7 +82,7 @@ impl Drop for Table {
         let (client, table) = (self.client(), self.name.clone());
         let deleting = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(client.delete_table().table_name(table).send()))
+            runtime.map(|runtime| drop(runtime.block_on(client.delete_table().table_name(table).send())))
         });
         drop(deleting.join()); // it may never have been made
     }

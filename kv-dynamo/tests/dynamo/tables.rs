@@ -148,11 +148,14 @@ async fn a_table_that_is_not_ready_is_unavailable() {
     }
 }
 
+/// What a server tells of its time to live.
+type Told = Box<dyn Fn() -> Answer + Send + Sync>;
+
 #[tokio::test]
 async fn time_to_live_that_is_off_elsewhere_or_refused_is_a_warning() {
     let off = || Answer::ok(json!({ "TimeToLiveDescription": { "TimeToLiveStatus": "DISABLED" } }));
     let other = json!({ "TimeToLiveStatus": "ENABLED", "AttributeName": "expires" });
-    let cases: [(bool, Box<dyn Fn() -> Answer + Send + Sync>, Option<&str>); 4] = [
+    let cases: [(bool, Told, Option<&str>); 4] = [
         (false, Box::new(cleans), None),
         (false, Box::new(off), Some("is off")),
         (true, Box::new(off), Some("denied")),
