@@ -1,10 +1,11 @@
 //! What the handles of one store share: how they get at the open store, and what runs where.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use kv_core::{
     Capabilities, Clock, Consistency, Entry, Error, ErrorKind, Judge, Key, Listing, NewEntry, Result, ttl,
 };
@@ -26,13 +27,16 @@ const MAX_VALUE: usize = 100 << 20;
 const MAX_KEY: usize = 1_000_000;
 /// The longest that anything is meant to hold the executor's thread.
 const BUDGET: Duration = Duration::from_millis(1);
+/// One in so many reads of a single entry is timed.
+const SAMPLE: u64 = 16;
 /// A batch of reads goes on elsewhere after so many, or so long.
 const INLINE_READS: usize = 64;
 const INLINE_READING: Duration = Duration::from_micros(500);
 
 /// What the handles of a store share.
 pub(crate) struct Inner {
-    pub(crate) open: RwLock<Option<Arc<Open>>>,
+    /// `None` once closed. Readers share no counter that all of them would write to.
+    pub(crate) open: ArcSwapOption<Open>,
     /// Its sender goes when the directory is free again.
     pub(crate) freed: watch::Receiver<()>,
     namespace: Namespace,
@@ -64,7 +68,7 @@ impl Inner {
         }
         let namespace = open.shared()?.namespace.clone();
         Ok(Self {
-            open: RwLock::new(Some(Arc::new(open))),
+            open: ArcSwapOption::from_pointee(open),
             freed,
             namespace,
             clock: config.clock.clone(),
@@ -76,14 +80,19 @@ impl Inner {
 
     /// Does something short here and now. `close` waits for it.
     pub(crate) fn here<T>(&self, work: impl FnOnce(&Shared) -> Result<T>) -> Result<T> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let open = self.open.load();
         let shared = open.as_ref().ok_or_else(error::closed)?.shared()?;
         let started = Instant::now();
         let done = work(shared);
-        if started.elapsed() > BUDGET {
-            self.slow_inline.fetch_add(1, Ordering::Relaxed);
-        }
+        self.note(started, 1);
         done
+    }
+
+    /// Counts what began at `started` and ends now for `times` of its kind if it took too long.
+    fn note(&self, started: Instant, times: u64) {
+        if started.elapsed() > BUDGET {
+            self.slow_inline.fetch_add(times, Ordering::Relaxed);
+        }
     }
 
     /// Does something long off the executor. `close` waits for it, also when its caller gave up.
@@ -91,16 +100,32 @@ impl Inner {
         &self,
         work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let open =
-            self.open.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(error::closed)?;
+        let open = self.open.load_full().ok_or_else(error::closed)?;
         spawn_blocking(move || work(open.shared()?)).await.map_err(|e| error::lost().because(e)).flatten()
+    }
+
+    /// Reads one entry here and now. To look at the clock takes longer than some steps of this, so one read in
+    /// [`SAMPLE`] is timed, and counts for all of them.
+    pub(crate) fn read(&self, key: Key<'_>) -> Result<Option<Entry>> {
+        thread_local!(static READS: Cell<u64> = const { Cell::new(0) });
+        let reads = READS.get();
+        READS.set(reads.wrapping_add(1));
+        let started = reads.is_multiple_of(SAMPLE).then(Instant::now);
+        let open = self.open.load();
+        let shared = open.as_ref().ok_or_else(error::closed)?.shared()?;
+        let found = self.namespace.with_key(key, |stored| {
+            check_length(stored)?;
+            shared.get(stored)
+        });
+        if let Some(started) = started {
+            self.note(started, SAMPLE);
+        }
+        found
     }
 
     pub(crate) fn key(&self, key: Key<'_>) -> Result<Vec<u8>> {
         let stored = self.namespace.key(key);
-        if stored.len() > MAX_KEY {
-            return Err(Error::new(ErrorKind::Invalid, "collection and id together exceed 1,000,000 bytes"));
-        }
+        check_length(&stored)?;
         Ok(stored)
     }
 
@@ -151,6 +176,13 @@ impl Inner {
         }
         Ok(found)
     }
+}
+
+fn check_length(stored: &[u8]) -> Result<()> {
+    if stored.len() > MAX_KEY {
+        return Err(Error::new(ErrorKind::Invalid, "collection and id together exceed 1,000,000 bytes"));
+    }
+    Ok(())
 }
 
 /// The places in a batch whose name or entry was refused before the engine was asked, and why.

@@ -39,6 +39,11 @@ impl Namespace {
         stored
     }
 
+    /// Lends `then` the stored key.
+    pub(crate) fn with_key<T>(&self, key: Key<'_>, then: impl FnOnce(&[u8]) -> T) -> T {
+        backend::with_encoded(&self.head, &[key.collection], key.id, then)
+    }
+
     /// The collection and the id of a stored key; `None` for a key of another namespace, and for what is no key.
     pub(crate) fn names<'a>(&self, stored: &'a [u8]) -> Option<(Cow<'a, str>, &'a str)> {
         let ([collection], id) = backend::decode::<1>(stored.strip_prefix(self.head.as_slice())?)?;

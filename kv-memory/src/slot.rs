@@ -1,17 +1,13 @@
 //! One stored entry.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kv_core::backend::encode_into;
+use kv_core::backend::with_encoded;
 use kv_core::{Clock, Entry, Key, Meta, NewEntry, Result, Version, ttl};
 
 /// The stored name of an entry: one allocation that the map, the index and the deadlines share.
 pub(crate) type Name = Arc<[u8]>;
-
-/// A name above this length does not stay in the thread's buffer.
-const KEPT_BYTES: usize = 4096;
 
 /// An entry as the map holds it, by value: a box of its own would cost every read one more miss of the cache.
 #[derive(Clone, Debug)]
@@ -63,15 +59,7 @@ impl Slot {
     }
 }
 
-/// Calls `then` with the stored name of `key`, made in a buffer that the thread keeps.
+/// Calls `then` with the stored name of `key`.
 pub(crate) fn with_name<T>(key: Key<'_>, then: impl FnOnce(&[u8]) -> T) -> T {
-    thread_local!(static NAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
-    let mut name = NAME.take();
-    name.clear();
-    encode_into(&mut name, &[key.collection], key.id);
-    let answer = then(&name);
-    if name.capacity() <= KEPT_BYTES {
-        NAME.set(name);
-    }
-    answer
+    with_encoded(&[], &[key.collection], key.id, then)
 }

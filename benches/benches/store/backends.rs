@@ -3,7 +3,7 @@
 use kv_core::StoreExt as _;
 use kv_disk::{DiskConfig, DiskStore, Engine};
 use kv_memory::MemoryStore;
-use larder_benches::workload::Values;
+use larder_benches::workload::{KEYS, Values};
 use tempfile::TempDir;
 
 use crate::drive::Drive;
@@ -12,8 +12,11 @@ use crate::peers::{Flush, Moka, MokaWithTtl, Redb, Sled};
 use crate::subject::{Points, Subject, fill, fill_points};
 use crate::suite::{Bench, Lazy, Raw, reads, writes};
 
-/// What each engine's cache may take, ours and the raw one's: all entries of 200 bytes stay warm.
-pub(crate) const CACHE_BYTES: usize = 256 << 20;
+/// What each engine's cache may take, ours and the raw one's, for values of so many bytes: all entries stay warm.
+#[expect(clippy::cast_possible_truncation, reason = "200,000")]
+pub(crate) const fn cache_bytes(value: usize) -> usize {
+    (256 << 20) + 2 * (KEYS as usize) * value
+}
 
 pub(crate) fn filled<S: Subject>(drive: &Drive, subject: S, values: &Values) -> S {
     drive.block_on(fill(&subject, values));
@@ -31,10 +34,10 @@ pub(crate) fn directory() -> TempDir {
 }
 
 /// A new store in a directory of its own, which goes away with the process's last handle of it.
-pub(crate) fn disk(drive: &Drive, engine: Engine, dir: &TempDir) -> DiskStore {
+pub(crate) fn disk(drive: &Drive, engine: Engine, dir: &TempDir, values: &Values) -> DiskStore {
     let mut config = DiskConfig::new(dir.path().join("store"));
     config.engine = Some(engine);
-    config.cache_bytes = CACHE_BYTES;
+    config.cache_bytes = cache_bytes(values.bytes());
     drive.block_on(DiskStore::open(config)).expect("the store opens")
 }
 
@@ -54,8 +57,11 @@ pub(crate) fn memory(bench: &mut Bench<'_>, values: &Values) {
 
 pub(crate) fn sled(bench: &mut Bench<'_>, values: &Values) {
     let (drive, dir) = (bench.drive, directory());
-    let larder = Lazy::new(|| filled(drive, Larder(disk(drive, Engine::Sled, &dir).erased()), values));
-    let grouped = || filled(drive, Sled::open(directory(), CACHE_BYTES).flushing(Flush::Grouped), values);
+    let larder =
+        Lazy::new(|| filled(drive, Larder(disk(drive, Engine::Sled, &dir, values).erased()), values));
+    let grouped = || {
+        filled(drive, Sled::open(directory(), cache_bytes(values.bytes())).flushing(Flush::Grouped), values)
+    };
     let shared = Lazy::new(grouped);
     reads(bench, "disk-sled", values, &larder, &shared);
     let each = Lazy::new(|| shared.get().flushing(Flush::Each));
@@ -73,8 +79,9 @@ pub(crate) fn sled(bench: &mut Bench<'_>, values: &Values) {
 
 pub(crate) fn redb(bench: &mut Bench<'_>, values: &Values) {
     let (drive, dir) = (bench.drive, directory());
-    let larder = Lazy::new(|| filled(drive, Larder(disk(drive, Engine::Redb, &dir).erased()), values));
-    let alone = Lazy::new(|| filled(drive, Redb::open(directory(), CACHE_BYTES), values));
+    let larder =
+        Lazy::new(|| filled(drive, Larder(disk(drive, Engine::Redb, &dir, values).erased()), values));
+    let alone = Lazy::new(|| filled(drive, Redb::open(directory(), cache_bytes(values.bytes())), values));
     reads(bench, "disk-redb", values, &larder, &alone);
     let raw = Raw { alone: Lazy::new(|| alone.get().clone()), shared: Lazy::new(|| alone.get().grouped()) };
     writes(bench, "disk-redb", values, &larder, &raw);

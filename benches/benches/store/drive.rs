@@ -4,7 +4,7 @@ use std::future::Future;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use larder_benches::workload::{BATCH, Random, SPARE, Values};
+use larder_benches::workload::{BATCH, Random, SPARE, Values, used};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::subject::{Points, Subject, batch_from};
@@ -50,8 +50,8 @@ impl Drive {
             let (subject, mut random) = (subject.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
-                    let found = subject.get(random.key()).await;
-                    assert!(black_box(found).is_some(), "an entry is gone");
+                    let found = subject.get(random.key()).await.expect("an entry is there");
+                    black_box(used(found.as_ref()));
                 }
             }
         })
@@ -91,7 +91,9 @@ impl Drive {
             async move {
                 for _ in 0..rounds {
                     let found = subject.get_many(&random.batch()).await;
-                    assert_eq!(black_box(found).iter().flatten().count(), BATCH, "an entry is gone");
+                    for value in &found {
+                        black_box(used(value.as_ref().expect("an entry is there").as_ref()));
+                    }
                 }
             }
         })
@@ -137,7 +139,8 @@ impl Drive {
                 let mine = SPARE.start + task * some;
                 async move {
                     for number in mine..mine + some {
-                        assert!(black_box(subject.take(number).await).is_some(), "an entry is gone");
+                        let taken = subject.take(number).await.expect("an entry is there");
+                        black_box(used(taken.as_ref()));
                     }
                 }
             });

@@ -12,7 +12,7 @@ use kv_encrypt::{Cipher as Form, EncryptExt as _, Encrypted, KeyRing, SecretKey}
 use kv_memory::MemoryStore;
 use larder_benches::workload::{Name, Values};
 
-use crate::backends::{CACHE_BYTES, directory, disk};
+use crate::backends::{cache_bytes, directory, disk};
 use crate::drive::Drive;
 use crate::larder::Larder;
 use crate::peers::{Aead, Cipher, Fernet, Flush, Moka, Sealed, Sled};
@@ -44,9 +44,9 @@ fn on_memory<C: Cipher>(bench: &mut Bench<'_>, name: &str, values: &Values, form
 
 pub(crate) fn sled(bench: &mut Bench<'_>, values: &Values) {
     let (drive, dir) = (bench.drive, directory());
-    let store = || disk(drive, Engine::Sled, &dir);
+    let store = || disk(drive, Engine::Sled, &dir, values);
     let larder = Lazy::new(|| filled_grouped(drive, Larder(encrypted(store(), Form::Aead).erased()), values));
-    let open = || Sled::open(directory(), CACHE_BYTES).flushing(Flush::Grouped);
+    let open = || Sled::open(directory(), cache_bytes(values.bytes())).flushing(Flush::Grouped);
     let shared = Lazy::new(|| filled_grouped(drive, Sealed { engine: open(), cipher: Aead::new() }, values));
     let raw = Raw {
         alone: Lazy::new(|| {
