@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use faulty::{Fault, Faults, Faulty};
 pub use reference::ReferenceStore;
 pub use report::{Report, Verdict};
-pub use run::{Exception, Law, Runtime, Shown, Skipped, Trial, run, verdict};
+pub use run::{Exception, Law, Runtime, Shown, Skipped, Trial, recorded, run, verdict};
 
 use crate::{Clock, Store};
 
@@ -102,6 +102,8 @@ impl Size {
     pub const MEDIUM: Self = Self { tasks: 32, rounds: 100, ..Self::LARGE };
     /// For servers.
     pub const SMALL: Self = Self { tasks: 16, rounds: 50, scan: 5_000, ..Self::LARGE };
+    /// For the hundredth stack of wrappers around a store that was tried in earnest before.
+    pub const TINY: Self = Self { tasks: 4, rounds: 10, scan: 500, batch: 300, patience: PATIENCE };
 }
 
 /// Makes time pass for the stores of `harness`: moves its clock, or waits if nobody can. Rounded up to milliseconds.

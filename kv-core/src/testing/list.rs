@@ -116,6 +116,7 @@ macro_rules! each_law {
                 an_update_racing_with_a_take_never_revives_the_entry: Threads,
                 an_entry_replaced_while_it_is_taken_is_taken_at_most_once: Threads,
                 counting_by_update_loses_nothing: Threads,
+                of_racing_removals_by_update_with_one_sees_the_entry: Threads,
             }
             batch {
                 an_empty_batch_is_answered_with_nothing: Threads,

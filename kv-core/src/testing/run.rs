@@ -60,11 +60,17 @@ pub fn run<H: Harness>(
     trial: impl for<'a> FnOnce(&'a H) -> Trial<'a>,
 ) {
     let outcome = verdict(law, harness, trial);
-    let (verdict, problem) = judged(law, exceptions, outcome);
-    Report::from_env().add(H::NAME, law, &verdict);
-    if let Some(problem) = problem {
+    if let Some(problem) = recorded(H::NAME, law, exceptions, outcome) {
         panic!("{}: {}: {problem}", H::NAME, law.name);
     }
+}
+
+/// Records how `law` ended for the store of this `name`, and answers what is wrong if anything is: the law is broken and
+/// no exception says so, or an exception is stale. For runs of many stores in one test.
+pub fn recorded(name: &str, law: Law, exceptions: &[Exception], outcome: Verdict) -> Option<String> {
+    let (verdict, problem) = judged(law, exceptions, outcome);
+    Report::from_env().add(name, law, &verdict);
+    problem
 }
 
 /// How `law` ends for `harness`, without regard to exceptions.

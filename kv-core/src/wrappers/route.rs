@@ -22,7 +22,8 @@ mod table;
 /// after the other, so `scan` is `Unordered` as soon as there is a route; its cursor is good for the same routes only.
 ///
 /// What it does to the laws: of what the stores can do and promise, `capabilities()` tells the weakest, and whose clock
-/// judges is the first one's; each collection keeps the laws of its own store. `close` closes all of them.
+/// judges is the first one's; each collection keeps the laws of its own store. So a collection whose store takes larger
+/// values than `max_value` takes them. `close` closes all of them.
 ///
 /// It stands inside retry and timeout and outside [`Prefix`](crate::Prefix): routes name collections as the caller does.
 #[derive(Clone, Debug)]

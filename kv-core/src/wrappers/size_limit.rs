@@ -10,7 +10,7 @@ use crate::{
 
 /// Refuses values above so many bytes as `TooLarge`, before anything is sent; the old entry stays.
 ///
-/// `max_value` is the smaller one of this limit and the store's own. In a batch the other entries are written. What is
+/// The limit is the smaller one of this and the store's own `max_value`, and is told as such. In a batch the other entries are written. What is
 /// larger and there already can be read and taken. All laws hold as they hold below.
 ///
 /// It stands outside [`Compress`](crate::Compress) and encryption, and so counts the bytes that the caller wrote; inside
@@ -26,8 +26,8 @@ impl<S: Store> SizeLimit<S> {
     /// Takes values of at most `max_value` bytes.
     pub fn new(inner: S, max_value: usize) -> Self {
         let below = inner.capabilities().clone();
-        let smaller = below.max_value.map_or(max_value, |max| max.min(max_value));
-        Self { inner, max_value, capabilities: Capabilities { max_value: Some(smaller), ..below } }
+        let max_value = below.max_value.map_or(max_value, |max| max.min(max_value));
+        Self { inner, max_value, capabilities: Capabilities { max_value: Some(max_value), ..below } }
     }
 
     fn checked(&self, entry: NewEntry) -> Result<NewEntry> {

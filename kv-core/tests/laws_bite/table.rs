@@ -73,6 +73,7 @@ pub(crate) const BITES: &[(&str, Fault)] = &[
     ("an_update_racing_with_a_take_never_revives_the_entry", Fault::UpdateRevives),
     ("an_entry_replaced_while_it_is_taken_is_taken_at_most_once", Fault::TakeInTwoSteps),
     ("counting_by_update_loses_nothing", Fault::UpdateInTwoSteps),
+    ("of_racing_removals_by_update_with_one_sees_the_entry", Fault::TakeInTwoSteps),
     // batch
     ("an_empty_batch_is_answered_with_nothing", Fault::EmptyBatchFails),
     ("a_batch_of_one_does_what_the_single_operation_does", Fault::BatchReadsOtherVersion),

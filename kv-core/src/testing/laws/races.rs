@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::testing::tools::{LAWS, empty, ms, number, race};
 use crate::testing::{Harness, Shown, Size, pass};
-use crate::{ErrorKind, Key, PutMode, Store, Version};
+use crate::{ErrorKind, Key, PutMode, Store, StoreExt as _, Version};
 
 /// No two of many writes have the same version.
 pub async fn no_two_writes_have_the_same_version(h: &impl Harness) -> Shown {
@@ -197,5 +197,27 @@ pub async fn counting_by_update_loses_nothing(h: &impl Harness) -> Shown {
     })
     .await;
     assert_eq!(store.value("counter").await, Some(number(size.tasks * size.rounds)));
+    Ok(())
+}
+
+/// Of racing removals by `update_with` one sees the entry: who removes it and goes by what he saw hands nothing out twice.
+pub async fn of_racing_removals_by_update_with_one_sees_the_entry(h: &impl Harness) -> Shown {
+    let (store, size) = (empty(h).await?, h.size());
+    store.fill(LAWS, size.rounds, |n| n.to_string()).await;
+    let rounds = race(&store, size, async |store, round, _| {
+        let mut seen = None;
+        let id = round.to_string();
+        let removed = store.update_with(Key::new(LAWS, &id), |old| {
+            seen = old;
+            None
+        });
+        removed.await.expect("a removal");
+        seen
+    });
+    for (round, answers) in rounds.await.into_iter().enumerate() {
+        let seen: Vec<_> = answers.into_iter().flatten().collect();
+        assert_eq!(seen, [number(round)], "who saw entry {round}");
+        assert_eq!(store.value(&round.to_string()).await, None);
+    }
     Ok(())
 }
