@@ -101,9 +101,17 @@ fn tried(store: impl Store, reserved: &Reserved) -> AnyStore {
 
 fn kept(store: impl Store, reserved: &Reserved) -> AnyStore {
     match reserved.ttl {
-        Some(ttl) => store.default_ttl(ttl).erased(),
-        None => store.erased(),
+        Some(ttl) => watched(store.default_ttl(ttl)),
+        None => watched(store),
     }
+}
+
+fn watched(store: impl Store) -> AnyStore {
+    #[cfg(feature = "metrics")]
+    let store = store.metered();
+    #[cfg(feature = "tracing")]
+    let store = store.traced();
+    store.erased()
 }
 
 #[cfg(feature = "compress")]
@@ -191,6 +199,22 @@ mod tests {
         assert!(store.get(A).await.is_err());
         faults.next("get", Fault::delayed(Duration::from_secs(3_600)));
         assert!(store.get(A).await.is_ok());
+    }
+
+    #[test]
+    fn the_wrappers_stand_in_one_order_however_the_url_is_written() {
+        let mut order = vec!["TtlPolicy", "Retry", "Timeout", "Prefix", "Faulty"];
+        if cfg!(feature = "metrics") {
+            order.insert(0, "Metered");
+        }
+        if cfg!(feature = "tracing") {
+            order.insert(0, "Traced");
+        }
+        for query in ["ttl=1h&retry=2&timeout=1s&prefix=p", "prefix=p&timeout=1s&retry=2&ttl=1h"] {
+            let shown = format!("{:?}", server(query).0);
+            let places: Vec<_> = order.iter().map(|name| shown.find(name)).collect();
+            assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{order:?} in {shown}");
+        }
     }
 
     #[test]
