@@ -10,3 +10,7 @@ mod failing;
 mod flights;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod stale;
+#[cfg(test)]
+mod tags;
