@@ -49,7 +49,7 @@ impl DynamoStore {
     /// credentials or rights; `Unavailable` and `Timeout` when the service is not to be reached, or the table is not
     /// ready.
     pub async fn open(config: DynamoConfig) -> Result<Self> {
-        let opened = Inner::open(config).await;
+        let opened = Box::pin(Inner::open(config)).await; // the SDK's search for credentials takes 30 KB
         opened.map(|inner| Self(Arc::new(inner))).map_err(|e| e.during("open"))
     }
 
@@ -243,17 +243,18 @@ fn carries_no_news() -> Error {
     Error::new(ErrorKind::Unsupported, "DynamoDB carries no signals and no changes: poll instead")
 }
 
+/// Each operation is boxed: the SDK's futures take 7 KB, and every wrapper around would hold them by value.
 impl Store for DynamoStore {
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
-        self.0.get(key).await.map_err(|e| e.during("get").at(key))
+        Box::pin(self.0.get(key)).await.map_err(|e| e.during("get").at(key))
     }
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
-        self.0.put(key, entry, mode).await.map_err(|e| e.during("put").at(key))
+        Box::pin(self.0.put(key, entry, mode)).await.map_err(|e| e.during("put").at(key))
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
-        self.0.take(key, version).await.map_err(|e| e.during("take").at(key))
+        Box::pin(self.0.take(key, version)).await.map_err(|e| e.during("take").at(key))
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
@@ -270,7 +271,7 @@ impl Store for DynamoStore {
     }
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
-        self.0.scan(scan, from).await.map_err(|e| e.during("scan"))
+        Box::pin(self.0.scan(scan, from)).await.map_err(|e| e.during("scan"))
     }
 
     async fn signal(&self, _topic: &str, _message: Bytes) -> Result<()> {

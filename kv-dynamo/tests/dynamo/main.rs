@@ -8,8 +8,10 @@
 
 mod batches;
 mod clocks;
+mod environment;
 mod limits;
 mod refusals;
+mod requests;
 mod restart;
 mod scripted;
 mod sharing;

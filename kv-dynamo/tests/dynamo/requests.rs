@@ -1,0 +1,87 @@
+//! What is asked of the service: the stand-in is always consistent and strict, Amazon's own only if it is told to be.
+
+use kv_core::{Key, NewEntry, PutMode, Scan, Store, Version};
+use serde_json::{Value, json};
+
+use crate::scripted::{Answer, Scripted, ready};
+use crate::support::C;
+
+const ALIVE: &str = "(attribute_not_exists(x) OR x >= :now)";
+
+async fn server() -> Scripted {
+    Scripted::start(ready(|_, _| Answer::ok(json!({})))).await
+}
+
+#[tokio::test]
+async fn every_read_is_strongly_consistent() {
+    let server = server().await;
+    let store = server.open().await;
+    store.get(Key::new(C, "a")).await.unwrap();
+    store.get_many(&[Key::new(C, "a")]).await.unwrap();
+    for scan in [Scan::one(C), Scan::under("")] {
+        store.scan(scan, None).await.unwrap();
+    }
+    for operation in ["GetItem", "Query", "Scan"] {
+        assert_eq!(server.asked(operation)[0]["ConsistentRead"], json!(true), "{operation}");
+    }
+    let batch = &server.asked("BatchGetItem")[0]["RequestItems"]["table"];
+    assert_eq!(batch["ConsistentRead"], json!(true));
+}
+
+#[tokio::test]
+async fn every_write_that_depends_on_what_is_there_is_one_request_with_a_condition() {
+    let server = server().await;
+    let (store, version) = (server.open().await, Version::random());
+    for mode in [PutMode::Replace, PutMode::Create, PutMode::Update(version)] {
+        store.put(Key::new(C, "a"), NewEntry::new("x"), mode).await.unwrap();
+    }
+    for version in [None, Some(version)] {
+        store.take(Key::new(C, "a"), version).await.unwrap();
+    }
+    let condition = |request: &Value| request["ConditionExpression"].as_str().unwrap_or_default().to_owned();
+    let [replace, create, update] = &server.asked("PutItem")[..] else {
+        panic!("three puts are three requests")
+    };
+    assert_eq!(condition(replace), "");
+    assert_eq!(condition(create), "attribute_not_exists(pk) OR x < :now");
+    assert_eq!(condition(update), format!("v = :v AND {ALIVE}"));
+    let [take, conditional] = &server.asked("DeleteItem")[..] else { panic!("two takes are two requests") };
+    assert_eq!(condition(take), format!("attribute_exists(pk) AND {ALIVE}"));
+    assert_eq!(condition(conditional), format!("v = :v AND {ALIVE}"));
+    for request in [create, update, take, conditional] {
+        assert_eq!(request["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
+    }
+    assert!([take, conditional].iter().all(|request| request["ReturnValues"] == "ALL_OLD"));
+}
+
+#[tokio::test]
+async fn a_listing_judges_expiry_where_the_items_are_and_fetches_values_only_if_asked() {
+    let server = server().await;
+    let store = server.open().await;
+    for scan in [Scan::one(C).prefix("a"), Scan::one(C).values(), Scan::under("c")] {
+        store.scan(scan.limit(7), None).await.unwrap();
+    }
+    let [names, values] = &server.asked("Query")[..] else { panic!("two listings are two requests") };
+    assert_eq!(names["ProjectionExpression"], "pk, sk, c, n, x");
+    assert_eq!(values.get("ProjectionExpression"), None);
+    assert_eq!((&names["Limit"], &names["ExpressionAttributeValues"][":sk"]["S"]), (&json!(7), &json!("ia")));
+    let whole = &server.asked("Scan")[0];
+    for request in [names, values, whole] {
+        let filter = request["FilterExpression"].as_str().unwrap();
+        assert!(filter.contains("attribute_not_exists(x) OR x >= :now"), "{filter}");
+    }
+    assert_eq!(whole.get("Limit"), None, "a limit would count what other programs have in the table");
+    assert_eq!(whole["ExpressionAttributeValues"][":pk"]["S"], "larder/c");
+}
+
+#[tokio::test]
+async fn an_empty_batch_asks_for_nothing() {
+    let server = server().await;
+    let store = server.open().await;
+    assert!(store.get_many(&[]).await.unwrap().is_empty());
+    assert!(store.put_many(Vec::new()).await.unwrap().is_empty());
+    assert!(store.delete_many(&[]).await.unwrap().is_empty());
+    for operation in ["BatchGetItem", "BatchWriteItem"] {
+        assert!(server.asked(operation).is_empty(), "{operation}");
+    }
+}
