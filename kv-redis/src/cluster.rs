@@ -29,7 +29,7 @@ pub(crate) struct Cluster {
     map: RwLock<Arc<Map>>,
     /// Any node, for signals, which reach all nodes.
     pub(crate) any: Arc<AnyOf>,
-    seeds: Vec<Link>,
+    seeds: Vec<Address>,
     dial: Arc<Dial>,
     names: Names,
     wait: Option<Wait>,
@@ -55,13 +55,10 @@ impl Cluster {
     ) -> Result<Self> {
         let any = Arc::new(AnyOf::default());
         any.set(seeds.clone());
-        let silent = |address| {
-            Link::new(Target::Node(address), Arc::clone(&dial), Arc::new(News::new(names.clone())), false)
-        };
         let cluster = Self {
             map: RwLock::default(),
             any,
-            seeds: seeds.into_iter().map(silent).collect(),
+            seeds,
             dial,
             names,
             wait,
@@ -69,9 +66,6 @@ impl Cluster {
             closed: Mutex::new(false),
         };
         cluster.refresh(None).await?;
-        for seed in &cluster.seeds {
-            seed.close();
-        }
         Ok(cluster)
     }
 
@@ -148,14 +142,20 @@ impl Cluster {
         Arc::new(Node::new(id, Some(address.clone()), link, self.wait, target, dial, names))
     }
 
+    /// A link for one question.
+    fn passing(&self, address: &Address) -> Link {
+        let news = Arc::new(News::new(self.names.clone()));
+        Link::new(Target::Node(address.clone()), Arc::clone(&self.dial), news, false)
+    }
+
     /// The owners of all slots, as the first node that answers knows them.
     async fn ask_anybody(&self) -> Result<Vec<Owner>> {
         let map = self.map();
         let mut last = error::not_done(ErrorKind::Unavailable, "no node of the cluster is known");
-        let known = map.nodes.iter().map(|node| &node.link);
-        let seeds = self.seeds.iter().filter(|_| map.nodes.is_empty());
+        let known = map.nodes.iter().map(|node| node.link.clone());
+        let seeds = self.seeds.iter().map(|seed| self.passing(seed)); // made only once nobody known answers
         for link in known.chain(seeds) {
-            match owners(link).await {
+            match owners(&link).await {
                 Ok(owners) if owners.is_empty() => {
                     last = error::not_done(ErrorKind::Unavailable, "the cluster owns no slots yet");
                 }

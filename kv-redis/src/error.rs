@@ -113,7 +113,7 @@ pub(crate) fn unconnected(error: RedisError) -> Error {
         return not_done(ErrorKind::Denied, "user or password is wrong");
     }
     if error.kind() == redis::ErrorKind::RESP3NotSupported {
-        return too_old("it");
+        return too_old("the server");
     }
     match ServerError::try_from(error) {
         Ok(refusal) => refused(&refusal),

@@ -30,6 +30,9 @@ pub(crate) use target::{AnyOf, Sentinels, Target};
 /// How long to wait before the second and the third try to connect.
 const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
 
+/// A replica is not left sooner than this: where nothing else takes its place, its reads should go on.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// A connection that comes back. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Link(Arc<Inner>);
@@ -112,14 +115,14 @@ impl Link {
     }
 
     /// Sends one command on this very connection.
-    pub(crate) async fn send_on(&self, live: Live, cmd: &Cmd) -> Result<Value, Fault> {
+    pub(crate) async fn send_on(&self, mut live: Live, cmd: &Cmd) -> Result<Value, Fault> {
         let answer = live.send(cmd).await;
         self.judge(&live, answer)
     }
 
     /// Sends one command whose answer may have so many bytes.
     pub(crate) async fn send_long(&self, cmd: &Cmd, bytes: usize) -> Result<Value, Fault> {
-        let live = self.live().await.map_err(Fault::Unsent)?;
+        let mut live = self.live().await.map_err(Fault::Unsent)?;
         let answer = live.send_long(cmd, bytes).await;
         self.judge(&live, answer)
     }
@@ -137,7 +140,7 @@ impl Link {
 
     /// Sends several commands; each has its own answer, which may be an error.
     pub(crate) async fn send_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Fault> {
-        let live = self.live().await.map_err(Fault::Unsent)?;
+        let mut live = self.live().await.map_err(Fault::Unsent)?;
         match live.send_all(pipeline).await {
             Ok(answers) => {
                 for answer in &answers {
@@ -195,7 +198,7 @@ impl Link {
             })
             .await?;
         target.check(live.facts())?;
-        clock.read(&live).await?;
+        clock.read(live.clone()).await?;
         news.restore(&live).await?;
         Ok(live)
     }
@@ -223,9 +226,10 @@ impl Inner {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a refusal says about the connection: a master that became a replica is not the one to talk to.
+    /// What a refusal says about the connection: a master that became a replica is not the one to talk to. The name or the
+    /// sentinels lead to another one, at the latest after a while.
     fn heed(&self, live: &Live, code: &str) {
-        if code == "READONLY" && self.target.may_move() {
+        if code == "READONLY" && self.target.may_move() && live.age() > SETTLED {
             live.kill();
             self.news.lost();
             self.wake.notify_one();

@@ -221,7 +221,8 @@ impl Store for RedisStore {
     }
 
     /// Keys that were read through this store, by `get` or `get_many`, and then written, removed or expired: the server
-    /// tells of each once, until it is read again. Own writes are told too.
+    /// tells of each once, until it is read again. Own writes are told too. A value that was read before its key is told may
+    /// still be on its way to its reader: who keeps copies looks whether a key was told since it was asked for.
     async fn changes(&self) -> Result<Changes> {
         let changes = async {
             let _pass = self.0.gate.enter()?;

@@ -3,6 +3,8 @@
 #[path = "redis/place.rs"]
 mod place;
 
+use std::sync::Mutex;
+
 use kv_core::Clock;
 use kv_core::testing::{Harness, Size};
 use kv_redis::RedisStore;
@@ -11,16 +13,18 @@ use kv_redis::RedisStore;
 macro_rules! laws_of {
     ($module:ident, $name:literal, $variable:literal) => {
         mod $module {
-            use super::{Clock, Harness, RedisStore, Size, place};
+            use super::{Clock, Harness, Mutex, RedisStore, Size, place};
 
             struct Server {
                 url: String,
                 clock: Clock,
+                used: Mutex<Vec<String>>,
             }
 
             impl Server {
                 fn found() -> Option<Self> {
-                    place::variable($variable).map(|url| Self { url, clock: Clock::system() })
+                    let found = place::variable($variable);
+                    found.map(|url| Self { url, clock: Clock::system(), used: Mutex::default() })
                 }
             }
 
@@ -29,7 +33,9 @@ macro_rules! laws_of {
                 const NAME: &'static str = $name;
 
                 async fn empty(&self) -> RedisStore {
-                    place::open(&self.url, &place::namespace()).await.expect("the server")
+                    let namespace = place::namespace();
+                    self.used.lock().expect("nobody panicked with it").push(namespace.clone());
+                    place::open(&self.url, &namespace).await.expect("the server")
                 }
 
                 fn clock(&self) -> &Clock {
@@ -42,6 +48,19 @@ macro_rules! laws_of {
 
                 async fn sibling(&self, store: &RedisStore) -> Option<RedisStore> {
                     Some(store.clone())
+                }
+            }
+
+            impl Drop for Server {
+                fn drop(&mut self) {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                    let used = std::mem::take(&mut self.used).into_inner().unwrap_or_default();
+                    runtime.expect("an executor").block_on(async {
+                        for namespace in used {
+                            // A law that failed is told as such, whatever comes of this.
+                            let _left_behind = place::clean(&self.url, &namespace).await;
+                        }
+                    });
                 }
             }
 

@@ -34,7 +34,7 @@ impl ServerClock {
     }
 
     /// Asks the server for its time. A user who may not ask gets by with the clock of this machine.
-    pub(super) async fn read(&self, live: &Live) -> Result<()> {
+    pub(super) async fn read(&self, mut live: Live) -> Result<()> {
         let mut time = Cmd::new();
         time.arg("TIME");
         let from = self.local();

@@ -37,7 +37,7 @@ async fn tend(weak: &Weak<Inner>) -> Option<Duration> {
     };
     match standing {
         None if link.0.news.is_idle() => return Some(CLOCK), // the next request connects
-        Some(live) if live.is_alive() && link.0.clock.read(&live).await.is_err() => {
+        Some(live) if live.is_alive() && link.0.clock.read(live.clone()).await.is_err() => {
             live.kill();
             link.0.news.lost();
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kv_core::Result;
 use redis::aio::MultiplexedConnection;
@@ -15,7 +15,7 @@ use crate::wire;
 
 /// A slow network carries so much in a millisecond: a long command gets more time by its length.
 const BYTES_A_MS: usize = 4 << 10;
-/// Shorter ones get none: the clone of a connection with its own timeout is not free.
+/// Shorter ones get none.
 const LONG: usize = 256 << 10;
 
 /// A connection that stood when it was handed out. Clones share it.
@@ -31,6 +31,7 @@ struct Session {
     death: Death,
     driver: AbortHandle,
     response_timeout: Duration,
+    since: Instant,
 }
 
 /// Whether the connection has ended.
@@ -54,7 +55,8 @@ impl Live {
         death: Death,
         response_timeout: Duration,
     ) -> Self {
-        let session = Session { facts: Facts::default(), death, driver, response_timeout };
+        let session =
+            Session { facts: Facts::default(), death, driver, response_timeout, since: Instant::now() };
         Self { connection, session: Arc::new(session) }
     }
 
@@ -87,24 +89,30 @@ impl Live {
         !self.session.death.came()
     }
 
+    /// Since when it stands.
+    pub(super) fn age(&self) -> Duration {
+        self.session.since.elapsed()
+    }
+
     /// Ends the connection for all who have it.
     pub(super) fn kill(&self) {
         self.session.death.note();
         self.session.driver.abort();
     }
 
-    pub(crate) async fn send(&self, cmd: &Cmd) -> RedisResult<Value> {
+    pub(crate) async fn send(&mut self, cmd: &Cmd) -> RedisResult<Value> {
         self.send_long(cmd, length(cmd)).await
     }
 
     /// As [`Live::send`], for a command that carries or brings about so many bytes.
-    pub(crate) async fn send_long(&self, cmd: &Cmd, bytes: usize) -> RedisResult<Value> {
-        self.patient(bytes).send_packed_command(cmd).await
+    pub(crate) async fn send_long(&mut self, cmd: &Cmd, bytes: usize) -> RedisResult<Value> {
+        self.bear(bytes);
+        self.connection.send_packed_command(cmd).await
     }
 
-    pub(crate) async fn send_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
-        let bytes = pipeline.cmd_iter().map(length).sum();
-        self.patient(bytes).send_packed_commands(pipeline, 0, pipeline.len()).await
+    pub(crate) async fn send_all(&mut self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+        self.bear(pipeline.cmd_iter().map(length).sum());
+        self.connection.send_packed_commands(pipeline, 0, pipeline.len()).await
     }
 
     /// Subscribes to channels.
@@ -121,16 +129,15 @@ impl Live {
     pub(crate) async fn track(&self, on: bool) -> Result<()> {
         let mut tracking = Cmd::new();
         tracking.arg("CLIENT").arg("TRACKING").arg(if on { "ON" } else { "OFF" });
-        wire::was_set(&self.send(&tracking).await.map_err(Fault::Lost)?).map(drop)
+        wire::was_set(&self.clone().send(&tracking).await.map_err(Fault::Lost)?).map(drop)
     }
 
-    fn patient(&self, bytes: usize) -> MultiplexedConnection {
-        let mut connection = self.connection.clone();
+    /// Sets the patience with the next answer. Each clone has its own.
+    fn bear(&mut self, bytes: usize) {
         if bytes > LONG {
             let more = u64::try_from(bytes / BYTES_A_MS).unwrap_or(u64::MAX);
-            connection.set_response_timeout(self.session.response_timeout + Duration::from_millis(more));
+            self.connection.set_response_timeout(self.session.response_timeout + Duration::from_millis(more));
         }
-        connection
     }
 }
 

@@ -48,7 +48,7 @@ impl Target {
 
     /// Whether the next connection may lead to another server.
     pub(super) const fn may_move(&self) -> bool {
-        matches!(self, Self::Master(_))
+        matches!(self, Self::Master(_) | Self::At(Address::Tcp(..)))
     }
 
     /// Refuses a server of another kind.
@@ -101,7 +101,7 @@ impl Sentinels {
     }
 
     async fn ask(&self, sentinel: &Address) -> Result<Address> {
-        let live = self.dial.open(sentinel, |_| {}).await?;
+        let mut live = self.dial.open(sentinel, |_| {}).await?;
         let mut question = Cmd::new();
         question.arg("SENTINEL").arg("get-master-addr-by-name").arg(&self.service);
         match live.send(&question).await.map_err(error::unreachable)? {

@@ -39,6 +39,7 @@ async fn odd_names_are_kept_apart_and_listed_as_they_are() {
                 assert_eq!(entry.value, format!("{collection}|{id}"));
             }
         }
+        assert!(listed(&store, Scan::under("")).await.is_empty());
     }
 }
 
