@@ -181,7 +181,7 @@ mod tests {
         assert_eq!((&*config.database, &*config.collection, &*config.namespace), ("db", "c", "n"));
         let options = config.options().await.unwrap();
         let hosts: Vec<_> = options.hosts.iter().map(ToString::to_string).collect();
-        assert_eq!(hosts, ["a:1", "[::1]:2"]);
+        assert_eq!(hosts, ["a:1", "::1:2"]);
         let credential = options.credential.unwrap();
         assert_eq!((credential.username.as_deref(), credential.password.as_deref()), (Some("u@x"), Some("p/:")));
         assert_eq!((credential.source.as_deref(), options.repl_set_name.as_deref()), (Some("admin"), Some("rs")));

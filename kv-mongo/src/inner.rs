@@ -72,16 +72,25 @@ impl Inner {
 
     /// Writes unless there is a live entry, in one step: whose version comes back tells whether we did.
     async fn create(&self, draft: &Draft) -> Result<Version> {
-        let written = twice(|| {
-            let now = self.time().now();
-            self.choose(draft, doc! { "$cond": [now.alive(), "$$ROOT", draft.document(now)] }, true)
-        });
-        let written = written.await.map_err(|e| error::driver(&e))?;
+        let written = match self.create_once(draft).await? {
+            // MongoDB always answers an upsert with a document, its stand-in not if it met another one. It was ours if the
+            // version is: sending it again is safe.
+            None => self.create_once(draft).await?,
+            written => written,
+        };
         let written = written.ok_or_else(|| error::strange("an upsert answered with nothing"))?;
         if wire::version_of(&written)? == draft.version {
             return Ok(draft.version);
         }
         Err(Error::new(ErrorKind::AlreadyExists, "there is an entry already"))
+    }
+
+    async fn create_once(&self, draft: &Draft) -> Result<Option<RawDocumentBuf>> {
+        let written = twice(|| {
+            let now = self.time().now();
+            self.choose(draft, doc! { "$cond": [now.alive(), "$$ROOT", draft.document(now)] }, true)
+        });
+        written.await.map_err(|e| error::driver(&e))
     }
 
     /// Writes over the live entry of this version, in one step. Whose version comes back tells whether we did, also if

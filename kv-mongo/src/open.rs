@@ -165,3 +165,34 @@ async fn judge(collection: &Collection<RawDocumentBuf>) -> Result<Time> {
         _ => Ok(Time::Caller(Clock::system())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::ready;
+
+    use mongodb::bson::{deserialize_from_document, doc};
+    use mongodb::error::{CommandError, Error, ErrorKind};
+
+    use super::twice;
+
+    fn refused(code: i32) -> Error {
+        let error = doc! { "code": code, "codeName": "Name", "errmsg": "text" };
+        ErrorKind::Command(deserialize_from_document::<CommandError>(error).unwrap()).into()
+    }
+
+    #[tokio::test]
+    async fn only_an_upsert_that_met_another_is_sent_again_and_only_once() {
+        for (codes, sent, done) in
+            [(&[11_000, 0][..], 2, true), (&[11_000, 11_000], 2, false), (&[13], 1, false), (&[0], 1, true)]
+        {
+            let count = Cell::new(0);
+            let answer = twice(|| {
+                let code = codes[count.replace(count.get() + 1)];
+                ready(if code == 0 { Ok(()) } else { Err(refused(code)) })
+            });
+            assert_eq!(answer.await.is_ok(), done, "{codes:?}");
+            assert_eq!(count.get(), sent, "{codes:?}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The laws of a store, on the server that `LARDER_TEST_MONGODB` names: with the server's clock as the judge, and with
+//! the caller's.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::time::Duration;
+
+use kv_core::Clock;
+use kv_core::testing::Size;
+use kv_mongo::{MongoConfig, MongoStore};
+
+/// The server's URL; `None`, loudly, where there is no server and nothing requires one.
+fn server() -> Option<String> {
+    let url = std::env::var("LARDER_TEST_MONGODB").ok();
+    if url.is_none() {
+        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
+        assert!(!required, "LARDER_TEST_MONGODB names no server");
+        eprintln!("SKIPPED: LARDER_TEST_MONGODB names no server");
+    }
+    url
+}
+
+/// Fewer entries than other servers get: the stand-in passes over a whole collection for each batch of reads.
+const SIZE: Size = Size { tasks: 16, rounds: 50, scan: 2_100, batch: 2_100, patience: Duration::from_secs(60) };
+
+/// A store in a collection of its own, for the same reason.
+async fn empty(url: &str, clock: Option<&Clock>) -> MongoStore {
+    let mut config = MongoConfig::new(url).unwrap();
+    config.collection = format!("laws-{:032x}", rand::random::<u128>());
+    config.patience = Duration::from_secs(60);
+    config.clock = clock.cloned();
+    MongoStore::open(config).await.unwrap()
+}
+
+macro_rules! laws_of {
+    ($module:ident, $name:literal, $clock:expr, $judged_by:expr) => {
+        mod $module {
+            use kv_core::Clock;
+            use kv_core::testing::{Harness, Size};
+            use kv_mongo::MongoStore;
+
+            use super::SIZE;
+
+            struct Mongo {
+                url: String,
+                clock: Clock,
+            }
+
+            impl Harness for Mongo {
+                type Store = MongoStore;
+                const NAME: &'static str = $name;
+
+                async fn empty(&self) -> MongoStore {
+                    let judge: fn(&Clock) -> Option<&Clock> = $judged_by;
+                    super::empty(&self.url, judge(&self.clock)).await
+                }
+
+                fn clock(&self) -> &Clock {
+                    &self.clock
+                }
+
+                fn size(&self) -> Size {
+                    SIZE
+                }
+
+                async fn sibling(&self, store: &MongoStore) -> Option<MongoStore> {
+                    Some(store.clone())
+                }
+            }
+
+            kv_core::laws!(match super::server() {
+                Some(url) => Mongo { url, clock: $clock },
+                None => return,
+            });
+        }
+    };
+}
+
+laws_of!(server_judges, "mongodb", Clock::system(), |_| None);
+laws_of!(caller_judges, "mongodb (caller's clock)", Clock::manual(), |clock| Some(clock));

@@ -1,0 +1,121 @@
+//! Who may: passwords, rights, TLS.
+
+use std::path::Path;
+use std::process::Command;
+
+use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
+use kv_mongo::{MongoConfig, MongoStore};
+use mongodb::bson::doc;
+use tempfile::TempDir;
+
+use crate::support::{PATIENCE, Server, config, get, put, said, take, value};
+
+const WRONG: &str = "wr0ng-s3cret";
+
+/// A server with a user that may write, one that may only read, and one that may nothing.
+async fn guarded() -> Option<Server> {
+    let mut server = Server::start(&[])?;
+    let store = server.open().await;
+    put(&store, "a", "x").await.unwrap();
+    store.close().await.unwrap();
+    let admin = server.driver().await.database("admin");
+    for (user, password, roles) in [
+        ("writer", "p/w:?@%", vec![doc! { "role": "readWrite", "db": "app" }]),
+        ("reader", "r", vec![doc! { "role": "read", "db": "app" }]),
+        ("nobody", "n", vec![]),
+    ] {
+        admin.run_command(doc! { "createUser": user, "pwd": password, "roles": roles }).await.unwrap();
+    }
+    server.restart_with(&["--auth"]);
+    Some(server)
+}
+
+fn login(server: &Server, login: &str) -> MongoConfig {
+    config(&server.url().replace("//", &format!("//{login}@")).replace('?', "?authSource=admin&"))
+}
+
+#[tokio::test]
+async fn a_password_with_odd_characters_is_taken() {
+    let Some(server) = guarded().await else { return };
+    let store = MongoStore::open(login(&server, "writer:p%2Fw%3A%3F%40%25")).await.unwrap();
+    assert!(store.warnings().is_empty(), "{:?}", store.warnings());
+    assert_eq!(value(&store, "a").await.as_deref(), Some("x"));
+    put(&store, "a", "y").await.unwrap();
+    assert_eq!(take(&store, "a").await.unwrap().unwrap().value, "y");
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_none_are_denied_and_not_shown() {
+    let Some(server) = guarded().await else { return };
+    let given = login(&server, &format!("writer:{WRONG}"));
+    let none = server.config();
+    for config in [given, none, login(&server, "nobody:n")] {
+        let shown = format!("{config:?}");
+        let error = MongoStore::open(config).await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
+        assert_eq!(error.operation(), Some("open"));
+        assert!(!said(&error).contains(WRONG) && !shown.contains(WRONG), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_only_read_reads_and_each_write_is_denied() {
+    let Some(server) = guarded().await else { return };
+    let store = MongoStore::open(login(&server, "reader:r")).await.unwrap();
+    assert_eq!(store.warnings().len(), 1, "{:?}", store.warnings());
+    assert_eq!(value(&store, "a").await.as_deref(), Some("x"));
+    let key = Key::new("c", "a");
+    let version = get(&store, "a").await.unwrap().unwrap().version;
+    let mut errors = Vec::new();
+    for mode in [PutMode::Replace, PutMode::Create, PutMode::Update(version)] {
+        errors.push(store.put(key, NewEntry::new(WRONG), mode).await.unwrap_err());
+    }
+    errors.push(store.take(key, None).await.unwrap_err());
+    errors.push(store.put_many(vec![(key, NewEntry::new(WRONG))]).await.unwrap().remove(0).unwrap_err());
+    errors.push(store.delete_many(&[key]).await.unwrap().remove(0).unwrap_err());
+    for error in errors {
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
+        assert!(!said(&error).contains(WRONG), "{error:?}");
+    }
+    assert_eq!(value(&store, "a").await.as_deref(), Some("x"));
+}
+
+/// An authority, and a certificate of the loopback that it signed.
+fn certificates(dir: &Path) {
+    let run = |line: &str| {
+        let made = Command::new("openssl").args(line.split(' ')).current_dir(dir).output();
+        let made = made.expect("openssl makes the certificates of this test");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    };
+    std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
+        .unwrap();
+    let key = "-newkey rsa:2048 -nodes";
+    run(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 7 -subj /CN=authority"));
+    run(&format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost"));
+    run("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 7 -extfile names -out server.pem");
+}
+
+#[tokio::test]
+async fn over_tls_only_a_server_with_a_certificate_that_is_trusted_is_talked_to() {
+    let dir = TempDir::new().unwrap();
+    certificates(dir.path());
+    let ca = dir.path().join("ca.pem");
+    let options = ["--tls-cert-file", "server.pem", "--tls-key-file", "server.key"];
+    let Some(server) = Server::start_in(dir, &options, &[]) else { return };
+    let tls = |file: &Path| format!("{}&tls=true&tlsCAFile={}", server.url(), file.display());
+
+    let store = MongoStore::open(config(&tls(&ca))).await.unwrap();
+    put(&store, "a", "x").await.unwrap();
+    assert_eq!(value(&store, "a").await.as_deref(), Some("x"));
+
+    // One that trusts only the usual authorities, and one that speaks in the clear.
+    for url in [format!("{}&tls=true", server.url()), server.url()] {
+        let mut config = config(&url);
+        config.patience = std::time::Duration::from_secs(2);
+        let opening = tokio::time::timeout(PATIENCE, MongoStore::open(config));
+        let error = opening.await.expect("it gives up").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    }
+    let error = MongoStore::open(config(&tls(Path::new("/no/such/file")))).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unavailable), "{error:?}");
+}
