@@ -21,6 +21,7 @@ pub(super) async fn carry(mut client: TcpStream, route: Route) {
         return;
     };
     let ended = tokio::select! {
+        biased; // nothing passes any more once it is cut
         _ = modes.wait_for(|mode| matches!(mode, Mode::Cut | Mode::Down)) => Err(cut()),
         ended = both_ways(&mut client, &mut server, &route) => ended,
     };

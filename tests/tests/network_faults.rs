@@ -1,0 +1,123 @@
+//! What a broken network may do to a store, and what it may not.
+//!
+//! Every fault of [`fault::TABLE`] meets every operation, between us and each server: the call ends in time, no answer is wrong,
+//! the outcome of an error is true, no value is taken twice, and the store works again soon after the network does.
+
+#![cfg(any(feature = "dynamo", feature = "redis"))]
+
+#[path = "network_faults/backend.rs"]
+mod backend;
+#[path = "network_faults/cell.rs"]
+mod cell;
+#[path = "network_faults/fault.rs"]
+mod fault;
+#[path = "network_faults/flapping.rs"]
+mod flapping;
+#[path = "network_faults/operation.rs"]
+mod operation;
+#[path = "network_faults/report.rs"]
+mod report;
+
+use std::time::{Duration, Instant};
+
+use kv_core::{Key, NewEntry, Outcome, PutMode, Store as _};
+use larder_tests::proxy::{Mode, Proxy};
+
+use crate::backend::{Backend, Server};
+use crate::report::Report;
+
+/// What `timeout` says in the URLs of these tests.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// How much later a call may return on a machine that is busy with other tests.
+const LATE: Duration = Duration::from_secs(3);
+
+/// One test binary for all backends; each has the same tests.
+macro_rules! tests_of {
+    ($($feature:literal $name:ident: $backend:expr;)+) => {$(
+        #[cfg(feature = $feature)]
+        mod $name {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn every_operation_bears_every_fault() {
+                let Some(server) = $backend.server() else { return };
+                every_fault(server).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn nothing_is_taken_twice_and_no_answer_is_anothers_while_the_network_flaps() {
+                let Some(server) = $backend.server() else { return };
+                flapping::takes(&server).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn what_was_added_stays_added_while_the_network_flaps() {
+                let Some(server) = $backend.server() else { return };
+                flapping::adds(&server).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn opening_fails_in_time_while_the_network_is_broken() {
+                let Some(server) = $backend.server() else { return };
+                opening(&server).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_call_that_finds_nobody_says_that_nothing_was_done() {
+                let Some(server) = $backend.server() else { return };
+                nobody(&server).await;
+            }
+        }
+    )+};
+}
+
+tests_of! {
+    "redis" redis: Backend::REDIS;
+    "dynamo" dynamodb: Backend::DYNAMODB;
+}
+
+async fn every_fault(server: Server) {
+    let mut report = Report::new(server.name());
+    for fault in fault::TABLE {
+        report.add(fault, cell::all_operations(&server, fault).await);
+    }
+    report.print();
+    report.check();
+}
+
+/// An outcome that is always unknown would be true, and of no use.
+async fn nobody(server: &Server) {
+    let proxy = Proxy::start(server.address()).await.expect("a port for the proxy");
+    let store = server.open(proxy.address(), "&retry=0").await.expect("the network is whole");
+    let collection = backend::random("n");
+    let key = Key::new(&collection, "nobody");
+    proxy.set(Mode::Down);
+    let began = Instant::now();
+    loop {
+        let put = store.put(key, NewEntry::new(&b"never"[..]), PutMode::Replace).await;
+        let error = put.expect_err("nobody listens");
+        assert!(error.is_retryable(), "{error:?}");
+        // The connection from before may still have been there at first.
+        if error.outcome() == Outcome::NotDone {
+            break;
+        }
+        assert!(began.elapsed() < TIMEOUT * 10, "{error:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    proxy.set(Mode::Pass);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(server.truth().await.get(key).await.expect("the server answers"), None);
+}
+
+async fn opening(server: &Server) {
+    for mode in [Mode::Down, Mode::Cut, Mode::Stall, Mode::HalfClose] {
+        let proxy = Proxy::start(server.address()).await.expect("a port for the proxy");
+        proxy.set(mode.clone());
+        let began = Instant::now();
+        let error = server.open(proxy.address(), "").await.expect_err("the network was broken");
+        assert!(began.elapsed() < TIMEOUT * 10, "{mode:?}: opening took {:?}", began.elapsed());
+        assert!(error.is_retryable(), "{mode:?}: {error:?}");
+        proxy.set(Mode::Pass);
+        server.open(proxy.address(), "").await.expect("the network is whole again");
+    }
+}

@@ -1,0 +1,79 @@
+//! The servers, and the URLs of stores that reach them by way of a proxy.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+
+use kv_core::{AnyStore, Result, Version};
+
+/// A backend whose server may be there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backend {
+    name: &'static str,
+    variable: &'static str,
+    /// The URL of a store at `ADDRESS`, up to its parameters.
+    url: &'static str,
+}
+
+impl Backend {
+    #[cfg(feature = "redis")]
+    pub(crate) const REDIS: Self =
+        Self { name: "redis", variable: "LARDER_TEST_REDIS", url: "redis://ADDRESS/0?" };
+    #[cfg(feature = "dynamo")]
+    pub(crate) const DYNAMODB: Self = Self {
+        name: "dynamodb",
+        variable: "LARDER_TEST_DYNAMODB",
+        url: "dynamodb://id:secret@larder-faults?region=eu-central-1&create=true&endpoint=http://ADDRESS&",
+    };
+
+    /// The server, if its variable is set.
+    pub(crate) fn server(self) -> Option<Server> {
+        let Ok(given) = std::env::var(self.variable) else {
+            let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
+            assert!(!required, "{} is not set: run scripts/test", self.variable);
+            eprintln!(
+                "SKIPPED: {} is not set, so the network to {} was not broken",
+                self.variable, self.name
+            );
+            return None;
+        };
+        let (_, rest) = given.split_once("://").expect("a URL");
+        let host = rest.split(['/', '?']).next().unwrap_or_default();
+        let address = host.to_socket_addrs().expect("a host and a port").next().expect("an address");
+        Some(Server { backend: self, address, namespace: random("faults") })
+    }
+}
+
+/// A server, and a namespace in it for one test.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    backend: Backend,
+    address: SocketAddr,
+    namespace: String,
+}
+
+impl Server {
+    pub(crate) fn name(&self) -> &'static str {
+        self.backend.name
+    }
+
+    /// Where it is itself, without a proxy.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A store that finds the server at `address`; `more` are further parameters, such as `&retry=0`.
+    pub(crate) async fn open(&self, address: SocketAddr, more: &str) -> Result<AnyStore> {
+        let base = self.backend.url.replace("ADDRESS", &address.to_string());
+        larder::open(&format!("{base}timeout=2s&namespace={}{more}", self.namespace)).await
+    }
+
+    /// A store that tells what is really there.
+    pub(crate) async fn truth(&self) -> AnyStore {
+        self.open(self.address, "").await.expect("the server answers")
+    }
+}
+
+/// A name of letters and digits that no other test has.
+pub(crate) fn random(start: &str) -> String {
+    let digits = Version::random().as_bytes().map(|byte| format!("{byte:02x}"));
+    format!("{start}{}", digits.concat())
+}

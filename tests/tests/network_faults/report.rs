@@ -1,0 +1,64 @@
+//! The figures of one backend: a row for each fault.
+
+use std::time::Duration;
+
+use crate::cell::Seen;
+use crate::fault::Fault;
+
+/// From the end of a fault to the first success, in the middle of all operations.
+const SOON: Duration = Duration::from_secs(1);
+/// The same for the slowest of them, on a machine that is busy with other tests.
+const AT_LAST: Duration = Duration::from_secs(4);
+
+#[derive(Debug)]
+pub(crate) struct Report {
+    backend: &'static str,
+    rows: Vec<(Fault, Vec<Seen>)>,
+}
+
+impl Report {
+    pub(crate) fn new(backend: &'static str) -> Self {
+        Self { backend, rows: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, fault: Fault, seen: Vec<Seen>) {
+        self.rows.push((fault, seen));
+    }
+
+    /// As a table of Markdown on stderr, for `--nocapture`.
+    pub(crate) fn print(&self) {
+        eprintln!(
+            "| {} | succeeded | failed, not done | slowest call | recovery, middle | slowest |",
+            self.backend
+        );
+        eprintln!("|---|---|---|---|---|---|");
+        for (fault, all) in &self.rows {
+            let succeeded = all.iter().filter(|seen| seen.succeeded).count();
+            let not_done = all.iter().filter(|seen| seen.not_done).count();
+            let call = all.iter().map(|seen| seen.call).max().unwrap_or_default();
+            let (middle, slowest) = recoveries(all);
+            let after = all.iter().max_by_key(|seen| seen.recovery).map(|seen| seen.operation);
+            let count = all.len();
+            eprintln!(
+                "| {} | {succeeded} of {count} | {not_done} | {call:.1?} | {middle:.1?} | {slowest:.1?} after {after:?} |",
+                fault.name
+            );
+        }
+    }
+
+    /// The store works again within a second of the network.
+    pub(crate) fn check(&self) {
+        for (fault, all) in &self.rows {
+            let (middle, slowest) = recoveries(all);
+            assert!(middle <= SOON, "{}: after {}: {middle:?}", self.backend, fault.name);
+            assert!(slowest <= AT_LAST, "{}: after {}: {all:?}", self.backend, fault.name);
+        }
+    }
+}
+
+/// The middle one and the slowest.
+fn recoveries(all: &[Seen]) -> (Duration, Duration) {
+    let mut times: Vec<_> = all.iter().map(|seen| seen.recovery).collect();
+    times.sort_unstable();
+    (times.get(times.len() / 2).copied().unwrap_or_default(), times.last().copied().unwrap_or_default())
+}
