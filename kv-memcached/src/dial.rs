@@ -36,9 +36,9 @@ impl Dialer {
         #[cfg(feature = "tls")]
         let tls = config.tls.as_ref().map(crate::tls::Connector::new).transpose()?;
         Ok(Self {
+            config,
             #[cfg(feature = "tls")]
             tls,
-            config,
         })
     }
 

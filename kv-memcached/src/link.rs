@@ -180,10 +180,10 @@ impl Owed {
             let first = waiting.front_mut().ok_or_else(error::unexpected)?;
             let Some(reply) = take_reply(buffer)? else { break };
             first.replies.push(reply);
-            if first.replies.len() == first.answers {
-                if let Some(Waiting { replies, reply, .. }) = waiting.pop_front() {
-                    drop(reply.send(Answers { replies, error: None })); // nobody waits for a dropped request
-                }
+            if first.replies.len() == first.answers
+                && let Some(Waiting { replies, reply, .. }) = waiting.pop_front()
+            {
+                drop(reply.send(Answers { replies, error: None })); // nobody waits for a dropped request
             }
         }
         Ok(())

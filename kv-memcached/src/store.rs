@@ -96,7 +96,7 @@ impl Inner {
         match mode {
             PutMode::Replace => match set(&servers, &name, &item, Condition::Always).await? {
                 Reply::Done => Ok(()),
-                other => Err(odd(other)),
+                other => Err(odd(&other)),
             },
             PutMode::Create => self.create(&servers, &name, key, &item).await,
             PutMode::Update(version) => self.update(&servers, &name, key, &item, version).await,
@@ -109,7 +109,7 @@ impl Inner {
             match set(servers, name, item, Condition::Absent).await? {
                 Reply::Done => return Ok(()),
                 Reply::NotStored => {}
-                other => return Err(odd(other)),
+                other => return Err(odd(&other)),
             }
             let Some(found) = find(servers, name).await.map_err(not_done)? else { continue };
             if stored::open(name, key, found.data, &self.clock)?.is_some() {
@@ -118,7 +118,7 @@ impl Inner {
             match set(servers, name, item, Condition::Cas(found.cas)).await? {
                 Reply::Done => return Ok(()),
                 Reply::Changed | Reply::Missing => {}
-                other => return Err(odd(other)),
+                other => return Err(odd(&other)),
             }
         }
         Err(error::already_exists())
@@ -141,7 +141,7 @@ impl Inner {
         match set(servers, name, item, Condition::Cas(found.cas)).await? {
             Reply::Done => Ok(()),
             Reply::Changed | Reply::Missing => Err(error::conflict()),
-            other => Err(odd(other)),
+            other => Err(odd(&other)),
         }
     }
 
@@ -160,7 +160,7 @@ impl Inner {
                 Reply::Done => return Ok(Some(entry)),
                 Reply::Missing => return Ok(None),
                 Reply::Changed => {}
-                other => return Err(odd(other)),
+                other => return Err(odd(&other)),
             }
         }
         Err(Error::new(kv_core::ErrorKind::Conflict, "the entry changed at each of 64 attempts to take it"))
@@ -205,7 +205,7 @@ fn found(reply: Reply) -> Result<Option<Found>> {
     match reply {
         Reply::Value { data, cas: Some(cas) } => Ok(Some(Found { data, cas })),
         Reply::Missing => Ok(None),
-        other => Err(odd(other)),
+        other => Err(odd(&other)),
     }
 }
 
@@ -216,9 +216,9 @@ async fn set(servers: &Servers, name: &Name, item: &Item, condition: Condition) 
 }
 
 /// The error of an answer that is no success.
-fn odd(reply: Reply) -> Error {
+fn odd(reply: &Reply) -> Error {
     match reply {
-        Reply::Failed(failure) => error::failed(failure),
+        Reply::Failed(failure) => error::failed(*failure),
         _ => error::unexpected(),
     }
 }
@@ -281,7 +281,7 @@ impl Store for MemcachedStore {
         let answers = self.0.batch(keys.len(), prepare).await.map_err(named)?;
         let written = answers.into_iter().map(|answer| match answer? {
             (Reply::Done, version) => Ok(version),
-            (other, _) => Err(odd(other)),
+            (other, _) => Err(odd(&other)),
         });
         Ok(written.zip(keys).map(|(written, key)| written.map_err(|e| named(e).at(key))).collect())
     }
@@ -298,7 +298,7 @@ impl Store for MemcachedStore {
         let answers = self.0.batch(keys.len(), prepare).await.map_err(named)?;
         let removed = answers.into_iter().map(|answer| match answer?.0 {
             Reply::Done | Reply::Missing => Ok(()),
-            other => Err(odd(other)),
+            other => Err(odd(&other)),
         });
         Ok(removed.zip(keys).map(|(removed, key)| removed.map_err(|e| named(e).at(*key))).collect())
     }

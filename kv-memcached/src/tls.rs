@@ -50,8 +50,10 @@ impl Connector {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|e| Error::new(ErrorKind::Invalid, "no certificate can be for this host").because(e))?;
         self.0.connect(name, stream).await.map_err(|e| {
-            let refused = e.get_ref().is_some_and(|source| source.is::<rustls::Error>());
-            let kind = if refused { ErrorKind::Denied } else { ErrorKind::Unavailable };
+            let kind = match e.get_ref() {
+                Some(source) if source.is::<rustls::Error>() => ErrorKind::Denied,
+                _ => ErrorKind::Unavailable,
+            };
             Error::new(kind, format!("{host} does not speak TLS, or its certificate is not trusted"))
                 .because(e)
         })

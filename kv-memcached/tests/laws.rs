@@ -1,4 +1,4 @@
-//! The laws of a store, on the server that LARDER_TEST_MEMCACHED names.
+//! The laws of a store, on the server that `LARDER_TEST_MEMCACHED` names.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 

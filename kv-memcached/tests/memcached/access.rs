@@ -22,8 +22,8 @@ fn readable(path: &Path) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn login(user: &str, password: &str) -> Option<(String, String)> {
-    Some((user.to_owned(), password.to_owned()))
+fn login(user: &str, password: &str) -> (String, String) {
+    (user.to_owned(), password.to_owned())
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn the_right_login_is_let_in_again_after_a_restart() {
     let home = TempDir::new().unwrap();
     let Some(mut server) = Server::start(&["-Y", &login_file(&home)]) else { return };
     let mut config = server.config();
-    config.login = login("ann", "s3cret:x");
+    config.login = Some(login("ann", "s3cret:x"));
     let store = MemcachedStore::open(config).await.unwrap();
     put(&store, "a", "x").await.unwrap();
     assert_eq!(get(&store, "a").await.unwrap().unwrap().value, "x");
@@ -44,7 +44,9 @@ async fn the_right_login_is_let_in_again_after_a_restart() {
 async fn a_wrong_login_and_none_are_denied_and_no_message_shows_the_password() {
     let home = TempDir::new().unwrap();
     let Some(server) = Server::start(&["-Y", &login_file(&home)]) else { return };
-    for login in [login("ann", "wr0ng"), login("nobody", "s3cret:x"), login("bob", ""), None] {
+    for login in
+        [Some(login("ann", "wr0ng")), Some(login("nobody", "s3cret:x")), Some(login("bob", "")), None]
+    {
         let mut config = server.config();
         config.login = login.clone();
         let error = MemcachedStore::open(config).await.unwrap_err();
@@ -62,7 +64,7 @@ async fn a_wrong_login_and_none_are_denied_and_no_message_shows_the_password() {
 async fn a_password_is_never_sent_to_a_server_that_asks_for_none() {
     let Some(server) = Server::start(&[]) else { return };
     let mut config = server.config();
-    config.login = login("ann", "s3cret:x");
+    config.login = Some(login("ann", "s3cret:x"));
     let error = MemcachedStore::open(config).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
     assert_eq!(server.stat("cmd_set"), 0, "the password was stored as an item");
@@ -140,7 +142,9 @@ mod tls {
             "-out",
             &text(&certificate),
         ]);
-        [home.to_owned(), key.clone(), certificate.clone()].iter().for_each(|path| readable(path));
+        for path in [home, &key, &certificate] {
+            readable(path);
+        }
         [authority, certificate, key]
     }
 

@@ -18,11 +18,7 @@ async fn with_clocks_that_differ_each_caller_judges_by_its_own() {
     let Some(server) = Server::start(&[]) else { return };
     let (ours, theirs) = (Clock::manual(), Clock::manual());
     let (store, other) = (server.open_with(&ours).await, server.open_with(&theirs).await);
-    let ahead = |ms| {
-        theirs.skew_ms(
-            i64::try_from(ours.unix_ms()).unwrap() - i64::try_from(Clock::system().unix_ms()).unwrap() + ms,
-        )
-    };
+    let ahead = |ms| theirs.skew_ms(ms);
 
     put_for(&store, "a", Duration::from_secs(10)).await;
     ahead(0);
@@ -50,7 +46,7 @@ async fn the_server_is_told_to_keep_entries_a_little_longer_than_they_live() {
         (Duration::from_millis(1), 0, 3),
         (Duration::from_millis(1_500), 1, 4),
         (Duration::from_secs(60), 59, 62),
-        (30 * DAY - Duration::from_secs(1), 2_591_998, 2_592_001),
+        (Duration::from_secs(2_591_999), 2_591_998, 2_592_001),
         (30 * DAY, 2_678_398, 2_678_403),
         (400 * DAY, 34_646_398, 34_646_403),
     ] {

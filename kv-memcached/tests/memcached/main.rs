@@ -1,12 +1,17 @@
 //! What is particular to Memcached, on servers of our own that are started, restarted, stopped and filled here.
-//! LARDER_TEST_MEMCACHED_SERVER is the program.
+//! `LARDER_TEST_MEMCACHED_SERVER` is the program.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-
+#[cfg(test)]
 mod access;
+#[cfg(test)]
 mod batches;
+#[cfg(test)]
 mod clocks;
+#[cfg(test)]
 mod memory;
+#[cfg(test)]
 mod pair;
+#[cfg(test)]
 mod restart;
+#[cfg(test)]
 mod support;

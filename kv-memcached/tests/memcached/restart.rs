@@ -40,7 +40,7 @@ async fn traffic(
         }
         match get(&store, &id).await {
             Ok(Some(entry)) if wrote.is_ok() => {
-                assert_eq!((entry.version, entry.value.as_ref()), (version, value.as_bytes()))
+                assert_eq!((entry.version, entry.value.as_ref()), (version, value.as_bytes()));
             }
             Ok(_) => {}
             Err(error) => assert!(error.is_retryable(), "{error}"),
@@ -177,10 +177,11 @@ async fn close_waits_for_what_is_under_way_and_leaves_no_connection() {
     let (written, closed) = tokio::join!(futures_util::future::join_all(writes), store.close());
     closed.unwrap();
     for written in written {
-        assert!(
-            written.is_ok_and(|_| true) || get(&store, "0").await.unwrap_err().kind() == ErrorKind::Closed
-        );
+        if let Err(error) = written {
+            assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+        }
     }
+    assert_eq!(get(&store, "0").await.unwrap_err().kind(), ErrorKind::Closed);
     let until = Instant::now() + PATIENCE;
     while server.stat("curr_connections") > before {
         assert!(Instant::now() < until, "a connection stays");

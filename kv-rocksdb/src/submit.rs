@@ -1,0 +1,82 @@
+//! How a write gets to the engine: at once, or behind those that were queued before it.
+
+use kv_core::Result;
+use kv_core::backend::embedded::{Action, Answer, Applied, Durability, GROUP, Op, error};
+use tokio::sync::oneshot;
+
+use crate::shared::Shared;
+
+/// More writes, or more bytes, than these are done off the executor.
+const INLINE_OPS: usize = 64;
+const INLINE_BYTES: usize = 64 << 10;
+
+/// Writes on their way. Dropping it changes nothing: they are done, or will be before any later write.
+#[derive(Debug, Default)]
+pub(crate) struct Submitted {
+    /// Those that were done, in order.
+    applied: Vec<Result<Applied>>,
+    /// What makes them durable, if anything has to.
+    sync: Option<oneshot::Receiver<Answer<Applied>>>,
+    /// Those after them that are to be done, at most [`GROUP`] in each part.
+    queued: Vec<(usize, oneshot::Receiver<Answer<Applied>>)>,
+}
+
+/// Submits these writes. Never waits.
+pub(crate) fn submit(shared: &Shared, ops: Vec<Op>) -> Submitted {
+    let mut submitted = Submitted::default();
+    let mut rest = ops.into_iter();
+    // Law 7: a write whose caller gave up must not land on one that was acknowledged later.
+    if is_small(rest.as_slice()) && shared.queue.is_clear() {
+        while let Some(op) = rest.as_slice().first() {
+            match shared.try_apply(op) {
+                Ok(None) => break, // the engine is behind and would hold us up
+                Ok(Some(applied)) => submitted.applied.push(Ok(applied)),
+                Err(e) => submitted.applied.push(Err(e)),
+            }
+            rest.next();
+        }
+        let changed = |applied: &Result<Applied>| applied.as_ref().is_ok_and(|applied| applied.changed);
+        if shared.db.durability() == Durability::Always && submitted.applied.iter().any(changed) {
+            submitted.sync = Some(shared.queue.push(Vec::new()));
+        }
+    }
+    loop {
+        let part: Vec<_> = rest.by_ref().take(GROUP).collect();
+        if part.is_empty() {
+            return submitted;
+        }
+        submitted.queued.push((part.len(), shared.queue.push(part)));
+    }
+}
+
+fn is_small(ops: &[Op]) -> bool {
+    let value = |op: &Op| match &op.action {
+        Action::Put { entry, .. } => entry.value().len(),
+        Action::Take { .. } | Action::Delete | Action::Reclaim { .. } => 0,
+    };
+    let bytes = |op: &Op| op.key.len() + value(op);
+    ops.len() <= INLINE_OPS && ops.iter().map(bytes).sum::<usize>() <= INLINE_BYTES
+}
+
+impl Submitted {
+    /// Waits until all is durable. What failed to become so has the error in its own place.
+    pub(crate) async fn finish(self) -> Vec<Result<Applied>> {
+        let Self { applied: mut all, sync, queued } = self;
+        if let Some(sync) = sync
+            && let Err(e) = answer(sync).await
+        {
+            all = all.into_iter().map(|applied| applied.and(Err(e.clone()))).collect();
+        }
+        for (writes, part) in queued {
+            match answer(part).await {
+                Ok(applied) => all.extend(applied),
+                Err(e) => all.extend(std::iter::repeat_n(e, writes).map(Err)),
+            }
+        }
+        all
+    }
+}
+
+async fn answer(waiting: oneshot::Receiver<Answer<Applied>>) -> Answer<Applied> {
+    waiting.await.unwrap_or_else(|_| Err(error::lost()))
+}
