@@ -52,15 +52,16 @@ impl Operation {
 
 /// One call, before it runs.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(
-    not(any(feature = "metrics", feature = "tracing")),
-    expect(dead_code, reason = "counting alone looks at no names")
-)]
 pub(super) struct Call<'a> {
     pub(super) operation: Operation,
     /// The collection, where all keys are in one.
+    #[cfg_attr(
+        not(any(feature = "metrics", feature = "tracing")),
+        expect(dead_code, reason = "counts go by no name")
+    )]
     pub(super) collection: Option<&'a str>,
     /// The id of a single key.
+    #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "only spans tell it, hashed"))]
     pub(super) id: Option<&'a str>,
     /// How many keys a batch has.
     pub(super) batch: Option<usize>,

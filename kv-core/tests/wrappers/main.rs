@@ -88,17 +88,17 @@ async fn forwards_everything_once<W: Store>(wrap: impl Fn(Recording<MemoryStore>
 async fn each_wrapper_forwards_each_operation_once_and_batches_as_batches() {
     forwards_everything_once(|store| store.prefixed("p")).await;
     forwards_everything_once(|store| store.default_ttl(HOUR)).await;
-    forwards_everything_once(|store| store.retried()).await;
+    forwards_everything_once(StoreExt::retried).await;
     forwards_everything_once(|store| store.limited(1)).await;
     forwards_everything_once(|store| store.falling_back(memory())).await;
-    forwards_everything_once(|store| store.routed()).await;
+    forwards_everything_once(StoreExt::routed).await;
     forwards_everything_once(|store| store.routed().under("elsewhere", memory())).await;
     forwards_everything_once(|store| memory().routed().under("", store)).await;
     forwards_everything_once(|store| store.counted(&kv_core::Stats::new())).await;
     #[cfg(feature = "metrics")]
-    forwards_everything_once(|store| store.metered()).await;
+    forwards_everything_once(StoreExt::metered).await;
     #[cfg(feature = "tracing")]
-    forwards_everything_once(|store| store.traced()).await;
+    forwards_everything_once(StoreExt::traced).await;
     forwards_everything_once(|store| store.timeout(HOUR)).await;
     forwards_everything_once(StoreExt::erased).await;
     #[cfg(feature = "compress")]

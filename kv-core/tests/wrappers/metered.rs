@@ -24,6 +24,16 @@ fn heard(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     series.collect()
 }
 
+const TOOK: &str = "db.client.operation.duration";
+
+/// The series of an operation on memory, with one more label or none.
+fn series(name: &str, operation: &str, more: &str) -> String {
+    let mut labels = vec![format!("db.operation.name={operation}"), "db.system.name=memory".to_owned()];
+    labels.extend(Some(more.to_owned()).filter(|more| !more.is_empty()));
+    labels.sort();
+    format!("{name}{{{}}}", labels.join(","))
+}
+
 #[tokio::test]
 async fn operations_keys_bytes_and_errors_are_told_by_the_names_of_opentelemetry() {
     let recorder = DebuggingRecorder::new();
@@ -39,16 +49,7 @@ async fn operations_keys_bytes_and_errors_are_told_by_the_names_of_opentelemetry
     drop(tokio::time::timeout(std::time::Duration::ZERO, store.get(A)).await);
 
     let heard = heard(&snapshotter);
-    let of = |name: &str, operation: &str, more: &str| {
-        let (before, after) =
-            if more.starts_with("direction") || more.is_empty() { ("", more) } else { (more, "") };
-        let all = [after, &format!("db.operation.name={operation}"), "db.system.name=memory", before];
-        let labels: Vec<&str> = all.into_iter().filter(|label| !label.is_empty()).collect();
-        let mut labels = labels;
-        labels.sort_unstable();
-        heard.get(&format!("{name}{{{}}}", labels.join(","))).copied()
-    };
-    const TOOK: &str = "db.client.operation.duration";
+    let of = |name: &str, operation: &str, more: &str| heard.get(&series(name, operation, more)).copied();
     assert_eq!(of(TOOK, "put", ""), Some(1.0), "{heard:?}");
     assert_eq!(of(TOOK, "get_many", ""), Some(1.0));
     assert_eq!(of(TOOK, "take", "error.type=Unavailable"), Some(1.0));
@@ -74,9 +75,6 @@ async fn collections_are_told_on_request() {
     store.get(A).await.unwrap();
     store.get_many(&[A, Key::new("other", "1")]).await.unwrap();
     let heard = heard(&snapshotter);
-    let series =
-        "db.client.operation.duration{db.collection.name=c,db.operation.name=get,db.system.name=memory}";
-    assert_eq!(heard.get(series), Some(&1.0), "{heard:?}");
-    let series = "db.client.operation.duration{db.operation.name=get_many,db.system.name=memory}";
-    assert_eq!(heard.get(series), Some(&1.0), "a batch over two collections has none: {heard:?}");
+    assert_eq!(heard.get(&series(TOOK, "get", "db.collection.name=c")), Some(&1.0), "{heard:?}");
+    assert_eq!(heard.get(&series(TOOK, "get_many", "")), Some(&1.0), "two collections: {heard:?}");
 }

@@ -36,11 +36,11 @@ pub(super) fn grouped<'t, 'k, T>(
     groups
 }
 
+/// Where the keys of one store stood in the batch, and what it answered.
+type Part<T> = (Vec<usize>, Result<Vec<Result<T>>>);
+
 /// The answers in the order of the batch. The outer error only if every store answered one: nothing was sent at all.
-pub(super) fn joined<T>(
-    keys: &[Key<'_>],
-    groups: Vec<(Vec<usize>, Result<Vec<Result<T>>>)>,
-) -> Result<Vec<Result<T>>> {
+pub(super) fn joined<T>(keys: &[Key<'_>], groups: Vec<Part<T>>) -> Result<Vec<Result<T>>> {
     if groups.iter().all(|(_, answers)| answers.is_err())
         && let Some(error) = groups.iter().find_map(|(_, answers)| answers.as_ref().err())
     {
@@ -48,23 +48,19 @@ pub(super) fn joined<T>(
     }
     let mut all: Vec<Option<Result<T>>> = keys.iter().map(|_| None).collect();
     for (places, answers) in groups {
-        match answers {
-            Ok(answers) => {
-                for (place, answer) in places.into_iter().zip(answers) {
-                    if let Some(slot) = all.get_mut(place) {
-                        *slot = Some(answer);
-                    }
-                }
-            }
-            Err(error) => {
-                for place in places {
-                    if let (Some(slot), Some(key)) = (all.get_mut(place), keys.get(place)) {
-                        *slot = Some(Err(error.clone().renamed(*key)));
-                    }
-                }
+        let answers = answers.unwrap_or_else(|error| failed(&error, &places, keys));
+        for (place, answer) in places.into_iter().zip(answers) {
+            if let Some(slot) = all.get_mut(place) {
+                *slot = Some(answer);
             }
         }
     }
     let short = || Error::new(ErrorKind::Unexpected, "a store answered for fewer keys than were asked");
     Ok(all.into_iter().map(|answer| answer.unwrap_or_else(|| Err(short()))).collect())
+}
+
+/// The error of one store as that of each of its keys.
+fn failed<T>(error: &Error, places: &[usize], keys: &[Key<'_>]) -> Vec<Result<T>> {
+    let own = places.iter().filter_map(|place| keys.get(*place));
+    own.map(|key| Err(error.clone().renamed(*key))).collect()
 }

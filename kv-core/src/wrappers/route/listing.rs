@@ -20,7 +20,7 @@ pub(super) async fn page<S: Store>(
     let digest = digest(&[&table.len().to_string()], &scan);
     let Position { place, within } = match from {
         None => Position { place: 0, within: None },
-        Some(cursor) => Position::of(cursor, &digest, table.len())?,
+        Some(cursor) => Position::of(cursor, digest, table.len())?,
     };
     let part = table.rule(place).map(|rule| (rule.within(start), &rule.store));
     let page = match part {
@@ -34,7 +34,7 @@ pub(super) async fn page<S: Store>(
         Some(within) => Some(Position { place, within: Some(within) }),
         None => here.map(|place| Position { place: place + 1, within: None }),
     };
-    Ok(Page::new(items, next.map(|position| position.cursor(&digest))))
+    Ok(Page::new(items, next.map(|position| position.cursor(digest))))
 }
 
 /// Where a listing stands: at a place of the table, or behind its last at the first store; and where in that store.
@@ -49,10 +49,10 @@ const GOES_ON: u8 = 1;
 
 impl Position {
     /// `format 1 | digest 8 | place 4 | whether that store's cursor follows 1 | that cursor`
-    fn cursor(&self, digest: &[u8; 8]) -> Cursor {
+    fn cursor(&self, digest: [u8; 8]) -> Cursor {
         let mut bytes = BytesMut::new();
         bytes.put_u8(FORMAT);
-        bytes.put_slice(digest);
+        bytes.put_slice(&digest);
         bytes.put_u32(u32::try_from(self.place).unwrap_or(u32::MAX));
         bytes.put_u8(if self.within.is_some() { GOES_ON } else { BEGINS });
         if let Some(within) = &self.within {
@@ -61,7 +61,7 @@ impl Position {
         Cursor::from_bytes(bytes.freeze())
     }
 
-    fn of(cursor: &Cursor, digest: &[u8; 8], last: usize) -> Result<Self> {
+    fn of(cursor: &Cursor, digest: [u8; 8], last: usize) -> Result<Self> {
         let invalid = || Error::new(ErrorKind::Invalid, "the cursor is not one of this scan").during("scan");
         let (head, rest) = cursor.as_bytes().split_first_chunk::<14>().ok_or_else(invalid)?;
         let [format, given @ .., a, b, c, d, mark] = *head;
@@ -71,7 +71,7 @@ impl Position {
             GOES_ON => Some(Cursor::from_bytes(rest.to_vec())),
             _ => return Err(invalid()),
         };
-        if format != FORMAT || given != *digest || place > last {
+        if format != FORMAT || given != digest || place > last {
             return Err(invalid());
         }
         Ok(Self { place, within })
