@@ -195,7 +195,7 @@ mod tests {
             assert_eq!(read(url).unwrap_err().kind(), ErrorKind::Invalid, "{url}");
         }
         for (parameter, advice) in [
-            ("colection=c", "unknown parameter"),
+            ("collections=c", "unknown parameter"),
             ("readPreference=secondary", "`readPreference`"),
             ("readConcernLevel=local", "`readConcernLevel`"),
             ("w=1", "`w`"),

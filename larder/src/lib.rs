@@ -23,8 +23,11 @@
 //! |---|---|---|
 //! | `memory://` | `memory` | `max_bytes`, `max_entries`, `on_full=refuse\|evict` |
 //! | `disk:///abs/dir`, `disk:rel/dir` | `disk` | `engine=sled\|redb`, `durability=os\|always`, `create=false`, `lock_wait=5s` |
+//! | `rocksdb:///abs/dir`, `rocksdb:rel/dir` | `rocksdb` | `durability=os\|always`, `create=false`, `lock_wait=5s` |
 //! | `dynamodb://Table`, `dynamodb://KEYID:SECRET@Table` | `dynamo` | `region`, `endpoint=http://host:port`, `create=true` |
+//! | `mongodb://user:pw@a,b/database`, `mongodb+srv://host/database` | `mongo` | `collection`, and the driver's own |
 //! | `redis://user:pw@host:6379/0`, `rediss://`, `redis+unix:///path.sock?db=0`, `redis+cluster://a,b`, `redis+sentinel://a,b/service/0`; `valkey` for `redis` | `redis` | `wait`, `tls`, `tls_ca`, `tls_cert`, `tls_key`, `response_timeout`, `connect_timeout`, `sentinel_password_env` |
+//! | `memcached://user:pw@host:11211,host` | `memcached` | `tls=true`, `tls_ca` |
 //! | `elasticsearch://user:pw@host:9200,host/index`, `opensearch://..` | `elastic` | `tls=true`, `ca_file`, `api_key`, `create=false`, `body_limit`, `reap_every` |
 //!
 //! Each open of `memory://` is a new store. On every URL may stand, in any order:
@@ -89,12 +92,21 @@ pub use kv_elastic as elastic;
 /// The crate of the encryption wrapper, for who has keys of their own or rotates them.
 #[cfg(feature = "encrypt")]
 pub use kv_encrypt as encrypt;
+/// The crate of the Memcached backend, for who configures it in code.
+#[cfg(feature = "memcached")]
+pub use kv_memcached as memcached;
 /// The crate of the memory backend, for who configures it in code.
 #[cfg(feature = "memory")]
 pub use kv_memory as memory;
+/// The crate of the MongoDB backend, for who configures it in code.
+#[cfg(feature = "mongo")]
+pub use kv_mongo as mongo;
 /// The crate of the Redis and Valkey backend, for who configures it in code.
 #[cfg(feature = "redis")]
 pub use kv_redis as redis;
+/// The crate of the RocksDB backend, for who configures it in code.
+#[cfg(feature = "rocksdb")]
+pub use kv_rocksdb as rocksdb;
 pub use scheme::schemes;
 
 use platform::System;

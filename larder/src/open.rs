@@ -29,8 +29,17 @@ async fn by_scheme(platform: &impl Platform, app: &str, url: &mut StoreUrl) -> R
         }
         #[cfg(feature = "disk")]
         "disk" => disk(frame, kv_disk::DiskConfig::from_url(url)?).await,
+        #[cfg(feature = "rocksdb")]
+        "rocksdb" => rocksdb(frame, kv_rocksdb::RocksConfig::from_url(url)?).await,
+        #[cfg(feature = "memcached")]
+        "memcached" => {
+            let config = kv_memcached::MemcachedConfig::from_url(url)?;
+            frame.around(kv_memcached::MemcachedStore::open(config)).await
+        }
         #[cfg(feature = "dynamo")]
         "dynamodb" => dynamo(frame, kv_dynamo::DynamoConfig::from_url(url)?).await,
+        #[cfg(feature = "mongo")]
+        "mongodb" | "mongodb+srv" => mongo(frame, kv_mongo::MongoConfig::from_url(url)?).await,
         #[cfg(feature = "redis")]
         name if name.starts_with("redis") || name.starts_with("valkey") => {
             let config = kv_redis::RedisConfig::from_url(url)?;
@@ -104,4 +113,30 @@ async fn dynamo(frame: Frame<'_, impl Platform>, config: kv_dynamo::DynamoConfig
         Ok(store)
     };
     frame.around(opening).await
+}
+
+#[cfg(feature = "mongo")]
+async fn mongo(frame: Frame<'_, impl Platform>, config: kv_mongo::MongoConfig) -> Result<AnyStore> {
+    let platform = frame.platform;
+    let opening = async {
+        let store = kv_mongo::MongoStore::open(config).await?;
+        for warning in store.warnings() {
+            platform.tell(warning);
+        }
+        Ok(store)
+    };
+    frame.around(opening).await
+}
+
+#[cfg(feature = "rocksdb")]
+async fn rocksdb(frame: Frame<'_, impl Platform>, config: kv_rocksdb::RocksConfig) -> Result<AnyStore> {
+    let (platform, exists) = (frame.platform, config.exists() || !config.create);
+    let opening = async {
+        let store = kv_rocksdb::RocksStore::open(config).await?;
+        for warning in store.warnings() {
+            platform.tell(warning);
+        }
+        Ok(store)
+    };
+    frame.around_directory(exists, opening).await
 }

@@ -36,11 +36,11 @@ impl Scheme {
 
 const MEMORY: bool = cfg!(feature = "memory");
 const DISK: bool = cfg!(feature = "disk");
-const ROCKSDB: bool = false;
+const ROCKSDB: bool = cfg!(feature = "rocksdb");
 const REDIS: bool = cfg!(feature = "redis");
 const DYNAMO: bool = cfg!(feature = "dynamo");
-const MONGO: bool = false;
-const MEMCACHED: bool = false;
+const MONGO: bool = cfg!(feature = "mongo");
+const MEMCACHED: bool = cfg!(feature = "memcached");
 const ELASTIC: bool = cfg!(feature = "elastic");
 
 /// All schemes, those of one feature together.
