@@ -189,7 +189,7 @@ mod tests {
             "dynamodb://table:8000",
             "dynamodb://AKIA1@table",
             "dynamodb://:s3cret@table",
-            "dynamodb://table?regoin=eu",
+            "dynamodb://table?regionn=eu",
             "dynamodb://table?region=",
             "dynamodb://table?region=eu/1",
             "dynamodb://table?create=1",

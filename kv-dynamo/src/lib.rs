@@ -32,9 +32,11 @@ mod batch;
 mod config;
 mod connect;
 mod error;
+mod inner;
 mod item;
 mod names;
 mod scan;
+mod skew;
 mod store;
 mod table;
 

@@ -16,33 +16,55 @@ use crate::config::DynamoConfig;
 use crate::error::classify;
 use crate::item::TTL;
 use crate::names::{Names, PK, SK};
+use crate::skew::Watch;
 
 /// How long a table may take to be made; Amazon's take seconds.
 const MAKING: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(250);
 
-/// Sees to it that the table can be used; makes it if `config` says so. Answers what its owner should know.
+/// What opening showed.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// What the owner should know.
+    pub(crate) warnings: Vec<String>,
+    /// How far the caller's clock is ahead of the service's.
+    pub(crate) clock_ahead_ms: Option<i64>,
+}
+
+/// Sees to it that the table can be used; makes it if `config` says so.
 ///
 /// # Errors
 /// `Invalid` when it is missing or has another key; `Unavailable` while it is being made or removed; what else the
 /// service refuses.
-pub(crate) async fn ready(client: &Client, config: &DynamoConfig) -> Result<Vec<String>> {
-    match describe(client, config).await {
-        Ok(Some(found)) => usable(client, config, found).await?,
+pub(crate) async fn ready(client: &Client, config: &DynamoConfig) -> Result<Seen> {
+    let watch = Watch::by(&config.clock);
+    let cleaning = match describe(client, config, &watch).await {
+        Ok(Some(found)) => {
+            usable(client, config, found).await?;
+            cleaned(client, config).await
+        }
         Ok(None) if config.create => {
             make(client, config).await?;
             wait(client, config).await?;
+            cleaned(client, config).await
         }
         Ok(None) => return Err(missing(config)),
-        Err(error) if error.kind() == ErrorKind::Denied => return undescribed(client, config, error).await,
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            probe(client, config, error).await?;
+            None // nor is there a right to ask for more
+        }
         Err(error) => return Err(error),
-    }
-    Ok(cleaned(client, config).await.into_iter().collect())
+    };
+    Ok(Seen {
+        warnings: cleaning.into_iter().chain(watch.warning()).collect(),
+        clock_ahead_ms: watch.ahead_ms(),
+    })
 }
 
 /// The table as the service describes it; `None` if there is none.
-async fn describe(client: &Client, config: &DynamoConfig) -> Result<Option<TableDescription>> {
-    match client.describe_table().table_name(&config.table).send().await {
+async fn describe(client: &Client, config: &DynamoConfig, watch: &Watch) -> Result<Option<TableDescription>> {
+    let request = client.describe_table().table_name(&config.table).customize().interceptor(watch.clone());
+    match request.send().await {
         Ok(answer) => Ok(answer.table),
         Err(e) if e.as_service_error().is_some_and(DescribeTableError::is_resource_not_found_exception) => {
             Ok(None)
@@ -64,9 +86,9 @@ async fn usable(client: &Client, config: &DynamoConfig, found: TableDescription)
 
 /// Waits for a table that is being made, by us or by another.
 async fn wait(client: &Client, config: &DynamoConfig) -> Result<()> {
-    let until = Instant::now() + MAKING;
+    let (until, watch) = (Instant::now() + MAKING, Watch::by(&config.clock));
     loop {
-        let found = describe(client, config).await?;
+        let found = describe(client, config, &watch).await?;
         match &found {
             Some(table) if table.table_status() == Some(&TableStatus::Active) => {
                 return check_key(config, table);
@@ -131,15 +153,12 @@ fn keyed(name: &str, kind: KeyType) -> Result<KeySchemaElement> {
 }
 
 /// Rights may end at reading and writing items: then a read shows whether the table is there and has our key.
-async fn undescribed(client: &Client, config: &DynamoConfig, refused: Error) -> Result<Vec<String>> {
+async fn probe(client: &Client, config: &DynamoConfig, refused: Error) -> Result<()> {
     let key = Names::new(&config.namespace).stored(Key::new("", ""));
     let probe = client.get_item().table_name(&config.table).set_key(Some(key.attributes()));
-    match probe.consistent_read(true).send().await {
-        Ok(_) => Ok(Vec::new()),
-        Err(e) => Err(match classify(&e) {
-            error if error.kind() == ErrorKind::Denied => refused,
-            error => error,
-        }),
+    match probe.consistent_read(true).send().await.map_err(|e| classify(&e)) {
+        Err(error) if error.kind() == ErrorKind::Denied => Err(refused),
+        answer => answer.map(drop),
     }
 }
 

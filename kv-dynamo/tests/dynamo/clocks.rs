@@ -86,3 +86,21 @@ async fn a_value_is_taken_once_however_the_clocks_differ() {
         assert_eq!(taken.into_iter().filter(|taken| taken.as_ref().unwrap().is_some()).count(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_is_seconds_off_is_told_of_when_the_store_is_opened() {
+    let Some(table) = Table::unmade() else { return };
+    for (skew_ms, told) in [(0, None), (60_000, Some("ahead of")), (-60_000, Some("behind"))] {
+        let clock = if skew_ms == 0 { Clock::system() } else { Clock::manual() };
+        clock.skew_ms(skew_ms);
+        let store = table.open_with(&clock).await;
+        let ahead = store.clock_ahead_ms().expect("the stand-in dates its answers");
+        // The manual clock stands still while the machine may be slow.
+        assert!((ahead - skew_ms).abs() < 20_000, "{ahead} ms ahead, not {skew_ms}");
+        match (store.warnings(), told) {
+            ([text], Some(part)) if text.contains(part) => (),
+            ([], None) => (),
+            (texts, told) => panic!("{texts:?} instead of {told:?}"),
+        }
+    }
+}
