@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use kv_core::{
     AnyStore, Clock, Collection, ErrorKind, Key, Meta, NewEntry, PutMode, Store, StoreExt, Unreadable,
 };
@@ -248,9 +247,9 @@ async fn an_unreadable_entry_counts_as_absent_where_that_is_asked_for() {
 /// What a store below calls `Corrupt`, as encryption does with a foreign key; here compression with foreign bytes.
 #[cfg(feature = "compress")]
 mod corrupt_below {
-    use super::{
-        Bytes, Clock, ErrorKind, Key, NewEntry, PutMode, Store, StoreExt, Unreadable, memory, token,
-    };
+    use bytes::Bytes;
+
+    use super::{Clock, ErrorKind, Key, NewEntry, PutMode, Store, StoreExt, Unreadable, memory, token};
 
     #[tokio::test]
     async fn counts_as_absent_too_and_is_written_over() {
