@@ -109,7 +109,7 @@ mod tests {
             ("CURRENT", Some("MANIFEST-2\n")),
             ("MANIFEST-1", Some("edit")),
             ("MANIFEST-1", Some("edias")),
-            ("000001.sst", Some("tabl")),
+            ("000001.sst", Some("half")),
             ("000001.sst", None),
             (SEAL, Some("larder 1 seal\n")),
         ];
