@@ -17,3 +17,4 @@ mod reaping;
 mod server;
 mod tls;
 mod together;
+mod traffic;
