@@ -40,7 +40,7 @@ fn body(options: &Options, function: &Function) -> TokenStream {
         #slots
         #reader
         #conversion
-        ::mcp_server::__private::typed(::mcp_server::Tool::new(#name, #schema, #handler)) #output #requirements #calls
+        ::mcp_server::__private::typed(::mcp_server::Tool::new(#name, #schema, #handler) #output) #requirements #calls
     }
 }
 

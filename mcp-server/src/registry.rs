@@ -263,7 +263,7 @@ impl RegistryBuilder {
     pub(crate) fn build(mut self) -> Result<Registry> {
         for tool in &mut self.tools {
             checks::tool(tool)?;
-            let enforced = tool.enforce_schema();
+            let enforced = tool.enforce_schemas();
             enforced.map_err(|missing| Error::new(format!("the tool {:?} {missing}", tool.name())))?;
         }
         for resource in &self.resources {

@@ -34,3 +34,26 @@ async fn without_the_feature_a_schema_by_hand_is_refused_by_name() {
     let error = server().test_client().unwrap_err().to_string();
     assert!(error.contains("dim") && error.contains("feature `validate`"), "{error}");
 }
+
+#[cfg(feature = "validate")]
+#[tokio::test]
+async fn a_result_that_breaks_an_output_schema_by_hand_never_reaches_the_client() {
+    let schema =
+        json!({ "type": "object", "properties": { "percent": { "maximum": 100 } }, "required": ["percent"] });
+    let tool = Tool::new("read", json!({ "type": "object" }), |_: Context, arguments: Json| async move {
+        match arguments.to::<serde_json::Value>().unwrap()["answer"].clone() {
+            serde_json::Value::Null => ToolResult::error("it is dark"),
+            serde_json::Value::String(text) => ToolResult::text(text),
+            answer => ToolResult::structured(answer.into()),
+        }
+    });
+    let server = Server::new("lamp").tool(tool.output_schema(Json::from(schema)));
+    let client = server.test_client().unwrap();
+    let done = client.call_tool("read", json!({ "answer": { "percent": 50 } })).await.unwrap();
+    assert_eq!(done["structuredContent"]["percent"], 50);
+    assert_eq!(client.call_tool("read", json!({})).await.unwrap()["isError"], true);
+    for answer in [json!({ "percent": 4242 }), json!({}), json!("no structure")] {
+        let error = client.call_tool("read", json!({ "answer": answer })).await.unwrap_err();
+        assert!(error.to_string().contains("internal error"), "{error}");
+    }
+}

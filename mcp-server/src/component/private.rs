@@ -15,7 +15,7 @@ use crate::protocol::Failure;
 /// serde's trait for the maps that arguments are read from.
 pub use serde::de::MapAccess;
 
-/// A tool whose schema was made of the types that its arguments are read into.
+/// A tool whose schemas were made of the types that its arguments are read into and its result is written from.
 pub fn typed(tool: Tool) -> Tool {
     tool.enforced_by_reading()
 }

@@ -51,7 +51,9 @@ pub struct Tool {
     annotations: ToolAnnotations,
     finish: bool,
     by_hand: bool,
+    output_by_hand: bool,
     validator: Option<Validator>,
+    output_validator: Option<Validator>,
     handler: Handler,
 }
 
@@ -76,7 +78,9 @@ impl Tool {
             annotations: ToolAnnotations::default(),
             finish: false,
             by_hand: true,
+            output_by_hand: false,
             validator: None,
+            output_validator: None,
             handler: Arc::new(move |context, arguments| {
                 let answer = handler(context, arguments);
                 Box::pin(async move { answer.await.into_tool_result() })
@@ -115,9 +119,13 @@ impl Tool {
     about_methods!();
 
     /// The schema of what it returns as structured content; `None` says nothing about it.
+    ///
+    /// With the feature `validate` a result that does not fit, or has no structured content, is an internal error and
+    /// is logged (server/tools, "Output Schema"); without it the handler is trusted.
     #[must_use]
     pub fn output_schema(mut self, schema: impl Into<Option<Json>>) -> Self {
         self.output_schema = schema.into();
+        self.output_by_hand = true;
         self
     }
 
@@ -171,18 +179,21 @@ impl Tool {
         self.output_schema.as_ref()
     }
 
-    /// The schema says what the handler's own type says: reading the arguments enforces it.
+    /// The schemas say what the handler's own types say: reading the arguments and writing the result enforce them.
     pub(super) fn enforced_by_reading(mut self) -> Self {
         self.by_hand = false;
+        self.output_by_hand = false;
         self
     }
 
-    /// Makes sure that the input schema is enforced.
+    /// Makes sure that the schemas are enforced.
     ///
     /// # Errors
     /// Names what is not enforced, and the feature that would.
-    pub(crate) fn enforce_schema(&mut self) -> Result<(), String> {
+    pub(crate) fn enforce_schemas(&mut self) -> Result<(), String> {
         self.validator = Validator::of(&self.input_schema, self.by_hand)?;
+        let output = self.output_schema.as_ref().filter(|_| self.output_by_hand);
+        self.output_validator = output.map(Validator::of_output).transpose()?.flatten();
         Ok(())
     }
 
@@ -191,7 +202,14 @@ impl Tool {
         if let Some(wrong) = self.validator.as_ref().and_then(|validator| validator.complaint(&arguments)) {
             return Box::pin(std::future::ready(Ok(bad_arguments(&wrong))));
         }
-        (self.handler)(context, arguments)
+        let answer = (self.handler)(context, arguments);
+        match &self.output_validator {
+            None => answer,
+            Some(validator) => {
+                let (validator, tool) = (validator.clone(), self.name().to_owned());
+                Box::pin(async move { fitting(&tool, &validator, answer.await?) })
+            }
+        }
     }
 
     /// The tool as `tools/list` shows it in `form`.
@@ -207,6 +225,24 @@ impl Tool {
             meta: self.about.definition_meta(),
         };
         Json::of(&definition).unwrap_or(Json::EMPTY)
+    }
+}
+
+/// The result, if it is what the output schema says. What a failed call tells the model is bound by none.
+fn fitting(tool: &str, validator: &Validator, result: ToolResult) -> Result<ToolResult, Failure> {
+    if result.is_error {
+        return Ok(result);
+    }
+    let complaint = match &result.structured {
+        Some(structured) => validator.complaint(structured),
+        None => Some("there is no structured content".to_owned()),
+    };
+    match complaint {
+        None => Ok(result),
+        Some(complaint) => {
+            tracing::error!(tool, complaint, "a result is not what the tool's output schema says");
+            Err(Failure::internal())
+        }
     }
 }
 

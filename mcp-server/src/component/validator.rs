@@ -1,4 +1,4 @@
-//! Arguments against the input schema, where reading them does not enforce it.
+//! Arguments and results against schemas, where reading and writing them does not enforce these.
 //!
 //! A typed handler's arguments are read by serde, which enforces types, required and unknown fields. What it does not
 //! enforce (`minimum`, `pattern`, ..) and every schema written by hand is enforced by the crate `jsonschema`, which
@@ -117,21 +117,31 @@ impl Validator {
         if unenforced(schema, by_hand).is_none() {
             return Ok(None);
         }
-        let schema: Value =
-            schema.to().map_err(|error| format!("has an input schema that is no JSON: {error}"))?;
-        let validator = jsonschema::draft202012::new(&schema);
-        let validator = validator.map_err(|error| format!("has an input schema that is none: {error}"))?;
-        Ok(Some(Self(std::sync::Arc::new(validator))))
+        Self::compiled(schema).map(Some).map_err(|wrong| format!("has an input schema that is {wrong}"))
     }
 
-    /// What is wrong with the arguments; `None` where nothing is. Names places and rules, not values.
-    pub(super) fn complaint(&self, arguments: &Json) -> Option<String> {
-        let Ok(arguments) = arguments.to::<Value>() else {
-            return Some("they are nested too deeply".to_owned());
+    /// The validator of results, whose schema was written by hand.
+    ///
+    /// # Errors
+    /// The schema is none.
+    pub(super) fn of_output(schema: &Json) -> Result<Option<Self>, String> {
+        Self::compiled(schema).map(Some).map_err(|wrong| format!("has an output schema that is {wrong}"))
+    }
+
+    fn compiled(schema: &Json) -> Result<Self, String> {
+        let schema: Value = schema.to().map_err(|error| format!("no JSON: {error}"))?;
+        let validator = jsonschema::draft202012::new(&schema);
+        Ok(Self(std::sync::Arc::new(validator.map_err(|error| format!("none: {error}"))?)))
+    }
+
+    /// What is wrong with the value; `None` where nothing is. Names places and rules, not values.
+    pub(super) fn complaint(&self, value: &Json) -> Option<String> {
+        let Ok(value) = value.to::<Value>() else {
+            return Some("the nesting is too deep".to_owned());
         };
         let complaints: Vec<String> = self
             .0
-            .iter_errors(&arguments)
+            .iter_errors(&value)
             .take(Self::MAX_COMPLAINTS)
             .map(|error| error.masked().to_string())
             .collect();
@@ -153,6 +163,12 @@ impl Validator {
                  say it"
             )),
         }
+    }
+
+    /// `None`: nothing looks at results.
+    #[expect(clippy::unnecessary_wraps, reason = "as the twin with the feature answers")]
+    pub(super) fn of_output(_: &Json) -> Result<Option<Self>, String> {
+        Ok(None)
     }
 
     #[expect(clippy::unused_self, reason = "the twin with the feature looks at it")]
