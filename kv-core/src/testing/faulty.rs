@@ -107,7 +107,7 @@ impl<S: Store> Store for Faulty<S> {
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
         let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
         let call = |at: Vec<usize>| async move {
-            let entries = entries.into_iter().enumerate().filter(|(n, _)| at.contains(n));
+            let entries = entries.into_iter().enumerate().filter(|(n, _)| at.binary_search(n).is_ok());
             self.inner.put_many(entries.map(|(_, entry)| entry).collect()).await
         };
         self.batch("put_many", &keys, call).await

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use kv_cache::{Near, NearExt as _};
-use kv_core::{AnyStore, Stats, Store, StoreExt as _, TtlPolicy};
+use kv_core::testing::{Fault, Faults, Faulty};
+use kv_core::{AnyStore, ErrorKind, Stats, Store, StoreExt as _, TtlPolicy};
 use kv_encrypt::{Encrypted, KeyRing, SecretKey};
 
 use super::beside::Beside;
@@ -55,8 +56,10 @@ pub(crate) const ORDER: &[Wrapper] = &[
 /// What is run alone beside those.
 pub(crate) const SINGLES: &[Wrapper] = &[
     wrapper("AnyStore", "", |_, store| store),
+    wrapper("Faulty without faults", "Faulty", |_, store| Faulty::new(store, &Faults::none()).erased()),
     wrapper("Prefix in Prefix", "Prefix", |_, store| store.prefixed("outer/").prefixed("").erased()),
     wrapper("ReadOnly", "ReadOnly", |_, store| store.read_only().erased()),
+    wrapper("Retry around refusals", "Retry", |_, store| refusing(store).erased()),
 ];
 
 pub(crate) static DEFAULT_TTL: Wrapper =
@@ -75,6 +78,13 @@ pub(crate) fn named(name: &str) -> &'static Wrapper {
 fn near(source: &Source, store: AnyStore) -> AnyStore {
     let near = Near::default().clock(source.clock.clone());
     store.near_cached(&near).erased()
+}
+
+/// One call in five is refused, and nobody outside the retry notices.
+fn refusing(store: AnyStore) -> impl Store {
+    let refusals = [ErrorKind::Unavailable, ErrorKind::Throttled, ErrorKind::Timeout].map(Fault::refused);
+    let faults = Faults::random(7, 20, &refusals);
+    Faulty::new(store, &faults).retried().tries(1_000).pauses(Duration::ZERO, Duration::ZERO).deadline(HOUR)
 }
 
 pub(crate) fn encrypted<S: Store>(store: S) -> Encrypted<S> {

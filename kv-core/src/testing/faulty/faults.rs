@@ -102,7 +102,9 @@ impl Fault {
     }
 
     pub(super) async fn error(&self) -> Error {
-        tokio::time::sleep(self.delay).await;
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
         self.now()
     }
 

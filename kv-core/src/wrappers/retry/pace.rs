@@ -60,7 +60,9 @@ impl Pace {
         }
         self.tries_left = left;
         self.pause = self.pause.saturating_mul(2).min(self.longest);
-        sleep(pause).await;
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
         true
     }
 }
