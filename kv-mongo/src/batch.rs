@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use kv_core::each::Pause;
 use kv_core::{Entry, Error, Key, NewEntry, Result, Version};
+use mongodb::bson::raw::cstr;
 use mongodb::bson::{Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use mongodb::options::WriteConcern;
 
@@ -11,6 +12,7 @@ use crate::MAX_TIME;
 use crate::error;
 use crate::inner::Inner;
 use crate::names::Name;
+use crate::now::Now;
 use crate::wire::{self, Draft, ID};
 
 /// Keys in one command.
@@ -20,7 +22,7 @@ const CHUNK_BYTES: usize = 8 << 20;
 /// What is encoded or decoded before others get a turn.
 const TURN_BYTES: usize = 512 << 10;
 
-type Found = HashMap<String, Result<Entry>>;
+type Found = HashMap<String, Result<Option<Entry>>>;
 
 impl Inner {
     pub(crate) async fn get_many(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry>>> {
@@ -28,20 +30,20 @@ impl Inner {
         for chunk in keys.chunks(CHUNK) {
             let names: Vec<_> = chunk.iter().map(|key| self.names.name(*key)).collect();
             match self.find(&names).await {
-                Ok(found) => answers.extend(names.iter().map(|name| found.get(&name.id).cloned().transpose())),
+                Ok(found) => answers.extend(names.iter().map(|name| found.get(&name.id).cloned().unwrap_or(Ok(None)))),
                 Err(failed) => answers.extend(names.iter().map(|_| Err(failed.clone()))),
             }
         }
         answers
     }
 
-    /// The live entries of these names, by `_id`.
+    /// What is found under these names, by `_id`.
     async fn find(&self, names: &[Name]) -> Result<Found> {
         let by_id: HashMap<&str, &Name> = names.iter().map(|name| (&*name.id, name)).collect();
         let now = self.time().now();
         let ids: Vec<_> = by_id.keys().copied().collect();
         let pipeline = [
-            doc! { "$match": { ID: { "$in": ids }, "$expr": now.alive() } },
+            doc! { "$match": { ID: { "$in": ids } } },
             doc! { "$project": wire::fields_at(now) },
         ];
         let found = async {
@@ -53,7 +55,7 @@ impl Inner {
                 let length = document.as_bytes().len();
                 if let Some(name) = document.get_str(ID).ok().and_then(|id| by_id.get(id)) {
                     let entry = wire::check_name(document, name).and_then(|()| wire::read(document));
-                    found.insert(name.id.clone(), entry.map(|(entry, _)| entry));
+                    found.insert(name.id.clone(), entry.map(|found| found.entry));
                 }
                 pause.after(length).await;
             }
@@ -63,15 +65,31 @@ impl Inner {
     }
 
     pub(crate) async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Vec<Result<Version>> {
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(Kind::Update);
         let mut pause = Pause::every(TURN_BYTES);
         for (key, entry) in entries {
             let size = match self.draft(key, entry) {
-                Ok(draft) => batch.add(&draft, draft.statement(self.time().now())),
+                Ok(draft) => batch.add(&draft.name, draft.version, draft.statement(self.time().now())),
                 Err(refused) => batch.refuse(refused),
             };
             pause.after(size).await;
         }
+        self.send(batch).await
+    }
+
+    pub(crate) async fn delete_many(&self, keys: &[Key<'_>]) -> Vec<Result<()>> {
+        let mut batch = Batch::new(Kind::Delete);
+        let mut pause = Pause::every(TURN_BYTES);
+        for key in keys {
+            let name = self.names.name(*key);
+            let size = batch.add(&name, (), rawdoc! { "q": { "_id": &*name.id }, "limit": 1 });
+            pause.after(size).await;
+        }
+        self.send(batch).await
+    }
+
+    /// Sends a batch, chunk by chunk; upserts that met others once more.
+    async fn send<T>(&self, mut batch: Batch<T>) -> Vec<Result<T>> {
         for chunk in batch.chunks() {
             let failed = self.write(&mut batch, &chunk).await;
             let again: Vec<_> = failed.into_iter().filter(|line| batch.met(*line)).collect();
@@ -83,8 +101,8 @@ impl Inner {
     }
 
     /// Sends these lines as one command, and notes which of them failed, and why.
-    async fn write(&self, batch: &mut Batch, lines: &[usize]) -> Vec<usize> {
-        let command = update(self.collection().name(), batch.statements(lines), self.write_concern());
+    async fn write<T>(&self, batch: &mut Batch<T>, lines: &[usize]) -> Vec<usize> {
+        let command = batch.command(lines, self.collection().name(), self.collection().write_concern());
         match self.database().run_raw_command(command).await {
             Ok(answer) => batch.note(lines, &answer),
             Err(failed) => {
@@ -96,46 +114,11 @@ impl Inner {
             }
         }
     }
-
-    fn write_concern(&self) -> Option<&WriteConcern> {
-        self.collection().write_concern()
-    }
-
-    pub(crate) async fn delete_many(&self, keys: &[Key<'_>]) -> Vec<Result<()>> {
-        let mut answers = Vec::with_capacity(keys.len());
-        for chunk in keys.chunks(CHUNK) {
-            let ids: Vec<_> = chunk.iter().map(|key| self.names.name(*key).id).collect();
-            let removed = self.collection().delete_many(doc! { ID: { "$in": ids } }).await;
-            let answer = removed.map(drop).map_err(|e| error::driver(&e));
-            answers.extend(chunk.iter().map(|_| answer.clone()));
-        }
-        answers
-    }
-}
-
-/// One command with many upserts. They are independent: one that fails stops no other.
-fn update<'a>(
-    collection: &str,
-    statements: impl Iterator<Item = &'a RawDocumentBuf>,
-    concern: Option<&WriteConcern>,
-) -> RawDocumentBuf {
-    let mut updates = RawArrayBuf::new();
-    for statement in statements {
-        updates.push(&**statement);
-    }
-    let mut command = rawdoc! { "update": collection, "ordered": false, "updates": updates };
-    let timeout = concern.and_then(|concern| concern.w_timeout).map_or(0, |timeout| timeout.as_millis());
-    let timeout = i64::try_from(timeout).unwrap_or(i64::MAX);
-    command.append(
-        mongodb::bson::raw::cstr!("writeConcern"),
-        rawdoc! { "w": "majority", "j": true, "wtimeout": timeout },
-    );
-    command
 }
 
 impl Draft {
     /// The upsert of this entry, as a part of an update command.
-    fn statement(&self, now: crate::now::Now) -> RawDocumentBuf {
+    fn statement(&self, now: Now) -> RawDocumentBuf {
         let statement = doc! {
             "q": { ID: &self.name.id },
             "u": [{ "$replaceWith": self.document(now) }],
@@ -146,12 +129,20 @@ impl Draft {
     }
 }
 
-/// The entries of a `put_many`, each with a line of the command or the line that supersedes it.
-#[derive(Debug, Default)]
-struct Batch {
+/// What a batch does.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Update,
+    Delete,
+}
+
+/// Keys in the caller's order, each with a line of a command, or the line that supersedes its own.
+#[derive(Debug)]
+struct Batch<T> {
+    kind: Kind,
     lines: Vec<Line>,
-    /// Of each entry: its line, or why it was refused, and its version.
-    entries: Vec<Result<(usize, Version)>>,
+    /// Of each key: its line and the answer if that succeeds, or why it was refused.
+    keys: Vec<Result<(usize, T)>>,
     by_id: HashMap<String, usize>,
 }
 
@@ -163,22 +154,26 @@ struct Line {
     met: bool,
 }
 
-impl Batch {
-    /// Adds an entry; it takes the place of an earlier one of the same name, which shares its fate.
-    fn add(&mut self, draft: &Draft, statement: RawDocumentBuf) -> usize {
+impl<T> Batch<T> {
+    fn new(kind: Kind) -> Self {
+        Self { kind, lines: Vec::new(), keys: Vec::new(), by_id: HashMap::new() }
+    }
+
+    /// Adds a key; it takes the place of an earlier one of the same name, which shares its fate.
+    fn add(&mut self, name: &Name, answer: T, statement: RawDocumentBuf) -> usize {
         let size = statement.as_bytes().len();
         let fresh = Line { statement, failed: None, met: false };
-        let line = *self.by_id.entry(draft.name.id.clone()).or_insert(self.lines.len());
+        let line = *self.by_id.entry(name.id.clone()).or_insert(self.lines.len());
         match self.lines.get_mut(line) {
             Some(earlier) => *earlier = fresh,
             None => self.lines.push(fresh),
         }
-        self.entries.push(Ok((line, draft.version)));
+        self.keys.push(Ok((line, answer)));
         size
     }
 
     fn refuse(&mut self, refused: Error) -> usize {
-        self.entries.push(Err(refused));
+        self.keys.push(Err(refused));
         0
     }
 
@@ -200,8 +195,21 @@ impl Batch {
         chunks
     }
 
-    fn statements(&self, lines: &[usize]) -> impl Iterator<Item = &RawDocumentBuf> {
-        lines.iter().filter_map(|line| self.lines.get(*line)).map(|line| &line.statement)
+    /// One command of many lines. They are independent: one that fails stops no other.
+    fn command(&self, lines: &[usize], collection: &str, concern: Option<&WriteConcern>) -> RawDocumentBuf {
+        let mut statements = RawArrayBuf::new();
+        for line in lines.iter().filter_map(|line| self.lines.get(*line)) {
+            statements.push(&*line.statement);
+        }
+        let timeout = concern.and_then(|concern| concern.w_timeout).map_or(0, |timeout| timeout.as_millis());
+        let concern = rawdoc! { "w": "majority", "j": true, "wtimeout": i64::try_from(timeout).unwrap_or(i64::MAX) };
+        let mut command = match self.kind {
+            Kind::Update => rawdoc! { "update": collection, "updates": statements },
+            Kind::Delete => rawdoc! { "delete": collection, "deletes": statements },
+        };
+        command.append(cstr!("ordered"), false);
+        command.append(cstr!("writeConcern"), concern);
+        command
     }
 
     fn fail(&mut self, line: usize, why: Error) {
@@ -238,13 +246,10 @@ impl Batch {
         failed
     }
 
-    fn answers(self) -> Vec<Result<Version>> {
-        let fate = |line: usize| self.lines.get(line).and_then(|line| line.failed.clone());
-        let answers = self.entries.iter().map(|entry| {
-            let (line, version) = entry.clone()?;
-            fate(line).map_or(Ok(version), Err)
-        });
-        answers.collect()
+    fn answers(self) -> Vec<Result<T>> {
+        let Self { lines, keys, .. } = self;
+        let fate = |line: usize| lines.get(line).and_then(|line| line.failed.clone());
+        keys.into_iter().map(|key| key.and_then(|(line, answer)| fate(line).map_or(Ok(answer), Err))).collect()
     }
 }
 
@@ -254,10 +259,10 @@ fn code(error: &Document) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use kv_core::{ErrorKind, Key, NewEntry, Outcome};
+    use kv_core::{ErrorKind, Key, NewEntry, Outcome, Version};
     use mongodb::bson::doc;
 
-    use super::{Batch, CHUNK};
+    use super::{Batch, CHUNK, Kind};
     use crate::names::Names;
     use crate::now::Now;
     use crate::wire::Draft;
@@ -267,11 +272,11 @@ mod tests {
         Draft::of(Names::of("n").name(Key::new("c", id)), entry).unwrap()
     }
 
-    fn batch(entries: &[(&str, usize)]) -> Batch {
-        let mut batch = Batch::default();
+    fn batch(entries: &[(&str, usize)]) -> Batch<Version> {
+        let mut batch = Batch::new(Kind::Update);
         for (id, bytes) in entries {
             let draft = draft(id, *bytes);
-            batch.add(&draft, draft.statement(Now::Server));
+            batch.add(&draft.name, draft.version, draft.statement(Now::Server));
         }
         batch
     }
@@ -280,7 +285,7 @@ mod tests {
     fn a_chunk_has_at_most_1_000_lines_and_8_mib_unless_one_alone_has_more() {
         let ids: Vec<_> = (0..2 * CHUNK + 1).map(|n| n.to_string()).collect();
         let small: Vec<_> = ids.iter().map(|id| (&**id, 1)).collect();
-        let lengths = |batch: &Batch| batch.chunks().iter().map(Vec::len).collect::<Vec<_>>();
+        let lengths = |batch: &Batch<Version>| batch.chunks().iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(lengths(&batch(&small)), [CHUNK, CHUNK, 1]);
         let large = [("a", 5 << 20), ("b", 5 << 20), ("c", 12 << 20), ("d", 1), ("e", 1)];
         assert_eq!(lengths(&batch(&large)), [1, 1, 1, 2]);

@@ -43,14 +43,13 @@ impl Inner {
     }
 
     pub(crate) async fn get(&self, name: &Name) -> Result<Option<Entry>> {
-        let (now, sent) = (self.time().now(), self.time().sent());
-        let pipeline =
-            [doc! { "$match": alive(name, None, now) }, doc! { "$project": wire::fields_at(now) }];
-        let Some(found) = self.first(pipeline).await? else { return Ok(None) };
-        wire::check_name(&found, name)?;
-        let (entry, read_at) = wire::read(&found)?;
-        self.time().learn(sent, read_at);
-        Ok(Some(entry))
+        let sent = self.time().sent();
+        let fields = wire::fields_at(self.time().now());
+        let Some(document) = self.read(name, fields).await? else { return Ok(None) };
+        wire::check_name(&document, name)?;
+        let found = wire::read(&document)?;
+        self.time().learn(sent, found.read_at);
+        Ok(found.entry)
     }
 
     pub(crate) async fn put(&self, draft: &Draft, mode: PutMode) -> Result<Version> {
@@ -141,15 +140,13 @@ impl Inner {
 
     /// The version of the live entry.
     async fn version(&self, name: &Name) -> Result<Option<Version>> {
-        let pipeline = [
-            doc! { "$match": alive(name, None, self.time().now()) },
-            doc! { "$project": { VERSION: 1 } },
-        ];
-        self.first(pipeline).await?.as_deref().map(wire::version_of).transpose()
+        let found = self.read(name, wire::version_at(self.time().now())).await?;
+        found.as_deref().and_then(|found| wire::live_version(found).transpose()).transpose()
     }
 
-    /// The only document of a read by `_id`.
-    async fn first(&self, pipeline: [Document; 2]) -> Result<Option<RawDocumentBuf>> {
+    /// These fields of the document of this name.
+    async fn read(&self, name: &Name, fields: Document) -> Result<Option<RawDocumentBuf>> {
+        let pipeline = [doc! { "$match": { ID: &name.id } }, doc! { "$project": fields }];
         let found = async {
             // Room for two, so that one ends the cursor.
             let mut cursor = self.collection().aggregate(pipeline).batch_size(2).max_time(MAX_TIME).await?;

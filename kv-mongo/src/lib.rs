@@ -42,4 +42,4 @@ pub use config::MongoConfig;
 pub use store::MongoStore;
 
 /// How long a read may take on the server. A linearizable one waits for a majority, and would do so for ever.
-const MAX_TIME: Duration = Duration::from_secs(10);
+const MAX_TIME: Duration = Duration::from_secs(30);

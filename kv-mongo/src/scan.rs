@@ -78,10 +78,12 @@ impl Draft<'_> {
             return Ok(());
         }
         let at = |e: Error| e.at(kv_core::Key::new(&collection, id));
-        let entry = self.scan.values.then(|| wire::read(document).map_err(at)).transpose()?;
-        let entry = entry.map(|(entry, _)| entry);
+        let found = self.scan.values.then(|| wire::read(document).map_err(at)).transpose()?;
+        let entry = found.and_then(|found| found.entry);
         self.bytes += entry.as_ref().map_or(0, |entry| entry.value.len());
-        self.items.push(Item::new(collection, id, entry));
+        if entry.is_some() == self.scan.values {
+            self.items.push(Item::new(collection, id, entry));
+        }
         Ok(())
     }
 

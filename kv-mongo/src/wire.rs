@@ -108,17 +108,36 @@ pub(crate) fn fields_at(now: Now) -> Document {
     fields
 }
 
+/// The fields that tell whether an entry lives, and its version.
+pub(crate) fn version_at(now: Now) -> Document {
+    doc! { VERSION: 1, LEFT: now.left() }
+}
+
+/// The version of a document that was read with [`version_at`], unless it has expired.
+pub(crate) fn live_version(document: &RawDocument) -> Result<Option<Version>> {
+    if number(document, LEFT)? < 0 { Ok(None) } else { version_of(document).map(Some) }
+}
+
 /// The version of a document.
 pub(crate) fn version_of(document: &RawDocument) -> Result<Version> {
     let bytes = document.get_binary(VERSION).map_err(|_| error::damaged())?.bytes;
     bytes.try_into().map(Version::from_bytes).map_err(|_| error::damaged())
 }
 
-/// A document as a read found it: the entry, and the time on the judging clock when it was read.
-pub(crate) fn read(document: &RawDocument) -> Result<(Entry, i64)> {
+/// A document as a read found it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The entry, unless it has expired.
+    pub(crate) entry: Option<Entry>,
+    /// The time on the judging clock when it was read.
+    pub(crate) read_at: i64,
+}
+
+/// A document that was read with [`fields_at`].
+pub(crate) fn read(document: &RawDocument) -> Result<Found> {
     let (deadline, left) = (deadline_of(document)?, number(document, LEFT)?);
-    let entry = entry(document, now::left(deadline, left))?;
-    Ok((entry, deadline.saturating_sub(left)))
+    let entry = (left >= 0).then(|| entry(document, now::left(deadline, left))).transpose()?;
+    Ok(Found { entry, read_at: deadline.saturating_sub(left) })
 }
 
 /// A document with what is known to be left of it.
@@ -195,9 +214,21 @@ mod tests {
             let entry = NewEntry::new("value").ttl(ttl).meta(meta.clone());
             let version = entry.version();
             let document = stored(&draft("a", entry).unwrap());
-            let (entry, now) = super::read(&document).unwrap();
+            let found = super::read(&document).unwrap();
+            let entry = found.entry.unwrap();
             assert_eq!((&*entry.value, entry.version, entry.ttl, entry.meta), (&b"value"[..], version, ttl, meta));
-            assert_eq!(now, 1_000);
+            assert_eq!(found.read_at, 1_000);
+        }
+    }
+
+    #[test]
+    fn an_entry_lives_in_its_last_millisecond_and_not_in_the_next() {
+        let draft = draft("a", NewEntry::new("x").ttl(Duration::from_millis(5))).unwrap();
+        let mut document = mongodb::bson::Document::try_from(&*stored(&draft)).unwrap();
+        for (left, lives) in [(0_i64, true), (-1, false)] {
+            document.insert(LEFT, left);
+            let found = super::read(&RawDocumentBuf::try_from(&document).unwrap()).unwrap();
+            assert_eq!((found.entry.is_some(), found.read_at), (lives, 1_005 - left));
         }
     }
 

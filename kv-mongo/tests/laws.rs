@@ -68,10 +68,18 @@ macro_rules! laws_of {
                 }
             }
 
-            kv_core::laws!(match super::server() {
-                Some(url) => Mongo { url, clock: $clock },
-                None => return,
-            });
+            kv_core::laws!(
+                match super::server() {
+                    Some(url) => Mongo { url, clock: $clock },
+                    None => return,
+                },
+                cannot_show(
+                    an_update_racing_with_a_take_never_revives_the_entry =
+                        "the stand-in hands back what it found before it removed; MongoDB does both in one step",
+                    an_entry_replaced_while_it_is_taken_is_taken_at_most_once =
+                        "the stand-in hands back what it found before it removed; MongoDB does both in one step",
+                )
+            );
         }
     };
 }

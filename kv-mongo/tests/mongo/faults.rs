@@ -159,6 +159,6 @@ async fn a_document_of_others_under_our_name_is_corrupt_and_can_be_replaced() {
         assert!(store.take(Key::new("c", "a"), None).await.unwrap().is_some());
     }
     documents.insert_one(doc! { "_id": "larder/c/a", "v": 1, "d": 1 }).await.unwrap();
-    assert!(get(&store, "a").await.unwrap().is_none(), "without a deadline it does not live");
+    assert_eq!(get(&store, "a").await.unwrap_err().kind(), ErrorKind::Corrupt, "it has no deadline");
     store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
 }
