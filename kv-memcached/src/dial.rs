@@ -32,6 +32,10 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::unnecessary_wraps, reason = "with TLS there are certificates to be read")
+    )]
     pub(crate) fn new(config: MemcachedConfig) -> Result<Self> {
         #[cfg(feature = "tls")]
         let tls = config.tls.as_ref().map(crate::tls::Connector::new).transpose()?;
