@@ -1,11 +1,17 @@
 //! Region and credentials as the environment has them, and two processes on one table: each shown in a child process.
 
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 
 use kv_core::{StoreExt, StoreUrl};
 use kv_dynamo::{DynamoConfig, DynamoStore};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use tokio::process::Command;
+use tokio_rustls::TlsAcceptor;
 
 use crate::scripted::{Scripted, ready};
 use crate::support::{C, PATIENCE, Table, value};
@@ -75,6 +81,58 @@ async fn without_credentials_it_is_denied_with_advice_and_without_region_invalid
 
     let nowhere = said(child("dynamodb://table", &KEY)).await;
     assert!(nowhere.contains("Invalid NotDone") && nowhere.contains("AWS_REGION"), "{nowhere}");
+}
+
+/// A certificate for localhost and what serves it; `None`, loudly, where no program makes one.
+fn certificate(dir: &Path) -> Option<(PathBuf, TlsAcceptor)> {
+    let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .output();
+    if !made.is_ok_and(|made| made.status.success()) {
+        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
+        assert!(!required, "no openssl makes a certificate");
+        eprintln!("SKIPPED: no openssl makes a certificate");
+        return None;
+    }
+    let chain = vec![CertificateDer::from_pem_file(&cert).unwrap()];
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let settings =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let settings =
+        settings.with_no_client_auth().with_single_cert(chain, PrivateKeyDer::from_pem_file(&key).unwrap());
+    Some((cert, TlsAcceptor::from(Arc::new(settings.unwrap()))))
+}
+
+#[tokio::test]
+async fn a_certificate_that_the_machine_trusts_is_taken_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((cert, tls)) = certificate(dir.path()) else { return };
+    let server = Scripted::behind(Some(tls), ready(|_, _| crate::scripted::Answer::ok(json!({})))).await;
+    let url = format!("dynamodb://table?endpoint={}", server.config().endpoint.unwrap());
+    let refused = said(child(&url, &KEY)).await;
+    assert!(refused.contains("Unavailable NotDone"), "{refused}");
+    assert!(server.asked("DescribeTable").is_empty(), "it spoke to a server that nobody vouches for");
+
+    let [id, secret] = KEY;
+    let trusting = [id, secret, ("SSL_CERT_FILE", cert.to_str().unwrap())];
+    assert!(said(child(&url, &trusting)).await.contains("opened"));
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use kv_dynamo::{DynamoConfig, DynamoCredentials, DynamoStore};
 
@@ -43,13 +44,32 @@ pub(crate) struct Scripted {
 impl Scripted {
     /// Starts it; `script` answers each operation, such as `GetItem`, and its body.
     pub(crate) async fn start(script: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Self {
+        Self::behind(None, script).await
+    }
+
+    /// As `start`, behind TLS if there is an acceptor.
+    pub(crate) async fn behind(
+        tls: Option<TlsAcceptor>,
+        script: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let start = if tls.is_some() { "https://localhost" } else { "http://127.0.0.1" };
+        let endpoint = format!("{start}:{}", listener.local_addr().unwrap().port());
         let (asked, script): (_, Arc<Script>) = (Arc::new(Mutex::new(Vec::new())), Arc::new(script));
         let log = Arc::clone(&asked);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&log)));
+                let (script, log, tls) = (Arc::clone(&script), Arc::clone(&log), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, script, log).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, script, log).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self { endpoint, asked }
@@ -99,7 +119,11 @@ pub(crate) fn ready(script: impl Fn(&str, &Value) -> Answer) -> impl Fn(&str, &V
     }
 }
 
-async fn serve(mut stream: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<(String, Value)>>>) {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Send + Unpin,
+    script: Arc<Script>,
+    log: Arc<Mutex<Vec<(String, Value)>>>,
+) {
     let mut unread = Vec::new();
     while let Some((operation, body)) = request(&mut stream, &mut unread).await {
         let answer = script(&operation, &body);
@@ -122,7 +146,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<(S
 }
 
 /// The next request of the connection: its operation and its body.
-async fn request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<(String, Value)> {
+async fn request(stream: &mut (impl AsyncRead + Unpin), unread: &mut Vec<u8>) -> Option<(String, Value)> {
     loop {
         if let Some(end) = unread.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
             let head = String::from_utf8(unread[..end].to_vec()).unwrap().to_lowercase();

@@ -1,7 +1,6 @@
 //! What these tests share: the server of the environment, or one of their own, and tables on it.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use bytes::Bytes;
 use kv_core::{Clock, Key, NewEntry, PutMode, Result, Store, Version};
 use kv_dynamo::{DynamoConfig, DynamoCredentials, DynamoStore};
+use tempfile::TempDir;
 
 /// Long enough for anything that must happen on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -93,7 +93,7 @@ pub(crate) struct Server {
     program: String,
     child: Child,
     port: u16,
-    data: PathBuf,
+    data: TempDir,
 }
 
 impl Server {
@@ -101,9 +101,8 @@ impl Server {
     pub(crate) fn start() -> Option<Self> {
         let program = named("LARDER_TEST_DYNAMODB_SERVER")?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let data = std::env::temp_dir().join(format!("larder-dynamodb-{:032x}", rand::random::<u128>()));
-        std::fs::create_dir(&data).unwrap();
-        let child = spawn(&program, port, &data);
+        let data = tempfile::tempdir().unwrap();
+        let child = spawn(&program, port, data.path());
         Some(Self { program, child, port, data })
     }
 
@@ -118,7 +117,7 @@ impl Server {
 
     /// Starts it anew on the same port, with the data it had.
     pub(crate) fn start_again(&mut self) {
-        self.child = spawn(&self.program, self.port, &self.data);
+        self.child = spawn(&self.program, self.port, self.data.path());
     }
 
     /// Sends it a signal, such as STOP and CONT.
@@ -132,7 +131,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.kill()); // it may be dead already
         drop(self.child.wait());
-        drop(std::fs::remove_dir_all(&self.data));
     }
 }
 
