@@ -358,6 +358,19 @@ async fn inside_the_retry_a_timeout_bounds_each_try_and_outside_it_ends_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deadline_between_tries_begins_no_try_that_comes_too_late_and_cuts_none() {
+    let (bare, faults) = (memory(), Faults::none());
+    let (two, five) = (Duration::from_secs(2), Duration::from_secs(5));
+    let store =
+        Faulty::new(bare, &faults).timeout(two).retried().tries(100).deadline(five).deadline_between_tries();
+    faults.always("get", Fault::hanging());
+    let before = Instant::now();
+    assert_eq!(store.get(A).await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(faults.calls(), ["get"; 3], "the third began before the deadline and ran to its own end");
+    assert!(before.elapsed() > five && before.elapsed() < five + two, "{:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_try_is_one_try() {
     for tries in [0, 1] {
         let (store, faults, _) = setup();

@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub(super) struct Policy {
     pub(super) tries: u32,
     pub(super) deadline: Duration,
+    /// Whether a try that runs at the deadline is dropped.
+    pub(super) cuts_tries: bool,
     pub(super) first: Duration,
     pub(super) longest: Duration,
 }
@@ -20,6 +22,7 @@ pub(super) struct Pace {
     tries_left: u32,
     /// `None` is never: a deadline beyond what the clock can count.
     until: Option<Instant>,
+    cuts_tries: bool,
     pause: Duration,
     longest: Duration,
 }
@@ -28,6 +31,7 @@ impl Policy {
     pub(super) const DEFAULT: Self = Self {
         tries: 3,
         deadline: Duration::from_secs(10),
+        cuts_tries: true,
         first: Duration::from_millis(50),
         longest: Duration::from_secs(1),
     };
@@ -36,6 +40,7 @@ impl Policy {
         Pace {
             tries_left: self.tries.saturating_sub(1),
             until: Instant::now().checked_add(self.deadline),
+            cuts_tries: self.cuts_tries,
             pause: self.first,
             longest: self.longest,
         }
@@ -45,7 +50,7 @@ impl Policy {
 impl Pace {
     /// What `call` answers; `None` when the time ran out, and `call` was dropped.
     pub(super) async fn within<T: Send>(&self, call: impl Future<Output = T> + Send) -> Option<T> {
-        match self.until {
+        match self.until.filter(|_| self.cuts_tries) {
             Some(until) => timeout_at(until, call).await.ok(),
             None => Some(call.await),
         }
