@@ -5,6 +5,7 @@ use kv_core::each::Pause;
 use kv_core::{Entry, Error, Key, NewEntry, Result, Version};
 use redis::{Cmd, Pipeline, Value};
 
+use crate::cluster::Way;
 use crate::error::{Fault, nonsense};
 use crate::fleet::{Fleet, Share, moved};
 use crate::node::Node;
@@ -114,7 +115,7 @@ impl Inner {
             };
             for (Asked { place, key }, value) in chunk.iter().zip(values) {
                 let value = if moved(&value) {
-                    self.fleet.read(key, &wire::of_key("GET", key)).await
+                    self.fleet.send(key, &wire::of_key("GET", key), Way::Read).await
                 } else {
                     Ok(value)
                 };
@@ -159,8 +160,11 @@ impl Inner {
                 Err(fault) => answers.extend(all_failed(asked.iter(), fault.into())),
                 Ok(values) => {
                     for ((asked, value), cmd) in asked.iter().zip(values).zip(pipeline.cmd_iter()) {
-                        let value =
-                            if moved(&value) { self.fleet.write(&asked.key, cmd).await } else { Ok(value) };
+                        let value = if moved(&value) {
+                            self.fleet.send(&asked.key, cmd, Way::Write).await
+                        } else {
+                            Ok(value)
+                        };
                         let outcome = value.map_err(Error::from).and_then(|value| check(&value));
                         pause.after(0).await;
                         answers.push((asked.place, outcome));

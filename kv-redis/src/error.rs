@@ -18,6 +18,13 @@ pub(crate) enum Fault {
     Unconfirmed,
 }
 
+impl Fault {
+    /// Whether the server was given the name of a script that it does not know.
+    pub(crate) fn is_unknown_script(&self) -> bool {
+        matches!(self, Self::Said(refusal) if refusal.code() == "NOSCRIPT")
+    }
+}
+
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {

@@ -1,4 +1,6 @@
 //! All servers that hold entries: one, or the masters of a cluster.
+//!
+//! What is rare is boxed, so that the future of an operation on one server stays small: `AnyStore` moves it to the heap.
 
 use std::sync::Arc;
 
@@ -7,8 +9,8 @@ use redis::{Cmd, Value};
 
 use crate::cluster::{Cluster, Way};
 use crate::error::{self, Fault};
+use crate::link::{Link, Live};
 use crate::node::Node;
-use crate::wire::Script;
 
 /// One server, or the masters of a cluster.
 #[derive(Debug)]
@@ -25,29 +27,31 @@ pub(crate) struct Share<T> {
 }
 
 impl Fleet {
-    /// Sends a command of one key that changes nothing.
-    pub(crate) async fn read(&self, key: &[u8], cmd: &Cmd) -> Result<Value, Fault> {
-        match self {
-            Self::One(node) => node.read(cmd).await,
-            Self::Cluster(cluster) => cluster.send(key, cmd, Way::Read).await,
+    /// Sends a command of one key to who owns it.
+    pub(crate) async fn send(&self, key: &[u8], cmd: &Cmd, way: Way) -> Result<Value, Fault> {
+        // The straight way, with nothing between the operation's future and the driver's.
+        if let Some((link, mut live)) = self.ready(way) {
+            let answer = live.patient_with(cmd).send_packed_command(cmd).await;
+            return link.judge(&live, answer);
         }
+        Box::pin(self.seek(key, cmd, way)).await
     }
 
-    /// Sends a command of one key that writes.
-    pub(crate) async fn write(&self, key: &[u8], cmd: &Cmd) -> Result<Value, Fault> {
+    /// A connection that is there already, where there is no choice of them.
+    fn ready(&self, way: Way) -> Option<(&Link, Live)> {
         match self {
-            Self::One(node) => node.write(cmd).await,
-            Self::Cluster(cluster) => cluster.send(key, cmd, Way::Write).await,
-        }
-    }
-
-    /// Runs a script of one key; a server that does not know it is told.
-    pub(crate) async fn run(&self, script: &Script, key: &[u8], arguments: &[&[u8]]) -> Result<Value, Fault> {
-        match self.write(key, &script.call(true, key, arguments)).await {
-            Err(Fault::Said(refusal)) if refusal.code() == "NOSCRIPT" => {
-                self.write(key, &script.call(false, key, arguments)).await
+            Self::One(node) if way == Way::Read || !node.replicates() => {
+                node.link.standing().map(|live| (&node.link, live))
             }
-            outcome => outcome,
+            Self::One(_) | Self::Cluster(_) => None,
+        }
+    }
+
+    async fn seek(&self, key: &[u8], cmd: &Cmd, way: Way) -> Result<Value, Fault> {
+        match (self, way) {
+            (Self::One(node), Way::Read) => node.read(cmd).await,
+            (Self::One(node), Way::Write) => node.write(cmd).await,
+            (Self::Cluster(cluster), way) => cluster.send(key, cmd, way).await,
         }
     }
 

@@ -111,7 +111,9 @@ impl Link {
 
     /// Sends one command.
     pub(crate) async fn send(&self, cmd: &Cmd) -> Result<Value, Fault> {
-        self.send_on(self.live().await.map_err(Fault::Unsent)?, cmd).await
+        let mut live = self.ready().await?;
+        let answer = live.send(cmd).await;
+        self.judge(&live, answer)
     }
 
     /// Sends one command on this very connection.
@@ -122,12 +124,21 @@ impl Link {
 
     /// Sends one command whose answer may have so many bytes.
     pub(crate) async fn send_long(&self, cmd: &Cmd, bytes: usize) -> Result<Value, Fault> {
-        let mut live = self.live().await.map_err(Fault::Unsent)?;
+        let mut live = self.ready().await?;
         let answer = live.send_long(cmd, bytes).await;
         self.judge(&live, answer)
     }
 
-    fn judge(&self, live: &Live, answer: redis::RedisResult<Value>) -> Result<Value, Fault> {
+    /// The connection that stands; waiting for a new one is rare, and stays out of everybody's future.
+    async fn ready(&self) -> Result<Live, Fault> {
+        match self.standing() {
+            Some(live) => Ok(live),
+            None => Box::pin(self.live()).await.map_err(Fault::Unsent),
+        }
+    }
+
+    /// What an answer, or that none came, means for the request and for the connection.
+    pub(crate) fn judge(&self, live: &Live, answer: redis::RedisResult<Value>) -> Result<Value, Fault> {
         match answer {
             Ok(Value::ServerError(refusal)) => {
                 self.0.heed(live, refusal.code());
@@ -140,7 +151,7 @@ impl Link {
 
     /// Sends several commands; each has its own answer, which may be an error.
     pub(crate) async fn send_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Fault> {
-        let mut live = self.live().await.map_err(Fault::Unsent)?;
+        let mut live = self.ready().await?;
         match live.send_all(pipeline).await {
             Ok(answers) => {
                 for answer in &answers {

@@ -56,6 +56,11 @@ impl Node {
         Self { id, address, link, replicated }
     }
 
+    /// Whether a write waits for replicas.
+    pub(crate) const fn replicates(&self) -> bool {
+        self.replicated.is_some()
+    }
+
     /// Sends a command that changes nothing.
     pub(crate) async fn read(&self, cmd: &Cmd) -> Result<Value, Fault> {
         self.link.send(cmd).await
@@ -63,13 +68,9 @@ impl Node {
 
     /// Sends a command that writes, and waits for replicas if the store does.
     pub(crate) async fn write(&self, cmd: &Cmd) -> Result<Value, Fault> {
-        let Some(replicated) = &self.replicated else { return self.link.send(cmd).await };
-        let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.add_command(cmd.clone());
-        let answer = replicated.send(&mut pipeline).await?.into_iter().next();
-        match answer.unwrap_or(Value::Nil) {
-            Value::ServerError(refusal) => Err(Fault::Said(refusal)),
-            answer => Ok(answer),
+        match &self.replicated {
+            None => self.link.send(cmd).await,
+            Some(replicated) => Box::pin(replicated.send_one(cmd)).await,
         }
     }
 
@@ -109,6 +110,16 @@ struct Lane {
 }
 
 impl Replicated {
+    async fn send_one(&self, cmd: &Cmd) -> Result<Value, Fault> {
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.add_command(cmd.clone());
+        let answer = self.send(&mut pipeline).await?.into_iter().next();
+        match answer.unwrap_or(Value::Nil) {
+            Value::ServerError(refusal) => Err(Fault::Said(refusal)),
+            answer => Ok(answer),
+        }
+    }
+
     /// Sends the commands with a `WAIT` behind them; the answers to the commands alone.
     async fn send(&self, pipeline: &mut Pipeline) -> Result<Vec<Value>, Fault> {
         let Wait { replicas, within } = self.wait;

@@ -12,9 +12,9 @@ use kv_core::{
 use redis::{Cmd, Value};
 
 use crate::capabilities;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Way};
 use crate::config::{Place, RedisConfig};
-use crate::error::{self, invalid, nonsense};
+use crate::error::{self, Fault, invalid, nonsense};
 use crate::fleet::Fleet;
 use crate::gate::Gate;
 use crate::link::{Address, Dial, Link, Sentinels, Target};
@@ -97,7 +97,7 @@ impl Inner {
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
         let _pass = self.gate.enter()?;
         let stored_key = self.names.key(key);
-        let answer = self.fleet.read(&stored_key, &wire::of_key("GET", &stored_key)).await?;
+        let answer = self.fleet.send(&stored_key, &wire::of_key("GET", &stored_key), Way::Read).await?;
         self.opened(&stored_key, answer)
     }
 
@@ -105,40 +105,39 @@ impl Inner {
         let _pass = self.gate.enter()?;
         let key = self.names.key(key);
         let (stored, ttl_ms) = self.stored(&key, &entry)?;
-        match mode {
-            PutMode::Replace => {
-                let answer = self.fleet.write(&key, &wire::set(&key, &stored, ttl_ms, false)).await?;
-                if !wire::was_set(&answer)? {
-                    return Err(nonsense());
-                }
-            }
-            PutMode::Create => {
-                let answer = self.fleet.write(&key, &wire::set(&key, &stored, ttl_ms, true)).await?;
-                if !wire::was_set(&answer)? {
-                    return Err(Error::new(ErrorKind::AlreadyExists, "there is an entry under this key"));
-                }
-            }
-            PutMode::Update(version) => self.update(&key, &version, &stored, ttl_ms).await?,
+        let cmd = |known| match &mode {
+            PutMode::Replace => wire::set(&key, &stored, ttl_ms, false),
+            PutMode::Create => wire::set(&key, &stored, ttl_ms, true),
+            PutMode::Update(version) => wire::update(known, &key, version, &stored, ttl_ms),
+        };
+        let mut answer = self.fleet.send(&key, &cmd(true), Way::Write).await;
+        if answer.as_ref().is_err_and(Fault::is_unknown_script) {
+            answer = Box::pin(self.fleet.send(&key, &cmd(false), Way::Write)).await;
         }
-        Ok(entry.version())
-    }
-
-    async fn update(&self, key: &[u8], version: &Version, stored: &[u8], ttl_ms: Option<u64>) -> Result<()> {
-        let ttl = ttl_ms.map(|ms| ms.to_string()).unwrap_or_default();
-        let arguments = [wire::expected(version), stored, ttl.as_bytes()];
-        match wire::number(&self.fleet.run(&wire::UPDATE, key, &arguments).await?)? {
-            1 => Ok(()),
-            _ => Err(another_version()),
+        match (mode, answer?) {
+            (PutMode::Replace | PutMode::Create, Value::Okay) | (PutMode::Update(_), Value::Int(1)) => {
+                Ok(entry.version())
+            }
+            (PutMode::Create, Value::Nil) => {
+                Err(Error::new(ErrorKind::AlreadyExists, "there is an entry under this key"))
+            }
+            (PutMode::Update(_), Value::Int(_)) => Err(another_version()),
+            _ => Err(nonsense()),
         }
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
         let _pass = self.gate.enter()?;
         let key = self.names.key(key);
-        let answer = match version {
-            None => self.fleet.write(&key, &wire::of_key("GETDEL", &key)).await?,
-            Some(version) => self.fleet.run(&wire::TAKE, &key, &[wire::expected(&version)]).await?,
+        let cmd = |known| match &version {
+            None => wire::of_key("GETDEL", &key),
+            Some(version) => wire::take(known, &key, version),
         };
+        let mut answer = self.fleet.send(&key, &cmd(true), Way::Write).await;
+        if answer.as_ref().is_err_and(Fault::is_unknown_script) {
+            answer = Box::pin(self.fleet.send(&key, &cmd(false), Way::Write)).await;
+        }
+        let answer = answer?;
         if matches!(answer, Value::Int(0)) {
             return Err(another_version());
         }
@@ -299,4 +298,24 @@ async fn asked(fleet: &Fleet) -> Result<(Settings, bool)> {
     }
     let settings = all.ok_or_else(|| error::not_done(ErrorKind::Unavailable, "the cluster has no nodes"))?;
     Ok((settings, lists))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, NewEntry, PutMode, RedisStore, Store};
+
+    fn size<T>(_: impl FnOnce(&'static RedisStore) -> T) -> usize {
+        size_of::<T>()
+    }
+
+    #[test]
+    fn the_future_of_one_operation_is_small() {
+        let key = Key::new("c", "a");
+        let sizes = [
+            size(|store| store.get(key)),
+            size(|store| store.put(key, NewEntry::new(""), PutMode::Replace)),
+            size(|store| store.take(key, None)),
+        ];
+        assert!(sizes.iter().all(|size| *size < 2_560), "{sizes:?} bytes");
+    }
 }

@@ -7,7 +7,7 @@ use redis::{Cmd, Value};
 use crate::error;
 
 /// Sets the key if the entry under it has the version that is expected.
-pub(crate) const UPDATE: Script = Script {
+const UPDATE: Script = Script {
     // Bytes 4 to 19 of the stored form are the version; an absent key has none of them.
     text: "if redis.call('GETRANGE', KEYS[1], 4, 19) ~= ARGV[1] then return 0 end \
            if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2]) \
@@ -16,7 +16,7 @@ pub(crate) const UPDATE: Script = Script {
 };
 
 /// Removes and returns the value if the entry has the version that is expected: nil is absent, 0 another version.
-pub(crate) const TAKE: Script = Script {
+const TAKE: Script = Script {
     text: "local version = redis.call('GETRANGE', KEYS[1], 4, 19) \
            if version == '' then return false end \
            if version ~= ARGV[1] then return 0 end \
@@ -26,14 +26,14 @@ pub(crate) const TAKE: Script = Script {
 
 /// A script of one key, and the SHA-1 of its text, by which the server knows it once it has run.
 #[derive(Debug)]
-pub(crate) struct Script {
-    pub(crate) text: &'static str,
-    pub(crate) sha: &'static str,
+struct Script {
+    text: &'static str,
+    sha: &'static str,
 }
 
 impl Script {
     /// `EVALSHA` while the server should know the script, `EVAL` to tell it.
-    pub(crate) fn call(&self, known: bool, key: &[u8], arguments: &[&[u8]]) -> Cmd {
+    fn call(&self, known: bool, key: &[u8], arguments: &[&[u8]]) -> Cmd {
         let (name, script) = if known { ("EVALSHA", self.sha) } else { ("EVAL", self.text) };
         let data: usize = arguments.iter().map(|argument| argument.len()).sum();
         let mut cmd = Cmd::with_capacity(4 + arguments.len(), 8 + script.len() + key.len() + data);
@@ -74,6 +74,17 @@ pub(crate) fn set(key: &[u8], stored: &[u8], ttl_ms: Option<u64>, create: bool) 
         cmd.arg("NX");
     }
     cmd
+}
+
+/// The script that sets the key if the entry under it has this version; `known` unless the server has to be told.
+pub(crate) fn update(known: bool, key: &[u8], version: &Version, stored: &[u8], ttl_ms: Option<u64>) -> Cmd {
+    let ttl = ttl_ms.map(|ms| ms.to_string()).unwrap_or_default();
+    UPDATE.call(known, key, &[version.as_bytes(), stored, ttl.as_bytes()])
+}
+
+/// The script that removes and returns the value if the entry has this version.
+pub(crate) fn take(known: bool, key: &[u8], version: &Version) -> Cmd {
+    TAKE.call(known, key, &[version.as_bytes()])
 }
 
 /// A longer bulk string is refused by the server unless it is told otherwise (`proto-max-bulk-len`).
@@ -140,11 +151,6 @@ pub(crate) fn text(answer: &Value) -> Option<&str> {
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
         _ => None,
     }
-}
-
-/// The version as an argument of a script.
-pub(crate) fn expected(version: &Version) -> &[u8] {
-    version.as_bytes()
 }
 
 /// An answer that holds as many others as were asked for.

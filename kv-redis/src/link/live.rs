@@ -100,8 +100,14 @@ impl Live {
         self.session.driver.abort();
     }
 
+    /// The driver's connection, set to wait for the answer to this command.
+    pub(crate) fn patient_with(&mut self, cmd: &Cmd) -> &mut MultiplexedConnection {
+        self.bear(length(cmd));
+        &mut self.connection
+    }
+
     pub(crate) async fn send(&mut self, cmd: &Cmd) -> RedisResult<Value> {
-        self.send_long(cmd, length(cmd)).await
+        self.patient_with(cmd).send_packed_command(cmd).await
     }
 
     /// As [`Live::send`], for a command that carries or brings about so many bytes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kv_core::{Key, Result, Scan, Store, StoreUrl};
+use kv_core::{Result, StoreUrl};
 use kv_redis::{RedisConfig, RedisStore};
 
 /// What the variable holds; `None`, loudly, where it is not set and nothing requires it.
@@ -37,19 +37,4 @@ pub(crate) fn config(url: &str, namespace: &str) -> RedisConfig {
 /// A store in `namespace` on the server of `url`.
 pub(crate) async fn open(url: &str, namespace: &str) -> Result<RedisStore> {
     RedisStore::open(config(url, namespace)).await
-}
-
-/// Removes what a test left in its namespace: a listing walks over the whole database, so leftovers make others slow.
-pub(crate) async fn clean(url: &str, namespace: &str) -> Result<()> {
-    let store = open(url, namespace).await?;
-    let mut from = None;
-    loop {
-        let page = store.scan(Scan::under(""), from.as_ref()).await?;
-        let keys: Vec<_> = page.items.iter().map(|item| Key::new(&item.collection, &item.id)).collect();
-        store.delete_many(&keys).await?;
-        from = page.next;
-        if from.is_none() {
-            return store.close().await;
-        }
-    }
 }
