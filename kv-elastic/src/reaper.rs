@@ -19,6 +19,8 @@ use crate::inner::Inner;
 /// At most so many documents a round; a round that found as many is soon followed by another one.
 const ROUND: u64 = 5_000;
 const SOON: Duration = Duration::from_secs(1);
+/// Whatever is asked for, it comes round after so long.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// What the reaper has done since the store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +71,7 @@ async fn rounds(store: Weak<Inner>, every: Duration, after: Duration) {
 
 /// Many processes share an index: they do not all begin at the same moment.
 fn spread(pause: Duration) -> Duration {
-    pause.mul_f64(rand::rng().random_range(0.75..1.25))
+    pause.min(LONGEST).mul_f64(rand::rng().random_range(0.75..1.25))
 }
 
 impl Inner {
@@ -92,5 +94,21 @@ impl Inner {
         let answer: Deleted = self.http.post(&self.path(&path), Content::json(&query)).await?.json()?;
         self.counts.entries.fetch_add(answer.deleted, Ordering::Relaxed);
         Ok(answer.deleted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{LONGEST, spread};
+
+    #[test]
+    fn a_pause_is_spread_by_a_quarter_and_never_overflows() {
+        let minute = Duration::from_secs(60);
+        for _ in 0..100 {
+            assert!((minute * 3 / 4..=minute * 5 / 4).contains(&spread(minute)));
+            assert!(spread(Duration::MAX) <= LONGEST * 5 / 4);
+        }
     }
 }
