@@ -30,7 +30,10 @@ impl Inner {
         for chunk in keys.chunks(CHUNK) {
             let names: Vec<_> = chunk.iter().map(|key| self.names.name(*key)).collect();
             match self.find(&names).await {
-                Ok(found) => answers.extend(names.iter().map(|name| found.get(&name.id).cloned().unwrap_or(Ok(None)))),
+                Ok(found) => {
+                    let of = |name: &Name| found.get(&name.id).cloned().unwrap_or(Ok(None));
+                    answers.extend(names.iter().map(of));
+                }
                 Err(failed) => answers.extend(names.iter().map(|_| Err(failed.clone()))),
             }
         }
@@ -42,13 +45,11 @@ impl Inner {
         let by_id: HashMap<&str, &Name> = names.iter().map(|name| (&*name.id, name)).collect();
         let now = self.time().now();
         let ids: Vec<_> = by_id.keys().copied().collect();
-        let pipeline = [
-            doc! { "$match": { ID: { "$in": ids } } },
-            doc! { "$project": wire::fields_at(now) },
-        ];
+        let pipeline = [doc! { "$match": { ID: { "$in": ids } } }, doc! { "$project": wire::fields_at(now) }];
         let found = async {
             let size = u32::try_from(by_id.len() + 1).unwrap_or(u32::MAX);
-            let mut cursor = self.collection().aggregate(pipeline).batch_size(size).max_time(MAX_TIME).await?;
+            let mut cursor =
+                self.collection().aggregate(pipeline).batch_size(size).max_time(MAX_TIME).await?;
             let (mut found, mut pause) = (Found::new(), Pause::every(TURN_BYTES));
             while cursor.advance().await? {
                 let document = cursor.current();
@@ -202,7 +203,8 @@ impl<T> Batch<T> {
             statements.push(&*line.statement);
         }
         let timeout = concern.and_then(|concern| concern.w_timeout).map_or(0, |timeout| timeout.as_millis());
-        let concern = rawdoc! { "w": "majority", "j": true, "wtimeout": i64::try_from(timeout).unwrap_or(i64::MAX) };
+        let concern =
+            rawdoc! { "w": "majority", "j": true, "wtimeout": i64::try_from(timeout).unwrap_or(i64::MAX) };
         let mut command = match self.kind {
             Kind::Update => rawdoc! { "update": collection, "updates": statements },
             Kind::Delete => rawdoc! { "delete": collection, "deletes": statements },
@@ -249,7 +251,9 @@ impl<T> Batch<T> {
     fn answers(self) -> Vec<Result<T>> {
         let Self { lines, keys, .. } = self;
         let fate = |line: usize| lines.get(line).and_then(|line| line.failed.clone());
-        keys.into_iter().map(|key| key.and_then(|(line, answer)| fate(line).map_or(Ok(answer), Err))).collect()
+        keys.into_iter()
+            .map(|key| key.and_then(|(line, answer)| fate(line).map_or(Ok(answer), Err)))
+            .collect()
     }
 }
 
@@ -283,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_chunk_has_at_most_1_000_lines_and_8_mib_unless_one_alone_has_more() {
-        let ids: Vec<_> = (0..2 * CHUNK + 1).map(|n| n.to_string()).collect();
+        let ids: Vec<_> = (0..=2 * CHUNK).map(|n| n.to_string()).collect();
         let small: Vec<_> = ids.iter().map(|id| (&**id, 1)).collect();
         let lengths = |batch: &Batch<Version>| batch.chunks().iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(lengths(&batch(&small)), [CHUNK, CHUNK, 1]);
@@ -309,7 +313,8 @@ mod tests {
         ] };
         assert_eq!(batch.note(&[0, 1, 2], &answer), [0, 2]);
         assert!(!batch.met(0) && batch.met(2));
-        let kinds: Vec<_> = batch.answers().into_iter().map(|answer| answer.err().map(|e| e.kind())).collect();
+        let kinds: Vec<_> =
+            batch.answers().into_iter().map(|answer| answer.err().map(|e| e.kind())).collect();
         let full = Some(ErrorKind::Full);
         assert_eq!(kinds, [full, None, full, Some(ErrorKind::Unavailable), Some(ErrorKind::Invalid)]);
     }

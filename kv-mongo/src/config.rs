@@ -61,7 +61,14 @@ impl MongoConfig {
         };
         let namespace = url.reserved().namespace.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
         let address = address(url);
-        Ok(Self { address, database, collection, namespace, patience: Duration::from_millis(1_500), clock: None })
+        Ok(Self {
+            address,
+            database,
+            collection,
+            namespace,
+            patience: Duration::from_millis(1_500),
+            clock: None,
+        })
     }
 
     /// What the driver needs to know. A name of an `mongodb+srv` URL is looked up.
@@ -89,7 +96,8 @@ fn address(url: &mut StoreUrl) -> String {
     let path = url.path().strip_prefix('/').map(encoded).unwrap_or_default();
     let head = format!("{}://{login}{}/{path}", url.scheme(), url.authority());
     let pairs = url.params().take_rest().into_iter();
-    let pairs: Vec<_> = pairs.map(|(name, value)| format!("{}={}", encoded(&name), encoded(&value))).collect();
+    let pairs: Vec<_> =
+        pairs.map(|(name, value)| format!("{}={}", encoded(&name), encoded(&value))).collect();
     if pairs.is_empty() { head } else { format!("{head}?{}", pairs.join("&")) }
 }
 
@@ -123,7 +131,9 @@ fn write_concern(given: Option<&WriteConcern>) -> WriteConcern {
 fn checked(name: &str, what: &str) -> Result<String> {
     let is_bad = |c: char| c.is_control() || c.is_whitespace() || "/\\\"$*<>:|?".contains(c);
     if name.is_empty() || name.len() > 63 || name.contains(is_bad) || name.starts_with("system.") {
-        let message = format!("the {what} must be 1 to 63 bytes, none of them a space, `/`, `\\`, `\"`, `$`, `*`, `<`, `>`, `:`, `|` or `?`");
+        let message = format!(
+            "the {what} must be 1 to 63 bytes, none of them a space, `/`, `\\`, `\"`, `$`, `*`, `<`, `>`, `:`, `|` or `?`"
+        );
         return Err(Error::new(ErrorKind::Invalid, message));
     }
     Ok(name.to_owned())
@@ -183,8 +193,14 @@ mod tests {
         let hosts: Vec<_> = options.hosts.iter().map(ToString::to_string).collect();
         assert_eq!(hosts, ["a:1", "::1:2"]);
         let credential = options.credential.unwrap();
-        assert_eq!((credential.username.as_deref(), credential.password.as_deref()), (Some("u@x"), Some("p/:")));
-        assert_eq!((credential.source.as_deref(), options.repl_set_name.as_deref()), (Some("admin"), Some("rs")));
+        assert_eq!(
+            (credential.username.as_deref(), credential.password.as_deref()),
+            (Some("u@x"), Some("p/:"))
+        );
+        assert_eq!(
+            (credential.source.as_deref(), options.repl_set_name.as_deref()),
+            (Some("admin"), Some("rs"))
+        );
         assert_eq!(options.server_selection_timeout, Some(Duration::from_millis(7)));
         assert_eq!(options.write_concern.unwrap().w_timeout, Some(Duration::from_millis(9)));
     }

@@ -29,10 +29,12 @@ pub(crate) fn strange(what: &'static str) -> Error {
 
 /// What the driver says of a URL before anything is sent.
 pub(crate) fn address(error: &DriverError) -> Error {
-    let advice = "unknown parameter, or a wrong value; known are `collection`, the reserved ones, and the driver's";
+    let advice =
+        "unknown parameter, or a wrong value; known are `collection`, the reserved ones, and the driver's";
     let error = match &*error.kind {
         DriverKind::DnsResolve { .. } => {
-            Error::new(ErrorKind::Unavailable, "the name of the servers cannot be looked up").because(Cause::of(error))
+            Error::new(ErrorKind::Unavailable, "the name of the servers cannot be looked up")
+                .because(Cause::of(error))
         }
         DriverKind::InvalidArgument { message, .. } => {
             Error::new(ErrorKind::Invalid, advice).because(Cause(message.clone()))
@@ -121,7 +123,9 @@ fn code(error: &DriverError) -> Option<i32> {
 
 /// By the server's numbers: `src/mongo/base/error_codes.yml` of MongoDB.
 fn of_code(code: i32) -> Class {
-    use ErrorKind::{Denied, Full, Invalid, Throttled, Timeout, TooLarge, Unavailable, Unexpected, Unsupported};
+    use ErrorKind::{
+        Denied, Full, Invalid, Throttled, Timeout, TooLarge, Unavailable, Unexpected, Unsupported,
+    };
     use Outcome::{NotDone, Unknown};
 
     match code {

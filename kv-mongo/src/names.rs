@@ -232,7 +232,10 @@ mod tests {
                 for start in &all {
                     for prefix in ["", "a", &long] {
                         let one = Scan::one(start).prefix(prefix);
-                        assert_eq!(covers(&names, &one, &name), collection == start && id.starts_with(prefix));
+                        assert_eq!(
+                            covers(&names, &one, &name),
+                            collection == start && id.starts_with(prefix)
+                        );
                         let under = Scan::under(start).prefix(prefix);
                         let expected = collection.starts_with(start) && id.starts_with(prefix);
                         assert_eq!(covers(&names, &under, &name), expected, "{start:?} {prefix:?} {name:?}");

@@ -42,7 +42,11 @@ impl Draft<'_> {
     async fn fill(&mut self, mut filter: Document) -> Result<bool> {
         let now = self.inner.time().now();
         filter.insert("$expr", doc! { "$and": [now.alive(), self.begins_so()] });
-        let fields = if self.scan.values { wire::fields_at(now) } else { doc! { ID: 1, NAME: 1 } };
+        let fields = if self.scan.values {
+            wire::fields_at(now)
+        } else {
+            doc! { ID: 1, NAME: 1 }
+        };
         // One more than asked tells whether there is another page.
         let limit = i64::try_from(self.scan.limit).unwrap_or(i64::MAX).saturating_add(1);
         let pipeline = [
@@ -104,11 +108,8 @@ impl Draft<'_> {
 
 /// The stored names of the range, behind the position.
 fn covered(range: &Range<'_>, position: Option<&str>) -> Document {
-    let from = match position {
-        Some(position) => doc! { "$gt": position, "$lt": &range.end },
-        None => doc! { "$gte": &range.start, "$lt": &range.end },
-    };
-    doc! { ID: from }
+    let (from, at) = position.map_or(("$gte", &*range.start), |position| ("$gt", position));
+    doc! { ID: { from: at, "$lt": &range.end } }
 }
 
 fn literal_true() -> Document {

@@ -216,7 +216,10 @@ mod tests {
             let document = stored(&draft("a", entry).unwrap());
             let found = super::read(&document).unwrap();
             let entry = found.entry.unwrap();
-            assert_eq!((&*entry.value, entry.version, entry.ttl, entry.meta), (&b"value"[..], version, ttl, meta));
+            assert_eq!(
+                (&*entry.value, entry.version, entry.ttl, entry.meta),
+                (&b"value"[..], version, ttl, meta)
+            );
             assert_eq!(found.read_at, 1_000);
         }
     }

@@ -21,11 +21,13 @@ fn server() -> Option<String> {
 }
 
 /// Fewer entries than other servers get: the stand-in passes over a whole collection for each batch of reads.
-const SIZE: Size = Size { tasks: 16, rounds: 50, scan: 2_100, batch: 2_100, patience: Duration::from_secs(60) };
+const SIZE: Size =
+    Size { tasks: 16, rounds: 50, scan: 2_100, batch: 2_100, patience: Duration::from_secs(60) };
 
 /// A store in a collection of its own, for the same reason.
 async fn empty(url: &str, clock: Option<&Clock>) -> MongoStore {
-    let mut config = MongoConfig::new(url).unwrap();
+    // A busy machine must not take a slow server for a lost one: the stand-in does not know a command that it is at.
+    let mut config = MongoConfig::new(&format!("{url}&connectTimeoutMS=60000")).unwrap();
     config.collection = format!("laws-{:032x}", rand::random::<u128>());
     config.patience = Duration::from_secs(60);
     config.clock = clock.cloned();

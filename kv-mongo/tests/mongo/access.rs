@@ -87,12 +87,17 @@ fn certificates(dir: &Path) {
         let made = made.expect("openssl makes the certificates of this test");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     };
-    std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
-        .unwrap();
+    std::fs::write(
+        dir.join("names"),
+        "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n",
+    )
+    .unwrap();
     let key = "-newkey rsa:2048 -nodes";
     run(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 7 -subj /CN=authority"));
     run(&format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost"));
-    run("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 7 -extfile names -out server.pem");
+    run(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 7 -extfile names -out server.pem",
+    );
 }
 
 #[tokio::test]

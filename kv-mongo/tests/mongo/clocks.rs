@@ -54,7 +54,8 @@ async fn a_server_whose_clock_is_hours_off_judges_all_the_same() {
         put_for(&store, "long", long).await;
         put_for(&store, "taken", long).await;
         put_for(&store, "short", short).await;
-        let document = server.documents().await.find_one(doc! { "_id": "larder/c/long" }).await.unwrap().unwrap();
+        let document =
+            server.documents().await.find_one(doc! { "_id": "larder/c/long" }).await.unwrap().unwrap();
         let off = document.get_datetime("x").unwrap().timestamp_millis() - now_ms() - 3_600_000;
         assert!((off / 1_000 - seconds).abs() < 600, "the server's clock was not set: {off} ms");
 

@@ -83,7 +83,8 @@ async fn a_connection_that_breaks_once_is_not_noticed_and_twice_leaves_the_outco
 #[tokio::test]
 async fn a_write_that_no_majority_has_in_time_may_be_done() {
     let Some((server, store)) = faulty().await else { return };
-    let late = || doc! { "writeConcernError": { "code": 64, "codeName": "WriteConcernFailed", "errmsg": "late" } };
+    let late =
+        || doc! { "writeConcernError": { "code": 64, "codeName": "WriteConcernFailed", "errmsg": "late" } };
     let expected = (ErrorKind::Timeout, Outcome::Unknown);
     server.fail("update", 1, late()).await;
     assert_eq!(told(&put(&store, "a", SECRET).await.unwrap_err()), expected);
@@ -112,7 +113,8 @@ async fn what_meets_another_entry_twice_is_not_done_and_shows_no_value() {
     let expected = (ErrorKind::Unavailable, Outcome::NotDone);
     assert_eq!(told(&put(&store, "b", SECRET).await.unwrap_err()), expected);
     assert_eq!(told(&create(&store, "b", SECRET).await.unwrap_err()), expected);
-    let batch = ["b", "c", "d"].map(|id| (Key::new("c", id), NewEntry::new(if id == "c" { "other" } else { SECRET })));
+    let batch = ["b", "c", "d"]
+        .map(|id| (Key::new("c", id), NewEntry::new(if id == "c" { "other" } else { SECRET })));
     let answers = store.put_many(batch.into()).await.unwrap();
     let refused: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(told)).collect();
     assert_eq!(refused, [Some(expected), None, Some(expected)]);
@@ -130,7 +132,9 @@ async fn a_chunk_that_fails_fails_its_own_keys() {
     assert_eq!((failed, written.iter().rposition(Result::is_err)), (1_000, Some(999)));
     server.fail("aggregate", 1, doc! { "errorCode": 13 }).await;
     let found = store.get_many(&keys).await.unwrap();
-    assert!(found[..1_000].iter().all(|answer| answer.as_ref().is_err_and(|e| e.kind() == ErrorKind::Denied)));
+    assert!(
+        found[..1_000].iter().all(|answer| answer.as_ref().is_err_and(|e| e.kind() == ErrorKind::Denied))
+    );
     assert!(found[1_000..].iter().all(|answer| answer.as_ref().is_ok_and(Option::is_some)));
     server.fail("delete", 1, doc! { "errorCode": 13 }).await;
     let removed = store.delete_many(&keys).await.unwrap();

@@ -38,7 +38,8 @@ fn carry(mut from: TcpStream, mut to: TcpStream, renamed: Option<Renamed>) {
             break;
         }
         if let Some((word, instead)) = renamed {
-            let found: Vec<_> = (0..=message.len() - word.len()).filter(|at| message[*at..].starts_with(word)).collect();
+            let found: Vec<_> =
+                (0..=message.len() - word.len()).filter(|at| message[*at..].starts_with(word)).collect();
             for at in found {
                 message[at..at + word.len()].copy_from_slice(instead);
             }

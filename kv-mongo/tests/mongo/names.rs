@@ -24,8 +24,23 @@ async fn listed(store: &MongoStore, scan: Scan<'_>) -> BTreeSet<(String, String)
 /// Names with NULs, dollars, dots, slashes and escapes, and some that are stored as hashes.
 fn odd() -> Vec<String> {
     let long = "long/".repeat(250);
-    let plain =
-        ["", "\0", "a\0b", "$set", "$$NOW", "$", "a.b", "/", "//", "%", "%2F", "_id", "é", "e\u{301}", "\u{10FFFF}"];
+    let plain = [
+        "",
+        "\0",
+        "a\0b",
+        "$set",
+        "$$NOW",
+        "$",
+        "a.b",
+        "/",
+        "//",
+        "%",
+        "%2F",
+        "_id",
+        "é",
+        "e\u{301}",
+        "\u{10FFFF}",
+    ];
     let mut names: Vec<_> = plain.iter().map(|name| (*name).to_owned()).collect();
     names.extend(["x".repeat(880), "x".repeat(900), "€".repeat(300), "😀".repeat(300)]);
     names.extend([long.clone(), format!("{long}a"), format!("{long}b"), format!("{long}\0")]);
@@ -76,7 +91,8 @@ async fn every_prefix_lists_exactly_what_begins_so() {
             for scan in [Scan::under(start).prefix(prefix), Scan::one(start).prefix(prefix)] {
                 let is_one = matches!(scan.collections, Collections::One(_));
                 let wanted = all.iter().filter(|key| {
-                    let fits = if is_one { key.collection == start } else { key.collection.starts_with(start) };
+                    let fits =
+                        if is_one { key.collection == start } else { key.collection.starts_with(start) };
                     fits && key.id.starts_with(prefix)
                 });
                 let wanted: BTreeSet<_> =

@@ -110,7 +110,9 @@ async fn what_was_written_is_there_after_a_restart_with_its_ttl() {
     assert_eq!(value(&store, "a").await.as_deref(), Some("for ever"), "the same store goes on");
     let entry = server.open().await.get(key).await.unwrap().unwrap();
     let left = entry.ttl.unwrap();
-    assert!(entry.version == version && left <= Duration::from_secs(3_600) && left > Duration::from_secs(3_000));
+    assert!(
+        entry.version == version && left <= Duration::from_secs(3_600) && left > Duration::from_secs(3_000)
+    );
 }
 
 #[tokio::test]

@@ -104,7 +104,13 @@ impl Drop for Server {
     }
 }
 
-fn spawn(program: &Path, options: &[String], environment: &[(String, String)], port: u16, dir: &Path) -> Child {
+fn spawn(
+    program: &Path,
+    options: &[String],
+    environment: &[(String, String)],
+    port: u16,
+    dir: &Path,
+) -> Child {
     let mut command = Command::new(program);
     command.args(["--host", "127.0.0.1", "--log-level", "ERROR", "--port", &port.to_string()]);
     command.arg("--storage-path").arg(dir.join("data")).args(options);
@@ -123,7 +129,7 @@ fn spawn(program: &Path, options: &[String], environment: &[(String, String)], p
 
 /// A store that waits long for its server, as a busy machine may need.
 pub(crate) fn config(url: &str) -> MongoConfig {
-    let mut config = MongoConfig::new(url).unwrap();
+    let mut config = MongoConfig::new(&format!("{url}&connectTimeoutMS=60000")).unwrap();
     config.patience = PATIENCE;
     config
 }
@@ -154,7 +160,7 @@ pub(crate) fn said(error: &kv_core::Error) -> String {
     let mut text = format!("{error} {error:?}");
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        text.push_str(&format!(" {error} {error:?}"));
+        text = format!("{text} {error} {error:?}");
         cause = error.source();
     }
     text
