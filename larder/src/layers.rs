@@ -11,6 +11,8 @@ use crate::scheme::{Scheme, Where};
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// How many tries an operation on a server has, unless the URL says otherwise.
 const TRIES: u64 = 3;
+/// The longest that a copy near by is used.
+const DAY: Duration = Duration::from_secs(86_400);
 /// What a pause before a further try may add to the deadline over all.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -35,6 +37,12 @@ pub(crate) fn checked(scheme: &Scheme, given: &Reserved) -> Result<Reserved> {
     if given.encrypt.is_some() && !cfg!(feature = "encrypt") {
         return Err(lacks("encrypt"));
     }
+    if given.near.is_some() && !cfg!(feature = "near") {
+        return Err(lacks("near"));
+    }
+    if given.near.is_some_and(|near| near.is_zero() || near > DAY) {
+        return Err(invalid("the parameter `near` must be between 1ms and a day; leave it out for none"));
+    }
     let mut reserved = given.clone();
     if scheme.place == Where::Network {
         (reserved.timeout, reserved.retry) = tries(given)?;
@@ -46,6 +54,10 @@ fn only_for_servers(name: &str, given: &Reserved) -> Result<()> {
     if given.retry.is_some_and(|tries| tries > 0) {
         let why = "what lies on this machine needs no second try";
         return Err(invalid(format!("`retry` does nothing for `{name}`; leave it out: {why}")));
+    }
+    if given.near.is_some() {
+        let why = "what lies on this machine is near";
+        return Err(invalid(format!("`near` does nothing for `{name}`; leave it out: {why}")));
     }
     if given.password_env.is_some() || given.password_file.is_some() {
         return Err(invalid(format!(
@@ -68,7 +80,7 @@ fn tries(given: &Reserved) -> Result<(Option<Duration>, Option<u64>)> {
     }
 }
 
-/// Outermost first: tracing, metrics, ttl, retry, timeout, prefix, compress, encrypt, the backend.
+/// Outermost first: tracing, metrics, ttl, near, retry, timeout, prefix, compress, encrypt, the backend.
 pub(crate) fn around(backend: impl Store, reserved: &Reserved, seal: Option<Seal>) -> AnyStore {
     if seal.is_none() && reserved.compress.is_none() && reserved.prefix.is_none() {
         return tried(backend, reserved); // most stores: nothing in between, nothing boxed
@@ -92,11 +104,20 @@ fn tried(store: impl Store, reserved: &Reserved) -> AnyStore {
     match limit {
         Some(limit) if tries > 1 => {
             let deadline = limit.saturating_add(PAUSE).saturating_mul(tries);
-            kept(store.timeout(limit).retried().tries(tries).deadline(deadline), reserved)
+            let retried = store.timeout(limit).retried().tries(tries).deadline(deadline);
+            near(retried.deadline_between_tries(), reserved)
         }
-        Some(limit) => kept(store.timeout(limit), reserved),
-        None => kept(store, reserved),
+        Some(limit) => near(store.timeout(limit), reserved),
+        None => near(store, reserved),
     }
+}
+
+fn near(store: impl Store, reserved: &Reserved) -> AnyStore {
+    #[cfg(feature = "near")]
+    if let Some(ttl) = reserved.near {
+        return kept(kv_cache::NearCache::new(store, &kv_cache::Near::default().ttl(ttl)), reserved);
+    }
+    kept(store, reserved) // without the feature `checked` has refused it
 }
 
 fn kept(store: impl Store, reserved: &Reserved) -> AnyStore {
@@ -215,6 +236,37 @@ mod tests {
             let places: Vec<_> = order.iter().map(|name| shown.find(name)).collect();
             assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{order:?} in {shown}");
         }
+    }
+
+    #[cfg(feature = "near")]
+    #[tokio::test]
+    async fn a_near_tier_stands_between_ttl_and_retry() {
+        for query in ["near=5s&ttl=1h&retry=2", "retry=2&ttl=1h&near=5s"] {
+            let (store, faults) = server(query);
+            let shown = format!("{store:?}");
+            let places: Vec<_> =
+                ["TtlPolicy", "NearCache", "Retry", "Timeout"].iter().map(|name| shown.find(name)).collect();
+            assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{shown}");
+            store.put(A, kv_core::NewEntry::new("v"), kv_core::PutMode::Replace).await.unwrap();
+            for _ in 0..40 {
+                assert!(store.get(A).await.unwrap().is_some());
+                tokio::task::yield_now().await; // until what the store tells is followed
+            }
+            let gets = faults.calls().iter().filter(|call| **call == "get").count();
+            assert!((1..5).contains(&gets), "{gets} reads reached the store");
+        }
+    }
+
+    #[test]
+    fn a_near_tier_that_could_keep_nothing_or_too_long_is_refused() {
+        for query in ["near=0s", "near=25h"] {
+            let error = reserved(query).unwrap_err();
+            let expected = if cfg!(feature = "near") { ErrorKind::Invalid } else { ErrorKind::Unsupported };
+            assert_eq!(error.kind(), expected, "{query}");
+            assert!(error.message().contains("`near`"), "{error}");
+        }
+        let url = StoreUrl::parse("memory://?near=5s").unwrap();
+        assert!(checked(Scheme::named("memory"), url.reserved()).is_err(), "it is near");
     }
 
     #[test]

@@ -35,6 +35,7 @@
 //! | parameter | what it does |
 //! |---|---|
 //! | `ttl=10m` | entries without a ttl get this one |
+//! | `near=5s` | keeps copies of what is read on a server in this process, so long at most (feature `near`) |
 //! | `timeout=2s` | a try that takes longer is a `Timeout`; default on servers, `0` turns it and `retry` off |
 //! | `retry=3` | tries of an operation on a server; default, `0` turns it off |
 //! | `password_env=NAME`, `password_file=/path` | where a server's password stands, so that it is not in the URL |
@@ -44,7 +45,7 @@
 //! | `key_file=/path` | where the key stands if `LARDER_KEY` is not set |
 //! | `namespace=name` | sets stores apart that share a database; default `larder` |
 //!
-//! They wrap the backend in one order however they are written, outermost first: ttl, retry, timeout, prefix, compress,
+//! They wrap the backend in one order however they are written, outermost first: ttl, near, retry, timeout, prefix, compress,
 //! encrypt; around that tracing and metrics, if the features `tracing` and `metrics` are on. A parameter that nobody
 //! knows is refused, with the one that was probably meant, and so is one that would do nothing or harm.
 //!

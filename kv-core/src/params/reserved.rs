@@ -42,6 +42,8 @@ pub struct Reserved {
     pub codec: Option<Codec>,
     /// What an entry without ttl gets.
     pub ttl: Option<Duration>,
+    /// How long copies of what is read are used in this process.
+    pub near: Option<Duration>,
     /// How long one try may take; zero turns the limit off.
     pub timeout: Option<Duration>,
     /// How many tries an operation has; 0 turns repeating off.
@@ -62,6 +64,7 @@ impl Reserved {
         "compress",
         "codec",
         "ttl",
+        "near",
         "timeout",
         "retry",
         "password_env",
@@ -78,6 +81,7 @@ impl Reserved {
             compress: params.take_choice("compress", &[("zstd", Compression::Zstd)])?,
             codec: params.take_choice("codec", &[("json", Codec::Json), ("cbor", Codec::Cbor)])?,
             ttl: params.take_duration("ttl")?,
+            near: params.take_duration("near")?,
             timeout: params.take_duration("timeout")?,
             retry: params.take_u64("retry")?,
             password_env: params.take("password_env"),
