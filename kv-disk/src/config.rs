@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kv_core::backend::embedded::{Directory, Durability};
 use kv_core::{Clock, Result, StoreUrl};
-
-use crate::directory::DATA;
 
 /// The library that keeps the files. Recorded in the directory when the store is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,30 +35,6 @@ impl fmt::Display for Engine {
     }
 }
 
-/// What an acknowledged write survives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Durability {
-    /// The death of the process, `kill -9` included: the kernel has it. A power cut may cost about the last 500 ms.
-    /// redb knows no such step and keeps [`Durability::Always`] in any case.
-    #[default]
-    Os,
-    /// A power cut too: the disk confirmed it.
-    Always,
-}
-
-impl Durability {
-    const ALL: [Self; 2] = [Self::Os, Self::Always];
-
-    /// The name, as it stands in URLs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Os => "os",
-            Self::Always => "always",
-        }
-    }
-}
-
 /// Where the store lies and how it is to be opened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -70,7 +45,8 @@ pub struct DiskConfig {
     pub namespace: String,
     /// The engine for a new store; an existing one must have been made with it. `None`: what is there, else sled.
     pub engine: Option<Engine>,
-    /// What an acknowledged write survives. Default [`Durability::Os`].
+    /// What an acknowledged write survives. Default [`Durability::Os`], after which a power cut may cost about the last
+    /// 500 ms; redb knows no such step and keeps [`Durability::Always`] in any case.
     pub durability: Durability,
     /// Whether a missing store is created. Default true.
     pub create: bool,
@@ -118,7 +94,7 @@ impl DiskConfig {
 
     /// Whether the directory holds a store already, or cannot be looked at. While false, opening creates one.
     pub fn exists(&self) -> bool {
-        !matches!(self.dir.join(DATA).try_exists(), Ok(false))
+        Directory::holds_a_store(&self.dir)
     }
 }
 
@@ -128,7 +104,9 @@ mod tests {
 
     use kv_core::{ErrorKind, StoreUrl};
 
-    use super::{DiskConfig, Durability, Engine};
+    use kv_core::backend::embedded::Durability;
+
+    use super::{DiskConfig, Engine};
 
     fn read(url: &str) -> kv_core::Result<DiskConfig> {
         DiskConfig::from_url(&mut StoreUrl::parse(url)?)

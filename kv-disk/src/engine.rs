@@ -8,123 +8,14 @@ use std::path::Path;
 use std::thread;
 
 use bytes::Bytes;
-use kv_core::{Error, ErrorKind, NewEntry, Result, Version};
+use kv_core::Result;
+use kv_core::backend::embedded::{Applied, Op};
 
 use self::redb::RedbEngine;
 use self::sled::SledEngine;
 use crate::config::{DiskConfig, Engine};
-use crate::wire::{self, Head};
 
-/// One write, decided and done in one atomic step.
-#[derive(Debug)]
-pub(crate) struct Op {
-    pub(crate) key: Vec<u8>,
-    pub(crate) action: Action,
-}
-
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// Writes the entry if the guard admits it.
-    Put { entry: NewEntry, deadline: Option<u64>, guard: Guard },
-    /// Removes the live entry and hands it over; with a version only that one.
-    Take { version: Option<Version> },
-    /// Removes whatever is there.
-    Delete,
-    /// Removes the entry if it still has this deadline and is past it.
-    Reclaim { deadline: u64 },
-}
-
-impl Op {
-    /// The deadline of what stands under the key once this was done.
-    pub(crate) fn new_deadline(&self) -> Option<u64> {
-        match &self.action {
-            Action::Put { deadline, .. } => *deadline,
-            Action::Take { .. } | Action::Delete | Action::Reclaim { .. } => None,
-        }
-    }
-
-    /// The bytes to be stored; `None` if the entry is to go.
-    fn stored(&self) -> Result<Option<Vec<u8>>> {
-        match &self.action {
-            Action::Put { entry, deadline, .. } => wire::seal(&self.key, entry, *deadline).map(Some),
-            Action::Take { .. } | Action::Delete | Action::Reclaim { .. } => Ok(None),
-        }
-    }
-}
-
-/// On what condition a put takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Guard {
-    Always,
-    Absent,
-    Version(Version),
-}
-
-/// What a write did.
-#[derive(Debug, Default)]
-pub(crate) struct Applied {
-    /// Whether anything changed.
-    pub(crate) changed: bool,
-    /// The deadline of the entry that was there before, expired or not.
-    pub(crate) old_deadline: Option<u64>,
-    /// The stored bytes that a take removed.
-    pub(crate) taken: Option<Bytes>,
-}
-
-/// What is to be done, once what is there is known.
-enum Change {
-    Write,
-    Remove,
-    Leave,
-}
-
-/// The decision of one write about the entry that is there. Both engines make it, each in its own atomic step.
-fn decide(op: &Op, current: Option<&[u8]>, now: u64) -> Result<Change> {
-    match &op.action {
-        Action::Put { guard: Guard::Always, .. } => Ok(Change::Write),
-        Action::Put { guard: Guard::Absent, .. } => match live(&op.key, current, now)? {
-            Some(_) => Err(Error::new(ErrorKind::AlreadyExists, "there is a live entry")),
-            None => Ok(Change::Write),
-        },
-        Action::Put { guard: Guard::Version(expected), .. } => match live(&op.key, current, now)? {
-            Some(head) if head.version == *expected => Ok(Change::Write),
-            _ => Err(conflict()),
-        },
-        Action::Take { version } => match (live(&op.key, current, now)?, version) {
-            (None, _) => Ok(Change::Leave),
-            (Some(head), Some(expected)) if head.version != *expected => Err(conflict()),
-            (Some(_), _) => Ok(Change::Remove),
-        },
-        Action::Delete => Ok(if current.is_some() { Change::Remove } else { Change::Leave }),
-        Action::Reclaim { deadline } => {
-            let head = current.and_then(wire::head);
-            let due = head.is_some_and(|head| head.deadline == Some(*deadline) && !head.is_live(now));
-            Ok(if due { Change::Remove } else { Change::Leave })
-        }
-    }
-}
-
-/// The head of the entry that is there, if it is alive. Checked whole: a condition on damaged bytes decides nothing.
-fn live(key: &[u8], current: Option<&[u8]>, now: u64) -> Result<Option<Head>> {
-    let Some(stored) = current else { return Ok(None) };
-    let head = wire::check(key, stored)?;
-    Ok(head.is_live(now).then_some(head))
-}
-
-fn conflict() -> Error {
-    Error::new(ErrorKind::Conflict, "the entry has another version, or is gone")
-}
-
-/// What a write did that met `old`.
-fn applied(op: &Op, old: Option<&[u8]>) -> Applied {
-    let taken = match op.action {
-        Action::Take { .. } => old.map(Bytes::copy_from_slice),
-        _ => None,
-    };
-    Applied { changed: true, old_deadline: old.and_then(wire::head).and_then(|head| head.deadline), taken }
-}
-
-/// An open engine. Its calls may panic on damaged files: see [`Poison`](crate::poison::Poison).
+/// An open engine. Its calls may panic on damaged files: see [`Poison`](kv_core::backend::embedded::Poison).
 #[derive(Debug)]
 pub(crate) enum Db {
     Sled(SledEngine),

@@ -1,51 +1,10 @@
 //! What the engines and the file system report, in the words of the contract.
 
 use std::io;
-use std::path::Path;
 
 use kv_core::{Error, ErrorKind, Outcome};
 
-const ADVICE: &str =
-    "keep a copy of the directory, then restore it from a backup, or move it away to begin anew";
-
-/// Damage that makes the store as a whole unusable, with what to do about it.
-pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("{what}; {ADVICE}"))
-}
-
-/// One entry whose bytes cannot be trusted; the others can still be read.
-pub(crate) fn damaged_entry() -> Error {
-    Error::new(
-        ErrorKind::Corrupt,
-        "the stored bytes do not match their checksum; write the entry anew, or restore the directory from a backup",
-    )
-}
-
-/// The answer to every call after `close`.
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the store was closed")
-}
-
-/// The answer when a thread that owed one is gone.
-pub(crate) fn lost() -> Error {
-    Error::new(ErrorKind::Unexpected, "the thread that writes ended before it answered")
-}
-
-/// A failed system call on `path`.
-pub(crate) fn io(what: &str, path: &Path, error: io::Error) -> Error {
-    Error::new(io_kind(&error), format!("{what} {} failed", path.display())).because(error)
-}
-
-fn io_kind(error: &io::Error) -> ErrorKind {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            ErrorKind::Full
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Corrupt,
-        _ => ErrorKind::Unexpected,
-    }
-}
+pub(crate) use kv_core::backend::embedded::error::{closed, damaged, io, io_kind, lost};
 
 /// An I/O error of an engine. A write that failed may be visible until the store is opened again, and gone then.
 fn engine_io(error: &io::Error) -> Error {

@@ -6,18 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use kv_core::backend::embedded::{Action, Applied, Durability, GROUP, Guard, Namespace, Op};
 use kv_core::{
     Capabilities, Clock, Consistency, Entry, Error, ErrorKind, Judge, Key, Listing, NewEntry, Result, ttl,
 };
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use crate::config::{DiskConfig, Durability, Engine};
-use crate::engine::{Action, Applied, Guard, Op};
+use crate::config::{DiskConfig, Engine};
 use crate::error;
-use crate::namespace::Namespace;
 use crate::open::Open;
-use crate::queue::GROUP;
 use crate::shared::Shared;
 use crate::submit::submit;
 

@@ -31,20 +31,15 @@
 //! `docs/disk.md` has the layout of the directory, the limits, and what to do when something is wrong.
 
 mod config;
-mod directory;
 mod engine;
 mod error;
 mod inner;
 mod namespace;
-mod news;
 mod open;
-mod poison;
-mod queue;
-mod scan;
 mod shared;
 mod store;
 mod submit;
-mod wire;
 
-pub use config::{DiskConfig, Durability, Engine};
+pub use config::{DiskConfig, Engine};
+pub use kv_core::backend::embedded::Durability;
 pub use store::{DiskStore, Held};

@@ -5,17 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use kv_core::backend::Deadlines;
+use kv_core::backend::embedded::{Directory, News, Poison, Queue, close_to_others};
 use kv_core::{Clock, Error, ErrorKind, Result};
 use tokio::sync::watch;
 
 use crate::config::{DiskConfig, Engine};
-use crate::directory::{Directory, close_to_others};
 use crate::engine::Db;
 use crate::error;
-use crate::namespace::Namespace;
-use crate::news::News;
-use crate::poison::Poison;
-use crate::queue::Queue;
+use crate::namespace::numbered;
 use crate::shared::Shared;
 
 /// An open store. Dropping it does what is queued, flushes, closes the engine and frees the directory; that blocks
@@ -34,13 +31,13 @@ pub(crate) struct Open {
 impl Open {
     /// Opens or creates the store. Blocks, up to `lock_wait` and then as long as the engine reads.
     pub(crate) fn new(config: &DiskConfig, freed: watch::Sender<()>) -> Result<Self> {
-        let directory = Directory::claim(config)?;
+        let directory = Directory::claim(&config.dir, config.create, config.lock_wait)?;
         let poison = Poison::default();
         let engine = found_or_created(&directory, config, &poison)?;
         let data = directory.data();
         let db = poison.guard(|| Db::open(engine, &data, config))?;
         let number = poison.guard(|| db.namespace(&config.namespace))?;
-        let namespace = Namespace::new(&config.namespace, number);
+        let namespace = numbered(&config.namespace, number);
         close_to_others(&data).map_err(|e| error::io("closing to others", &data, e))?;
         let shared = Arc::new_cyclic(|weak: &std::sync::Weak<Shared>| Shared {
             db,
@@ -82,6 +79,7 @@ impl Open {
 
 fn found_or_created(directory: &Directory, config: &DiskConfig, poison: &Poison) -> Result<Engine> {
     if let Some(found) = directory.engine()? {
+        let found = known(&found)?;
         return match config.engine {
             Some(wanted) if wanted != found => Err(Error::new(
                 ErrorKind::Invalid,
@@ -93,8 +91,20 @@ fn found_or_created(directory: &Directory, config: &DiskConfig, poison: &Poison)
         };
     }
     let engine = config.engine.unwrap_or(Engine::Sled);
-    directory.create(engine, |dir| poison.guard(|| Db::create(engine, dir, config)))?;
+    directory.create(engine.as_str(), |dir| poison.guard(|| Db::create(engine, dir, config)))?;
     Ok(engine)
+}
+
+fn known(name: &str) -> Result<Engine> {
+    let known = Engine::ALL.into_iter().find(|engine| engine.as_str() == name);
+    known.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Invalid,
+            format!(
+                "the store was made with engine={name}, which is none of `disk`; choose another directory"
+            ),
+        )
+    })
 }
 
 impl Drop for Open {

@@ -4,15 +4,13 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kv_core::backend::embedded::{
+    Action, Answer, Applied, Namespace, News, Op, Poison, Queue, Request, stored,
+};
 use kv_core::backend::{Deadlines, Reclaim};
-use kv_core::{Clock, Entry, Result};
+use kv_core::{Clock, Cursor, Entry, Page, Result};
 
-use crate::engine::{Action, Applied, Db, Op};
-use crate::namespace::Namespace;
-use crate::news::News;
-use crate::poison::Poison;
-use crate::queue::{Answer, Queue};
-use crate::wire;
+use crate::engine::Db;
 
 /// The walk at open looks at so many entries before it lets others have the engine.
 const STRIDE: usize = 1_024;
@@ -23,7 +21,7 @@ pub(crate) struct Shared {
     pub(crate) db: Db,
     pub(crate) poison: Poison,
     pub(crate) clock: Clock,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Queue<Op, Applied>,
     pub(crate) deadlines: Deadlines<Arc<[u8]>>,
     pub(crate) news: News,
     pub(crate) namespace: Namespace,
@@ -35,7 +33,7 @@ impl Shared {
     /// The live entry under a stored key.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Entry>> {
         match self.poison.guard(|| self.db.get(key))? {
-            Some(stored) => wire::open(key, stored, || self.clock.unix_ms()),
+            Some(stored) => stored::open(key, stored, || self.clock.unix_ms()),
             None => Ok(None),
         }
     }
@@ -48,7 +46,7 @@ impl Shared {
     }
 
     /// Does these writes and makes them, and all before, durable.
-    pub(crate) fn commit(&self, ops: &[Op]) -> Answer {
+    pub(crate) fn commit(&self, ops: &[Op]) -> Answer<Applied> {
         let answer = self.poison.guard(|| self.db.commit(ops, self.clock.unix_ms()))?;
         for (op, applied) in ops.iter().zip(&answer) {
             if let Ok(applied) = applied {
@@ -86,10 +84,10 @@ impl Shared {
             let mut seen = 0;
             let walked = self.poison.guard(|| {
                 self.db.visit((from.as_ref().map(Vec::as_slice), Bound::Unbounded), |key, stored| {
-                    if self.db.reads_blindly() && wire::check(key, stored).is_err() {
+                    if self.db.reads_blindly() && stored::check(key, stored).is_err() {
                         self.poison.set(); // an entry may be missing under its own name
                     }
-                    if let Some(deadline) = wire::head(stored).and_then(|head| head.deadline) {
+                    if let Some(deadline) = stored::head(stored).and_then(|head| head.deadline) {
                         self.deadlines.set(&Arc::from(key), None, Some(deadline));
                     }
                     seen += 1;
@@ -106,6 +104,13 @@ impl Shared {
             }
             std::thread::yield_now();
         }
+    }
+
+    /// One page of a listing.
+    pub(crate) fn page(&self, request: &Request, from: Option<&Cursor>) -> Result<Page> {
+        request.page(&self.namespace, self.clock.unix_ms(), from, |range, see| {
+            self.poison.guard(|| self.db.visit(range, see))
+        })
     }
 
     /// Entries and bytes of all namespaces, expired ones that were not freed yet included.

@@ -8,20 +8,18 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kv_core::backend::embedded::{Action, Durability, Guard, Op, Request, stored};
 use kv_core::{
     Capabilities, Changes, Cursor, Entry, Error, Key, NewEntry, Page, PutMode, Result, Scan, Signals, Store,
     Version,
 };
 use tokio::task::spawn_blocking;
 
-use crate::config::{DiskConfig, Durability, Engine};
-use crate::engine::{Action, Guard, Op};
+use crate::config::{DiskConfig, Engine};
 use crate::error;
 use crate::inner::{Facts, Inner};
 use crate::open::Open;
-use crate::scan::Request;
 use crate::shared::Shared;
-use crate::wire;
 
 /// A store in a directory of this machine, owned by this process while it is open. Cheap to clone; clones share it.
 ///
@@ -125,7 +123,7 @@ impl Store for DiskStore {
         let now = self.0.clock.unix_ms();
         let op = Op { key: stored_key.clone(), action: Action::Take { version } };
         let Some(taken) = self.0.write(op).await.map_err(named)?.taken else { return Ok(None) };
-        wire::open_taken(&stored_key, taken, now).map_err(named)
+        stored::open_taken(&stored_key, taken, now).map_err(named)
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
@@ -159,7 +157,7 @@ impl Store for DiskStore {
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
         let (request, from) = (Request::of(scan), from.cloned());
-        let page = self.0.elsewhere(move |shared| request.page(shared, from.as_ref())).await;
+        let page = self.0.elsewhere(move |shared| shared.page(&request, from.as_ref())).await;
         page.map_err(|e| e.during("scan"))
     }
 

@@ -1,11 +1,10 @@
 //! How a write gets to the engine: at once, or behind those that were queued before it.
 
 use kv_core::Result;
+use kv_core::backend::embedded::{Action, Answer, Applied, GROUP, Op};
 use tokio::sync::oneshot;
 
-use crate::engine::{Action, Applied, Op};
 use crate::error;
-use crate::queue::{Answer, GROUP};
 use crate::shared::Shared;
 
 /// More writes, or more bytes, than these are done off the executor.
@@ -16,9 +15,9 @@ const INLINE_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) enum Submitted {
     /// Done; durable once the flush has answered, if there was anything to flush.
-    Done { applied: Vec<Result<Applied>>, flush: Option<oneshot::Receiver<Answer>> },
+    Done { applied: Vec<Result<Applied>>, flush: Option<oneshot::Receiver<Answer<Applied>>> },
     /// To be done, at most [`GROUP`] in each part.
-    Queued(Vec<(usize, oneshot::Receiver<Answer>)>),
+    Queued(Vec<(usize, oneshot::Receiver<Answer<Applied>>)>),
 }
 
 /// Submits these writes. Never waits.
@@ -69,6 +68,6 @@ impl Submitted {
     }
 }
 
-async fn answer(waiting: oneshot::Receiver<Answer>) -> Answer {
+async fn answer(waiting: oneshot::Receiver<Answer<Applied>>) -> Answer<Applied> {
     waiting.await.unwrap_or_else(|_| Err(error::lost()))
 }

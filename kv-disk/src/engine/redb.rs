@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
+use kv_core::backend::embedded::{
+    Action, Applied, Change, Guard, Op, applied, close_to_others, decide, sync_dir,
+};
 use kv_core::{ErrorKind, Result};
 use redb::{
     AccessGuard, Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
     ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
 };
 
-use super::{Action, Applied, Change, Guard, Op, applied, decide, marker};
+use super::marker;
 use crate::config::{DiskConfig, Engine};
-use crate::directory::{close_to_others, sync_dir};
 use crate::error;
 
 const FILE: &str = "store.redb";

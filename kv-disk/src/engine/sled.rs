@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use kv_core::Result;
+use kv_core::backend::embedded::{Action, Applied, Change, Durability, Guard, Op, applied, decide};
 use sled::{IVec, Tree};
 
 use self::seal::Seal;
 use self::sync::DiskSync;
-use super::{Action, Applied, Change, Guard, Op, applied, decide, marker};
-use crate::config::{DiskConfig, Durability, Engine};
+use super::marker;
+use crate::config::{DiskConfig, Engine};
 use crate::error;
 
 const DATA: &str = "data";

@@ -2,7 +2,6 @@
 
 /// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Durability {
     /// The death of the process, `kill -9` included: the kernel has it. A power cut may cost the last moments.
     #[default]

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::backend::{ScanRange, decode, encode_into};
+use crate::backend::{ScanRange, decode, encode_into, with_encoded};
 use crate::{Key, Result, Scan};
 
 /// The namespace that this process sees.
@@ -28,6 +28,11 @@ impl Namespace {
         stored.extend_from_slice(&self.head);
         encode_into(&mut stored, &[key.collection], key.id);
         stored
+    }
+
+    /// Lends `then` the stored key.
+    pub fn with_key<T>(&self, key: Key<'_>, then: impl FnOnce(&[u8]) -> T) -> T {
+        with_encoded(&self.head, &[key.collection], key.id, then)
     }
 
     /// The collection and the id of a stored key; `None` for a key of another namespace, and for what is no key.

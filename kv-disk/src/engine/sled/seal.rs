@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use kv_core::backend::embedded::sync_dir;
 use kv_core::{Result, Version};
 use sled::Tree;
 
-use crate::directory::sync_dir;
 use crate::error;
 
 const FILE: &str = "CLOSED";

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use kv_core::Result;
+use kv_core::backend::embedded::sync_dir;
 
-use crate::directory::sync_dir;
 use crate::error;
 
 /// Syncs what a flush may have touched: the log, new snapshots, new blobs, and the directories that name them.
