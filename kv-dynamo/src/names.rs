@@ -47,9 +47,10 @@ impl Limit {
         (format!("{}{:x}", cut(&text, self.head), Sha256::digest(&text)), Some(text))
     }
 
-    /// What every key begins with whose text begins with `prefix`; most others do not.
+    /// What every key begins with whose text begins with `prefix`; most others do not. Both are cut at the same
+    /// character.
     fn prefix<'a>(&self, prefix: &'a str) -> &'a str {
-        cut(prefix, self.head - CUT)
+        cut(prefix, self.head)
     }
 }
 
@@ -153,6 +154,7 @@ mod tests {
         for len in [930, 937, 940, 941, 999, 1_000, 1_001, 1_004, 1_937, 1_940, 1_999, 2_000, 2_001, 5_000] {
             texts.push("x".repeat(len));
             texts.push("😀".repeat(len / 4));
+            texts.push(format!("x{}", "😀".repeat(len / 4)));
         }
         texts
     }

@@ -85,3 +85,31 @@ async fn an_empty_batch_asks_for_nothing() {
         assert!(server.asked(operation).is_empty(), "{operation}");
     }
 }
+
+#[tokio::test]
+async fn a_page_passes_over_empty_ones_of_the_service_but_not_for_ever() {
+    let server = Scripted::start(ready(|operation, body| {
+        let at: u32 = body["ExclusiveStartKey"]["sk"]["S"].as_str().map_or(0, |sk| sk[1..].parse().unwrap());
+        let next = json!({ "pk": { "S": "larder/c" }, "sk": { "S": format!("i{:03}", at + 1) } });
+        let last = if operation == "Query" { 10 } else { 40 };
+        let next = if at < last { json!({ "LastEvaluatedKey": next }) } else { json!({}) };
+        Answer::ok(next)
+    }))
+    .await;
+    let store = server.open().await;
+    let page = store.scan(Scan::one(C), None).await.unwrap();
+    assert!(page.items.is_empty() && page.next.is_none());
+    assert_eq!(server.asked("Query").len(), 11, "eleven empty pages are one of ours");
+
+    let (mut pages, mut from) = (0, None);
+    loop {
+        let page = store.scan(Scan::under(""), from.as_ref()).await.unwrap();
+        assert!(page.items.is_empty());
+        pages += 1;
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!((pages, server.asked("Scan").len()), (3, 41), "sixteen at a time");
+}
