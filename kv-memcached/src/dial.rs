@@ -52,35 +52,51 @@ impl Dialer {
 
     /// Connects to a server, within the time that is set for it. Its name is looked up anew each time.
     pub(crate) async fn dial(&self, server: &(String, u16)) -> Result<Ready> {
-        let name = || identity(server);
-        let dialled = tokio::time::timeout(self.config.connect_timeout, self.connect(server)).await;
-        match dialled {
-            Ok(ready) => ready.map_err(|e| e.with_outcome(Outcome::NotDone)),
-            Err(_) => Err(error::no_connection_in_time(&name())),
+        let dialled = async {
+            let mut talk = self.connect(server).await?;
+            let settings = talk.stats("stats settings").await?;
+            let item_size = match number(&settings, "item_size_max") {
+                Some(size) => usize::try_from(size).map_err(|_| error::unexpected())?,
+                None => DEFAULT_ITEM_SIZE,
+            };
+            Ok(Ready { wire: talk.wire, item_size })
+        };
+        self.in_time(server, dialled).await
+    }
+
+    /// What a server tells of itself, over a connection of its own.
+    pub(crate) async fn inspect(&self, server: &(String, u16)) -> Result<Vec<(String, String)>> {
+        self.in_time(server, async { self.connect(server).await?.stats("stats").await }).await
+    }
+
+    async fn in_time<T>(&self, server: &(String, u16), work: impl Future<Output = Result<T>>) -> Result<T> {
+        match tokio::time::timeout(self.config.connect_timeout, work).await {
+            Ok(done) => done.map_err(|e| e.with_outcome(Outcome::NotDone)),
+            Err(_) => Err(error::no_connection_in_time(&identity(server))),
         }
     }
 
-    async fn connect(&self, server: &(String, u16)) -> Result<Ready> {
+    async fn connect(&self, server: &(String, u16)) -> Result<Talk> {
         let (host, port) = server;
         let unreachable = |e: std::io::Error| error::unreachable(&identity(server)).because(e);
         let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            return self.greet(tls.connect(host, stream).await?).await;
+            let stream = tls.connect(host, stream).await?;
+            return self.greet(Box::new(stream)).await;
         }
-        self.greet(stream).await
+        self.greet(Box::new(stream)).await
     }
 
-    async fn greet(&self, wire: impl Wire) -> Result<Ready> {
+    async fn greet(&self, wire: Box<dyn Wire>) -> Result<Talk> {
         let mut talk = Talk { wire, read: BytesMut::with_capacity(4 << 10) };
         self.log_in(&mut talk).await?;
-        let item_size = talk.item_size().await?;
-        Ok(Ready { wire: Box::new(talk.wire), item_size })
+        Ok(talk)
     }
 
     /// A server without a login file would store the password as an item: it is asked first whether it wants one.
-    async fn log_in(&self, talk: &mut Talk<impl Wire>) -> Result<()> {
+    async fn log_in(&self, talk: &mut Talk) -> Result<()> {
         let mut ping = Vec::new();
         wire::ping(&mut ping);
         let answer = talk.ask(&ping).await?;
@@ -112,12 +128,12 @@ pub(crate) fn identity((host, port): &(String, u16)) -> String {
 }
 
 /// A connection that is spoken to in lines.
-struct Talk<W> {
-    wire: W,
+struct Talk {
+    wire: Box<dyn Wire>,
     read: BytesMut,
 }
 
-impl<W: Wire> Talk<W> {
+impl Talk {
     async fn ask(&mut self, request: &[u8]) -> Result<bytes::Bytes> {
         self.wire.write_all(request).await.map_err(error::cut)?;
         self.wire.flush().await.map_err(error::cut)?;
@@ -135,17 +151,22 @@ impl<W: Wire> Talk<W> {
         }
     }
 
-    async fn item_size(&mut self) -> Result<usize> {
-        let mut found = DEFAULT_ITEM_SIZE;
-        let mut line = self.ask(b"stats settings\r\n").await?;
+    async fn stats(&mut self, command: &str) -> Result<Vec<(String, String)>> {
+        let mut stats = Vec::new();
+        let mut line = self.ask(format!("{command}\r\n").as_bytes()).await?;
         while line.as_ref() != b"END" {
             let words = line.strip_prefix(b"STAT ").ok_or_else(|| wire::refused(&line))?;
-            if let Some(size) = words.strip_prefix(b"item_size_max ") {
-                let size = std::str::from_utf8(size).ok().and_then(|size| size.parse().ok());
-                found = size.ok_or_else(error::unexpected)?;
+            if let Some((name, value)) = String::from_utf8_lossy(words).split_once(' ') {
+                stats.push((name.to_owned(), value.to_owned()));
             }
             line = self.line().await?;
         }
-        Ok(found)
+        Ok(stats)
     }
+}
+
+/// One of the numbers that a server told.
+pub(crate) fn number(stats: &[(String, String)], name: &str) -> Option<u64> {
+    let (_, value) = stats.iter().find(|(known, _)| known == name)?;
+    value.parse().ok()
 }

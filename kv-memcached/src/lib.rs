@@ -25,6 +25,7 @@
 //! `docs/backends/memcached.md` says how to start the servers, and what an entry may hold.
 
 mod config;
+mod diagnosis;
 mod dial;
 mod error;
 mod lifetime;

@@ -12,7 +12,7 @@ use kv_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
-use crate::dial::{Dialer, Ready, Wire};
+use crate::dial::{Dialer, Ready, Wire, identity};
 use crate::error;
 use crate::wire::{Reply, take_reply};
 
@@ -67,6 +67,11 @@ impl Link {
     /// The largest item that the server takes, its own bookkeeping included, as the last connection learnt it.
     pub(crate) fn item_size(&self) -> usize {
         self.item_size.load(Ordering::Relaxed)
+    }
+
+    /// What the server tells of itself, and what it is called here.
+    pub(crate) async fn inspect(&self) -> (String, Result<Vec<(String, String)>>) {
+        (identity(&self.server), self.dialer.inspect(&self.server).await)
     }
 
     /// Connects unless that was done.

@@ -49,6 +49,11 @@ impl Servers {
         join_all(self.0.iter().map(Link::connect)).await.into_iter().collect()
     }
 
+    /// What each tells of itself.
+    pub(crate) async fn inspect(&self) -> Vec<(String, Result<Vec<(String, String)>>)> {
+        join_all(self.0.iter().map(Link::inspect)).await
+    }
+
     /// The largest item that every server takes, its own bookkeeping included.
     pub(crate) fn item_size(&self) -> usize {
         self.0.iter().map(Link::item_size).min().unwrap_or_default()

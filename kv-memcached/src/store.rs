@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kv_core::{
-    Capabilities, Changes, Clock, Consistency, Cursor, Entry, Error, Judge, Key, NewEntry, Outcome, Page,
-    PutMode, Result, Scan, Signals, Store, Version,
+    Capabilities, Changes, Clock, Consistency, Cursor, Diagnose, Entry, Error, Finding, Judge, Key, NewEntry,
+    Outcome, Page, PutMode, Result, Scan, Signals, Store, Version,
 };
 use tokio::sync::{RwLock, RwLockReadGuard};
 use tokio::task::yield_now;
 
 use crate::config::MemcachedConfig;
+use crate::diagnosis::findings;
 use crate::dial::identity;
 use crate::error;
 use crate::name::{Name, Names};
@@ -53,6 +54,18 @@ impl MemcachedStore {
     pub async fn open(config: MemcachedConfig) -> Result<Self> {
         let opened = Inner::open(config).await;
         opened.map(|inner| Self(Arc::new(inner))).map_err(|e| e.during("open"))
+    }
+}
+
+impl Diagnose for MemcachedStore {
+    async fn diagnose(&self) -> Vec<Finding> {
+        let servers = match self.0.servers().await {
+            Ok(servers) => servers,
+            Err(e) => return vec![Finding::bad("servers", e.to_string(), "open the store again")],
+        };
+        let told = servers.inspect().await;
+        let findings = told.iter().flat_map(|(server, told)| findings(server, told, self.0.clock.unix_ms()));
+        findings.collect()
     }
 }
 

@@ -194,6 +194,11 @@ impl Rocks {
         self.locks.get(stripe).map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// A number that the engine keeps about itself; `None` if it has none by this name.
+    pub(crate) fn property(&self, name: &str) -> Option<u64> {
+        self.db.property_int_value(name).ok().flatten()
+    }
+
     /// Rewrites all files.
     pub(crate) fn compact(&self) -> Result<()> {
         self.db.flush().map_err(error::rocksdb)?;

@@ -30,6 +30,7 @@
 //! `docs/backends/rocksdb.md` has the limits and what building it takes.
 
 mod config;
+mod diagnosis;
 mod engine;
 mod error;
 mod inner;

@@ -8,12 +8,13 @@ use std::sync::{Arc, PoisonError};
 use bytes::Bytes;
 use kv_core::backend::embedded::{Action, Durability, Guard, Op, Request, error, stored};
 use kv_core::{
-    Capabilities, Changes, Cursor, Entry, Error, Key, NewEntry, Page, PutMode, Result, Scan, Signals, Store,
-    Version,
+    Capabilities, Changes, Cursor, Diagnose, Entry, Error, Finding, Key, NewEntry, Page, PutMode, Result,
+    Scan, Signals, Store, Version,
 };
 use tokio::task::spawn_blocking;
 
 use crate::config::RocksConfig;
+use crate::diagnosis;
 use crate::inner::{Facts, Inner};
 use crate::shared::Shared;
 
@@ -84,6 +85,13 @@ impl RocksStore {
     /// `Closed` after `close`.
     pub async fn compact(&self) -> Result<()> {
         self.0.elsewhere(Shared::compact).await.map_err(|e| e.during("compact"))
+    }
+}
+
+impl Diagnose for RocksStore {
+    async fn diagnose(&self) -> Vec<Finding> {
+        let told = self.0.elsewhere(|shared| Ok(diagnosis::findings(&shared.db))).await;
+        told.unwrap_or_else(|e| vec![Finding::bad("store", e.to_string(), "open the store again")])
     }
 }
 

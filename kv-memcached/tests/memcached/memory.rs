@@ -1,6 +1,6 @@
 //! A server without room: others make way, or `Full`; and what is too large for it.
 
-use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
+use kv_core::{Diagnose, ErrorKind, Key, NewEntry, Outcome, PutMode, Store, Verdict};
 
 use crate::support::{Server, get, put};
 
@@ -25,6 +25,15 @@ async fn a_full_server_drops_old_entries_and_every_one_that_is_left_is_right() {
         }
     }
     assert!((100..2_500).contains(&left), "{left} of 3,000 are left");
+    let findings = store.diagnose().await;
+    assert!(
+        findings.iter().any(|finding| finding.about == "eviction" && finding.verdict == Verdict::Notice),
+        "{findings:?}"
+    );
+    assert!(
+        findings.iter().any(|finding| finding.about == "clock" && finding.verdict == Verdict::Good),
+        "{findings:?}"
+    );
     assert!(server.stat("evictions") > 0);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kv_core::{Change, Clock, ErrorKind, Key, NewEntry, PutMode, Signal, Store};
+use kv_core::{Change, Clock, Diagnose, ErrorKind, Key, NewEntry, PutMode, Signal, Store, Verdict};
 use kv_rocksdb::{RocksConfig, RocksStore};
 use tempfile::TempDir;
 
@@ -54,6 +54,20 @@ async fn what_expired_while_nobody_had_the_store_open_is_absent_at_once_and_free
     assert_eq!(entries(&store).await.unwrap(), expected(0..10));
     store.close().await.unwrap();
     open(dir.path()).await; // the marker was kept
+}
+
+#[tokio::test]
+async fn a_store_that_is_well_says_so() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path()).await;
+    fill(&store, 0..300).await;
+    store.compact().await.unwrap();
+    let findings = store.diagnose().await;
+    assert!(findings.iter().all(|finding| finding.verdict == Verdict::Good), "{findings:?}");
+    assert!(findings.iter().any(|finding| finding.found.contains("about 301 entries")), "{findings:?}");
+    store.close().await.unwrap();
+    let [closed] = store.diagnose().await.try_into().unwrap();
+    assert_eq!(closed.verdict, Verdict::Bad);
 }
 
 #[tokio::test]
