@@ -172,14 +172,17 @@ impl Link {
     }
 
     fn attempt(&self) -> Attempt {
-        let link = self.clone();
+        let (link, weak) = (self.clone(), Arc::downgrade(&self.0));
         let task = tokio::spawn(async move {
             let outcome = link.connect().await;
             link.settle(outcome)
         });
-        let outcome = task.map(|ended| match ended {
-            Ok(outcome) => outcome,
-            Err(cause) => Err(error::unreachable(cause)),
+        let outcome = task.map(move |ended| {
+            ended.unwrap_or_else(|cause| {
+                // Its executor ended with it; the next who asks begins anew, on theirs.
+                let outcome = Err(error::unreachable(cause));
+                weak.upgrade().map_or_else(|| Err(error::closed()), |inner| Self(inner).settle(outcome))
+            })
         });
         outcome.boxed().shared()
     }

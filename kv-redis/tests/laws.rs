@@ -11,7 +11,7 @@ use kv_redis::RedisStore;
 
 /// One kind of server and its run of all laws; without its variable each of them says that it was skipped.
 macro_rules! laws_of {
-    ($module:ident, $name:literal, $variable:literal) => {
+    ($module:ident, $name:literal, $variable:literal, $wait:literal) => {
         mod $module {
             use super::{Clock, Harness, Mutex, RedisStore, Size, place};
 
@@ -35,7 +35,9 @@ macro_rules! laws_of {
                 async fn empty(&self) -> RedisStore {
                     let namespace = place::namespace();
                     self.used.lock().expect("nobody panicked with it").push(namespace.clone());
-                    place::open(&self.url, &namespace).await.expect("the server")
+                    let mut config = place::config(&self.url, &namespace);
+                    config.wait = $wait;
+                    RedisStore::open(config).await.expect("the server")
                 }
 
                 fn clock(&self) -> &Clock {
@@ -87,8 +89,9 @@ async fn clean(url: &str, namespace: &str) -> Result<()> {
     }
 }
 
-laws_of!(redis, "redis", "LARDER_TEST_REDIS");
-laws_of!(valkey, "valkey", "LARDER_TEST_VALKEY");
-laws_of!(tls, "redis (TLS)", "LARDER_TEST_REDIS_TLS");
-laws_of!(cluster, "redis (cluster)", "LARDER_TEST_REDIS_CLUSTER");
-laws_of!(sentinel, "redis (sentinel)", "LARDER_TEST_REDIS_SENTINEL");
+laws_of!(redis, "redis", "LARDER_TEST_REDIS", 0);
+laws_of!(valkey, "valkey", "LARDER_TEST_VALKEY", 0);
+laws_of!(tls, "redis (TLS)", "LARDER_TEST_REDIS_TLS", 0);
+laws_of!(cluster, "redis (cluster)", "LARDER_TEST_REDIS_CLUSTER", 0);
+laws_of!(sentinel, "redis (sentinel)", "LARDER_TEST_REDIS_SENTINEL", 0);
+laws_of!(replicated, "redis (sentinel, wait=1)", "LARDER_TEST_REDIS_SENTINEL", 1);

@@ -60,3 +60,21 @@ async fn a_socket_of_this_machine_will_do() {
     store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();
     assert_eq!(store.take(key, None).await.unwrap().unwrap().value, "x");
 }
+
+#[test]
+fn a_store_outlives_the_executor_that_opened_it() {
+    let Some(url) = variable("LARDER_TEST_REDIS") else { return };
+    let executor =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let first = executor();
+    let store = first.block_on(open(&url, &namespace())).unwrap();
+    let key = Key::new("c", "a");
+    first.block_on(store.put(key, NewEntry::new("x"), PutMode::Create)).unwrap();
+    drop(first);
+    let second = executor();
+    let taken = second.block_on(async {
+        let _first_finds_out = store.get(key).await;
+        store.take(key, None).await
+    });
+    assert_eq!(taken.unwrap().unwrap().value, "x");
+}

@@ -1,0 +1,82 @@
+//! `larder::open` of a Redis URL, with what a URL may ask for beside the server.
+#![cfg(feature = "redis")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::time::Duration;
+
+use larder::{Consistency, ErrorKind, Store, StoreExt};
+
+/// What the variable holds; `None`, loudly, where it is not set and nothing requires it.
+fn variable(name: &str) -> Option<String> {
+    let found = std::env::var(name).ok();
+    if found.is_none() {
+        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
+        assert!(!required, "{name} is not set: scripts/services says what to set it to");
+        eprintln!("SKIPPED: {name} is not set");
+    }
+    found
+}
+
+fn namespace(of: &str) -> String {
+    format!("test-{of}-{}-{:?}", std::process::id(), std::time::SystemTime::now()).replace(' ', "")
+}
+
+#[tokio::test]
+async fn a_url_opens_redis_and_valkey_in_the_wrappers_that_it_asks_for() {
+    for name in
+        ["LARDER_TEST_REDIS", "LARDER_TEST_VALKEY", "LARDER_TEST_REDIS_CLUSTER", "LARDER_TEST_REDIS_SENTINEL"]
+    {
+        let Some(url) = variable(name) else { continue };
+        let url = format!(
+            "{url}?namespace={}&prefix=app&ttl=10m&timeout=30s&response_timeout=20s",
+            namespace("open")
+        );
+        let store = larder::open(&url).await.unwrap();
+        assert_eq!(store.capabilities().backend, "redis");
+        assert_eq!(store.capabilities().consistency, Consistency::UntilFailover);
+        let codes = store.collection::<String>("codes");
+        codes.put("4711", &"ann".to_owned()).await.unwrap();
+        let left = store.get(larder::Key::new("codes", "4711")).await.unwrap().unwrap().ttl;
+        assert!(left.is_some_and(|left| left <= Duration::from_secs(600)), "{left:?}");
+        assert_eq!(codes.take("4711").await.unwrap().as_deref(), Some("ann"));
+        assert_eq!(codes.take("4711").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn the_password_may_stand_in_a_file_and_the_authority_too() {
+    let (Some(url), Some(ca)) = (variable("LARDER_TEST_REDIS_TLS"), variable("LARDER_TEST_REDIS_TLS_CA"))
+    else {
+        return;
+    };
+    let (login, rest) = url.split_once('@').unwrap();
+    let (user, password) = login.rsplit_once(':').unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), password).unwrap();
+    let place = format!(
+        "{user}@{rest}?namespace={}&response_timeout=20s&connect_timeout=20s&timeout=30s",
+        namespace("tls")
+    );
+    let store =
+        larder::open(&format!("{place}&tls_ca={ca}&password_file={}", file.path().display())).await.unwrap();
+    let codes = store.collection::<String>("codes");
+    codes.put("a", &"b".to_owned()).await.unwrap();
+    assert_eq!(codes.take("a").await.unwrap().as_deref(), Some("b"));
+
+    std::fs::write(file.path(), "wr0ng").unwrap();
+    let url = format!("{place}&tls_ca={ca}&password_file={}", file.path().display());
+    let error = larder::open(&url).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
+    assert!(!format!("{error:?}").contains("wr0ng"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_parameter_that_redis_does_not_know_is_refused_before_anything_is_sent() {
+    for (url, advice) in
+        [("redis://nowhere.invalid?wayt=1", "`wait`"), ("rediss://nowhere.invalid/x", "number")]
+    {
+        let error = larder::open(url).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{url}: {error:?}");
+        assert!(error.message().contains(advice), "{error}");
+    }
+}
