@@ -1,6 +1,5 @@
 //! `larder::open` of a Redis URL, with what a URL may ask for beside the server.
 #![cfg(feature = "redis")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::time::Duration;
 
