@@ -1,6 +1,5 @@
 //! `larder::open` of a MongoDB URL, with what a URL may ask for beside the server.
 #![cfg(feature = "mongo")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::time::Duration;
 
