@@ -3,7 +3,7 @@
 //! Every fault of [`fault::TABLE`] meets every operation, between us and each server: the call ends in time, no answer is wrong,
 //! the outcome of an error is true, no value is taken twice, and the store works again soon after the network does.
 
-#![cfg(any(feature = "dynamo", feature = "redis"))]
+#![cfg(any(feature = "dynamo", feature = "mongo", feature = "redis"))]
 
 #[path = "network_faults/backend.rs"]
 mod backend;
@@ -73,6 +73,7 @@ macro_rules! tests_of {
 
 tests_of! {
     "redis" redis: Backend::REDIS;
+    "mongo" mongodb: Backend::MONGODB;
     "dynamo" dynamodb: Backend::DYNAMODB;
 }
 

@@ -17,6 +17,12 @@ impl Backend {
     #[cfg(feature = "redis")]
     pub(crate) const REDIS: Self =
         Self { name: "redis", variable: "LARDER_TEST_REDIS", url: "redis://ADDRESS/0?" };
+    #[cfg(feature = "mongo")]
+    pub(crate) const MONGODB: Self = Self {
+        name: "mongodb",
+        variable: "LARDER_TEST_MONGODB",
+        url: "mongodb://ADDRESS/larder-faults?directConnection=true&",
+    };
     #[cfg(feature = "dynamo")]
     pub(crate) const DYNAMODB: Self = Self {
         name: "dynamodb",

@@ -28,19 +28,21 @@ impl Report {
     /// As a table of Markdown on stderr, for `--nocapture`.
     pub(crate) fn print(&self) {
         eprintln!(
-            "| {} | succeeded | failed, not done | slowest call | recovery, middle | slowest |",
+            "| {} | succeeded, but not | failed, not done | slowest call | recovery, middle | slowest |",
             self.backend
         );
         eprintln!("|---|---|---|---|---|---|");
         for (fault, all) in &self.rows {
             let succeeded = all.iter().filter(|seen| seen.succeeded).count();
+            let failed = all.iter().filter(|seen| !seen.succeeded && succeeded > 0);
+            let failed: Vec<_> = failed.map(|seen| seen.operation).collect();
             let not_done = all.iter().filter(|seen| seen.not_done).count();
             let call = all.iter().map(|seen| seen.call).max().unwrap_or_default();
             let (middle, slowest) = recoveries(all);
             let after = all.iter().max_by_key(|seen| seen.recovery).map(|seen| seen.operation);
             let count = all.len();
             eprintln!(
-                "| {} | {succeeded} of {count} | {not_done} | {call:.1?} | {middle:.1?} | {slowest:.1?} after {after:?} |",
+                "| {} | {succeeded} of {count} {failed:?} | {not_done} | {call:.1?} | {middle:.1?} | {slowest:.1?} {after:?} |",
                 fault.name
             );
         }
