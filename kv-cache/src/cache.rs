@@ -23,6 +23,27 @@ use crate::{Encoding, Plain, SingleFlight, Statistics, Typed};
 ///
 /// Its entries are the collection of its name: caches of different names on one store never meet, and caches of one
 /// name, in any process, are one cache, and should have the same settings.
+///
+/// ```
+/// use std::io;
+/// use std::time::Duration;
+///
+/// use kv_cache::Cache;
+/// use kv_memory::MemoryStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let rates = Cache::<f64>::new(MemoryStore::new(), "rates")
+///     .ttl(Duration::from_millis(20)) // fresh for so long, less up to a tenth
+///     .jitter(10)
+///     .stale_if_error(Duration::from_secs(3_600)); // then good for an hour, if no other can be had
+/// let fetched = rates.get_or_fetch("eur", || async { Ok::<_, io::Error>(1.08) }).await;
+/// assert_eq!(fetched.ok(), Some(1.08));
+/// tokio::time::sleep(Duration::from_millis(30)).await;
+/// let failed = rates.get_or_fetch("eur", || async { Err::<f64, _>(io::Error::other("down")) }).await;
+/// assert_eq!(failed.ok(), Some(1.08));
+/// # }
+/// ```
 pub struct Cache<T, C = Typed> {
     pub(crate) store: AnyStore,
     pub(crate) settings: Arc<Settings>,
