@@ -71,7 +71,7 @@ fn options(config: &RocksConfig) -> Options {
     options
 }
 
-/// Whether a compaction keeps an entry. The marker has no head and stays.
+/// Whether a compaction keeps an entry. The marker has no head and stays. Several threads may ask at once.
 fn judge(stored: &[u8], clock: &Clock) -> CompactionDecision {
     match header::peek_deadline(stored).flatten() {
         Some(deadline) if ttl::is_expired(deadline, clock.unix_ms()) => CompactionDecision::Remove,
