@@ -1,14 +1,17 @@
 //! `larder kv`: the entries of any store, from the shell.
 
+mod copy;
 mod delete;
-mod export;
+pub(crate) mod export;
 mod get;
 mod import;
 mod line;
 mod list;
-mod output;
+pub(crate) mod output;
 mod progress;
 mod put;
+mod rotate_key;
+mod stats;
 
 use std::future::Future;
 
@@ -34,6 +37,12 @@ pub(crate) enum KvCommand {
     Export(export::Export),
     /// Read from stdin what `export` wrote
     Import(import::Import),
+    /// Copy entries from one store into another
+    Copy(copy::Copy),
+    /// Seal every entry by the active key
+    RotateKey(rotate_key::RotateKey),
+    /// Count entries and bytes by collection
+    Stats(stats::Stats),
 }
 
 /// The store to work on, and how to answer.
@@ -65,6 +74,9 @@ pub(crate) async fn run(command: KvCommand) -> Result<(), Failure> {
         KvCommand::List(list) => list.run().await,
         KvCommand::Export(export) => export.run().await,
         KvCommand::Import(import) => import.run().await,
+        KvCommand::Copy(copy) => copy.run().await,
+        KvCommand::RotateKey(rotate) => rotate.run().await,
+        KvCommand::Stats(stats) => stats.run().await,
     }
 }
 
@@ -76,9 +88,7 @@ impl Common {
         F: Future<Output = Result<T, Failure>>,
     {
         let url = self.resolved()?;
-        if let Some(dir) = store::directory(&url).filter(|dir| !dir.exists()) {
-            return Err(Failure::usage(format!("there is no store in {}: change URL", dir.display())));
-        }
+        missing_directory(&url, "URL")?;
         on(&url, work).await
     }
 
@@ -92,10 +102,23 @@ impl Common {
     }
 
     fn resolved(&self) -> Result<String, Failure> {
-        match self.url.as_given() {
-            "default" => store::default_url(),
-            _ => self.url.resolve("URL"),
-        }
+        resolved(&self.url, "URL")
+    }
+}
+
+/// The URL that `given` stands for; `what` names the argument in errors.
+pub(crate) fn resolved(given: &UrlArgument, what: &str) -> Result<String, Failure> {
+    match given.as_given() {
+        "default" => store::default_url(),
+        _ => given.resolve(what),
+    }
+}
+
+/// Refuses a store in a directory that is not there: none is made for who wants to read.
+pub(crate) fn missing_directory(url: &str, what: &str) -> Result<(), Failure> {
+    match store::directory(url).filter(|dir| !dir.exists()) {
+        Some(dir) => Err(Failure::usage(format!("there is no store in {}: change {what}", dir.display()))),
+        None => Ok(()),
     }
 }
 
@@ -123,7 +146,7 @@ impl KeyArguments {
 }
 
 /// What the store said, as an error of the command.
-fn failed(error: kv_core::Error) -> Failure {
+pub(crate) fn failed(error: kv_core::Error) -> Failure {
     match error.kind() {
         kv_core::ErrorKind::Invalid | kv_core::ErrorKind::Unsupported | kv_core::ErrorKind::TooLarge => {
             Failure::usage("the store refused").because(error)

@@ -2,8 +2,10 @@
 //!
 //! The program is [`run`] behind [`Cli`]; [`memory::server`] can be mounted in any application.
 
+mod bench;
 mod clock;
 mod completions;
+mod doctor;
 mod failure;
 #[cfg(unix)]
 mod join;
@@ -28,6 +30,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(settings) => serve::run(*settings).await,
         Command::Kv(command) => kv::run(command).await,
+        Command::Doctor(doctor) => doctor.run().await,
+        Command::Bench(bench) => bench.run().await,
         Command::Completions { shell } => completions::run(shell),
     }
 }

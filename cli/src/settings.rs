@@ -5,6 +5,8 @@ use std::fmt;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::bench::BenchSettings;
+use crate::doctor::Doctor;
 use crate::kv::KvCommand;
 use crate::serve::ServeSettings;
 
@@ -15,6 +17,9 @@ Examples:
   larder serve --http 127.0.0.1:8000               the same over HTTP, at /mcp
   larder kv put disk:data notes today 'buy milk'   any store, from the shell
   larder kv export default > backup.jsonl          all memories, decrypted
+  larder kv copy default redis://localhost/0       move a store, lifetimes kept
+  larder doctor redis://localhost/0                does it work, and what should I know
+  larder bench memory:// redis://localhost/0       how quick stores are, side by side
 
 Exit status: 0 done, 1 failed, 2 asked wrongly, 3 no such entry.
 Wherever a URL is taken, @FILE reads it from a file and $NAME from a variable, so that `ps`
@@ -44,6 +49,10 @@ pub(crate) enum Command {
     /// Read, write, list and copy the entries of any store
     #[command(subcommand, after_help = KV_HELP)]
     Kv(KvCommand),
+    /// Try a store, and tell what whoever runs it should know
+    Doctor(Doctor),
+    /// Measure stores side by side
+    Bench(BenchSettings),
     /// Print the completion script of a shell
     Completions {
         /// Which shell

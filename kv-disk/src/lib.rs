@@ -31,6 +31,7 @@
 //! `docs/disk.md` has the layout of the directory, the limits, and what to do when something is wrong.
 
 mod config;
+mod diagnosis;
 mod engine;
 mod error;
 mod inner;

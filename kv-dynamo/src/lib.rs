@@ -31,6 +31,7 @@
 mod batch;
 mod config;
 mod connect;
+mod diagnosis;
 mod error;
 mod inner;
 mod item;

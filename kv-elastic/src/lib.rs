@@ -27,6 +27,7 @@
 mod batch;
 mod config;
 mod cursor;
+mod diagnosis;
 mod error;
 mod gate;
 mod http;

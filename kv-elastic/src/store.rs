@@ -34,6 +34,10 @@ pub struct Held {
 }
 
 impl ElasticStore {
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
     /// Connects, asks who answers, and makes sure that the index is there and Larder's. Needs a tokio runtime.
     ///
     /// # Errors

@@ -31,6 +31,7 @@
 //! Beside name and value an entry takes 500 to 600 bytes of bookkeeping, which the limits do not count.
 
 mod config;
+mod diagnosis;
 mod error;
 mod gate;
 mod hub;

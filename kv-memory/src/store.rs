@@ -40,6 +40,7 @@ struct Inner {
     ledger: Arc<Ledger>,
     clock: Clock,
     max_bytes: Option<u64>,
+    max_entries: Option<u64>,
     capabilities: Capabilities,
     gate: Gate,
     slow: pace::Slow,
@@ -75,6 +76,11 @@ impl MemoryStore {
         self.0.slow.count()
     }
 
+    /// The limits, in bytes and in entries.
+    pub(crate) fn limits(&self) -> (Option<u64>, Option<u64>) {
+        (self.0.max_bytes, self.0.max_entries)
+    }
+
     fn build(config: MemoryConfig) -> Self {
         Self(Arc::new_cyclic(|inner: &Weak<Inner>| {
             let owner: Weak<dyn Reclaim<Name>> = inner.clone();
@@ -87,6 +93,7 @@ impl MemoryStore {
                 capabilities: capabilities(&config),
                 clock: config.clock,
                 max_bytes: config.max_bytes,
+                max_entries: config.max_entries,
                 gate: Gate::default(),
                 slow: pace::Slow::default(),
                 hub,

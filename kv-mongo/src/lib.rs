@@ -28,6 +28,7 @@ use std::time::Duration;
 
 mod batch;
 mod config;
+mod diagnosis;
 mod error;
 mod gate;
 mod inner;

@@ -22,6 +22,10 @@ use crate::wire::MAX_VALUE;
 pub struct MongoStore(Arc<Inner>);
 
 impl MongoStore {
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
     /// Connects, makes the collection and its TTL index if they are missing, and finds out whose clock judges. Needs a
     /// tokio runtime, and lives in the one that it was opened in.
     ///

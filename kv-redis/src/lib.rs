@@ -30,6 +30,7 @@ mod batch;
 mod capabilities;
 mod cluster;
 mod config;
+mod diagnosis;
 mod digest;
 mod error;
 mod fleet;

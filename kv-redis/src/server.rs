@@ -83,7 +83,7 @@ impl Settings {
     }
 }
 
-fn setting(answer: &Value) -> Option<&str> {
+pub(crate) fn setting(answer: &Value) -> Option<&str> {
     match answer {
         Value::Map(pairs) => pairs.first().and_then(|(_, value)| wire::text(value)),
         Value::Array(parts) => parts.get(1).and_then(wire::text),

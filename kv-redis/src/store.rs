@@ -55,6 +55,12 @@ impl RedisStore {
     }
 }
 
+impl RedisStore {
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.0.fleet
+    }
+}
+
 impl Inner {
     async fn open(config: RedisConfig) -> Result<Self> {
         let names = Names::new(&config.namespace, i64::from(config.database));

@@ -46,7 +46,13 @@ async fn kept(platform: &impl Platform, app: &str) -> Result<AnyStore> {
     let mut reserved = kv_core::Reserved::default();
     reserved.encrypt = Some(kv_core::Encryption::Aead);
     let dir = crate::platform::data_dir(platform, app)?.join("store");
-    let frame = crate::open::Frame { platform, app, place: crate::scheme::Where::Directory, reserved };
+    let frame = crate::open::Frame {
+        platform,
+        app,
+        place: crate::scheme::Where::Directory,
+        reserved,
+        findings: None,
+    };
     let opened = crate::open::disk(frame, kv_disk::DiskConfig::new(dir)).await;
     opened.map_err(|error| error.during("open"))
 }

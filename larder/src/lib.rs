@@ -76,8 +76,8 @@ pub use kv_core::Metered;
 pub use kv_core::Traced;
 pub use kv_core::{
     AnyStore, Capabilities, Change, Changes, Clock, Codec, Collection, Collections, Consistency, Counted,
-    Cursor, Entry, Error, ErrorKind, Fallback, Found, Item, Judge, Key, Latency, Listed, Listing, Meta,
-    NewEntry, OperationStats, Outcome, Page, Prefix, PutMode, ReadOnly, RedactedUrl, Result, Retry,
+    Cursor, Entry, Error, ErrorKind, Fallback, Finding, Found, Item, Judge, Key, Latency, Listed, Listing,
+    Meta, NewEntry, OperationStats, Outcome, Page, Prefix, PutMode, ReadOnly, RedactedUrl, Result, Retry,
     RoundTrips, Route, Scan, ScanAll, Signal, Signals, SizeLimit, Stats, StatsSnapshot, Store, StoreExt,
     StoreUrl, Timeout, TtlPolicy, Unreadable, Version,
 };
@@ -120,6 +120,24 @@ use platform::System;
 /// message holds a password or a key.
 pub async fn open(url: &str) -> Result<AnyStore> {
     platform::open(&System, url).await
+}
+
+/// As [`open`]; beside the store what its backend says of the database: settings that matter here, clocks, room.
+///
+/// # Errors
+/// As [`open`]. What the database does not tell is a finding, not an error.
+pub async fn diagnose(url: &str) -> Result<(AnyStore, Vec<Finding>)> {
+    platform::diagnose(&System, url).await
+}
+
+/// The store that `url` names from its encryption downwards, to rotate its keys: what stands above (compression,
+/// prefix, ttl) is left away, so names have their prefixes and values are as they are sealed.
+///
+/// # Errors
+/// As [`open`]; `Invalid` for a URL without `encrypt`.
+#[cfg(feature = "encrypt")]
+pub async fn open_encrypted(url: &str) -> Result<encrypt::Encrypted<AnyStore>> {
+    platform::open_encrypted(&System, url).await
 }
 
 /// The store of an application that was given no URL. Needs a tokio runtime.

@@ -1,8 +1,9 @@
 //! From a URL to a store.
 
-use std::future::{Future, ready};
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 
-use kv_core::{AnyStore, Reserved, Result, Store, StoreUrl};
+use kv_core::{AnyStore, Diagnose, Finding, Reserved, Result, Store, StoreUrl};
 
 use crate::keys::{Place, Seal};
 use crate::platform::Platform;
@@ -11,15 +12,67 @@ use crate::{layers, password};
 
 /// Opens `url` for `app`, whose key file is the last place to look for a key.
 pub(crate) async fn open(platform: &impl Platform, app: &str, url: &str) -> Result<AnyStore> {
-    let opened = by_scheme(platform, app, &mut StoreUrl::parse(url)?).await;
-    opened.map_err(|error| error.during("open"))
+    opened(platform, app, url, None).await
+}
+
+/// As [`open`]; beside it what the backend says of its database.
+pub(crate) async fn diagnose(
+    platform: &impl Platform,
+    app: &str,
+    url: &str,
+) -> Result<(AnyStore, Vec<Finding>)> {
+    let findings = Mutex::default();
+    let store = opened(platform, app, url, Some(&findings)).await?;
+    Ok((store, findings.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// The store of `url` from its encryption downwards: without what stands above it.
+#[cfg(feature = "encrypt")]
+pub(crate) async fn open_encrypted(
+    platform: &impl Platform,
+    app: &str,
+    url: &str,
+) -> Result<kv_encrypt::Encrypted<AnyStore>> {
+    let named = |error: kv_core::Error| error.during("open");
+    let mut url = StoreUrl::parse(url).map_err(named)?;
+    let scheme = scheme::find(url.scheme()).map_err(named)?;
+    let mut reserved = layers::checked(scheme, url.reserved()).map_err(named)?;
+    let place = match scheme.place {
+        Where::Process | Where::Network => Place::Elsewhere,
+        Where::Directory => Place::ExistingDirectory,
+    };
+    let seal = Seal::find(platform, app, &reserved, place).await.map_err(named)?;
+    let seal =
+        seal.ok_or_else(|| named(layers::invalid("the URL asks for no encryption: add `encrypt=aead`")))?;
+    (reserved.encrypt, reserved.key_file, reserved.compress) = (None, None, None);
+    (reserved.prefix, reserved.ttl) = (None, None);
+    let backend = by_scheme(platform, app, &mut url, reserved, None).await.map_err(named)?;
+    Ok(seal.directly_around(backend))
+}
+
+async fn opened(
+    platform: &impl Platform,
+    app: &str,
+    url: &str,
+    findings: Option<&Mutex<Vec<Finding>>>,
+) -> Result<AnyStore> {
+    let named = |error: kv_core::Error| error.during("open");
+    let mut url = StoreUrl::parse(url).map_err(named)?;
+    let scheme = scheme::find(url.scheme()).map_err(named)?;
+    let reserved = layers::checked(scheme, url.reserved()).map_err(named)?;
+    by_scheme(platform, app, &mut url, reserved, findings).await.map_err(named)
 }
 
 /// One arm per backend: its config from the URL, then what opens it. A backend in a directory says whether it is there.
-async fn by_scheme(platform: &impl Platform, app: &str, url: &mut StoreUrl) -> Result<AnyStore> {
+async fn by_scheme(
+    platform: &impl Platform,
+    app: &str,
+    url: &mut StoreUrl,
+    reserved: Reserved,
+    findings: Option<&Mutex<Vec<Finding>>>,
+) -> Result<AnyStore> {
     let scheme = scheme::find(url.scheme())?;
-    let frame =
-        Frame { platform, app, place: scheme.place, reserved: layers::checked(scheme, url.reserved())? };
+    let frame = Frame { platform, app, place: scheme.place, reserved, findings };
     password::set(platform, url).await?;
     match url.scheme() {
         #[cfg(feature = "memory")]
@@ -51,7 +104,7 @@ async fn by_scheme(platform: &impl Platform, app: &str, url: &mut StoreUrl) -> R
             frame.around(kv_elastic::ElasticStore::open(config)).await
         }
         // Not to be reached: what `find` calls built has its arm above.
-        _ => frame.around(ready(Err::<AnyStore, _>(scheme::not_built(scheme)))).await,
+        _ => Err(scheme::not_built(scheme)),
     }
 }
 
@@ -61,11 +114,13 @@ pub(crate) struct Frame<'a, P> {
     pub(crate) app: &'a str,
     pub(crate) place: Where,
     pub(crate) reserved: Reserved,
+    /// Where the backend is to say how its database is set up.
+    pub(crate) findings: Option<&'a Mutex<Vec<Finding>>>,
 }
 
 impl<P: Platform> Frame<'_, P> {
     /// The store that `opening` opens, in the wrappers that the URL asks for. Not for a directory.
-    pub(crate) async fn around<S: Store>(
+    pub(crate) async fn around<S: Store + Diagnose>(
         self,
         opening: impl Future<Output = Result<S>> + Send,
     ) -> Result<AnyStore> {
@@ -73,19 +128,24 @@ impl<P: Platform> Frame<'_, P> {
     }
 
     /// As `around`, for a directory that holds a store already or not: its key may be made with it, not later.
-    pub(crate) async fn around_directory<S: Store>(
+    pub(crate) async fn around_directory<S: Store + Diagnose>(
         self,
         exists: bool,
         opening: impl Future<Output = Result<S>> + Send,
     ) -> Result<AnyStore> {
-        let Self { platform, app, place, reserved } = self;
+        let Self { platform, app, place, reserved, findings } = self;
         let place = match place {
             Where::Process | Where::Network => Place::Elsewhere,
             Where::Directory if exists => Place::ExistingDirectory,
             Where::Directory => Place::NewDirectory,
         };
         let seal = Seal::find(platform, app, &reserved, place).await?;
-        Ok(layers::around(opening.await?, &reserved, seal))
+        let store = opening.await?;
+        if let Some(findings) = findings {
+            let found = store.diagnose().await;
+            findings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        }
+        Ok(layers::around(store, &reserved, seal))
     }
 }
 

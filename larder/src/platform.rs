@@ -13,7 +13,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use kv_core::{AnyStore, Error, ErrorKind, Result};
+use kv_core::{AnyStore, Error, ErrorKind, Finding, Result};
 
 mod system;
 
@@ -55,6 +55,23 @@ pub trait Platform: Send + Sync {
 /// As there.
 pub async fn open(platform: &impl Platform, url: &str) -> Result<AnyStore> {
     crate::open::open(platform, APP, url).await
+}
+
+/// As [`crate::diagnose`], on this platform.
+///
+/// # Errors
+/// As there.
+pub async fn diagnose(platform: &impl Platform, url: &str) -> Result<(AnyStore, Vec<Finding>)> {
+    crate::open::diagnose(platform, APP, url).await
+}
+
+/// As [`crate::open_encrypted`], on this platform.
+///
+/// # Errors
+/// As there.
+#[cfg(feature = "encrypt")]
+pub async fn open_encrypted(platform: &impl Platform, url: &str) -> Result<kv_encrypt::Encrypted<AnyStore>> {
+    crate::open::open_encrypted(platform, APP, url).await
 }
 
 /// As [`crate::default_store`], on this platform.

@@ -63,7 +63,7 @@ async fn export(store: &AnyStore, scan: Scan<'_>) -> Result<u64, Failure> {
 }
 
 /// One sentence on stderr.
-pub(super) fn tell(sentence: &str) {
+pub(crate) fn tell(sentence: &str) {
     eprint(&format!("larder: {sentence}"));
 }
 

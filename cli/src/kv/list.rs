@@ -70,7 +70,7 @@ impl Names {
 }
 
 /// One line, whatever the name holds; terminals obey control characters.
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     let escaped = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
     name.chars().map(escaped).collect()
 }

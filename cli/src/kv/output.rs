@@ -8,34 +8,34 @@ use crate::Failure;
 
 /// Whether somebody still reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
+pub(crate) enum Reader {
     Reads,
     Gone,
 }
 
 /// Stdout, buffered.
 #[derive(Debug)]
-pub(super) struct Output(io::BufWriter<Stdout>);
+pub(crate) struct Output(io::BufWriter<Stdout>);
 
 impl Output {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(io::BufWriter::with_capacity(64 << 10, io::stdout()))
     }
 
     /// The bytes as they are.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<Reader, Failure> {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<Reader, Failure> {
         read(self.0.write_all(bytes))
     }
 
     /// One JSON object and the end of the line.
-    pub(super) fn json(&mut self, value: &impl Serialize) -> Result<Reader, Failure> {
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<Reader, Failure> {
         let mut line =
             serde_json::to_vec(value).map_err(|error| Failure::new("an answer is no JSON").because(error))?;
         line.push(b'\n');
         self.bytes(&line)
     }
 
-    pub(super) fn flush(&mut self) -> Result<Reader, Failure> {
+    pub(crate) fn flush(&mut self) -> Result<Reader, Failure> {
         read(self.0.flush())
     }
 }

@@ -2,6 +2,7 @@
 //! store that comes into being in one step, one thread that makes writes durable, news within the process, and damage
 //! that stops a store without harm.
 
+mod diagnosis;
 mod directory;
 mod durability;
 pub mod error;
@@ -13,6 +14,7 @@ mod queue;
 mod scan;
 pub mod stored;
 
+pub use diagnosis::findings;
 pub use directory::{Directory, close_to_others, sync_dir};
 pub use durability::Durability;
 pub use namespace::Namespace;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kv_core::{AnyStore, Encryption, Error, ErrorKind, Reserved, Result, Store, StoreExt};
-use kv_encrypt::{Cipher, EncryptExt, KeyRing};
+use kv_encrypt::{Cipher, EncryptExt, Encrypted, KeyRing};
 use zeroize::Zeroizing;
 
 use super::Place;
@@ -55,7 +55,11 @@ impl Seal {
     }
 
     pub(crate) fn around(self, backend: impl Store) -> AnyStore {
-        backend.encrypted(self.keys).cipher(self.cipher).context(self.context).erased()
+        self.directly_around(backend).erased()
+    }
+
+    pub(crate) fn directly_around<S: Store>(self, backend: S) -> Encrypted<S> {
+        backend.encrypted(self.keys).cipher(self.cipher).context(self.context)
     }
 }
 

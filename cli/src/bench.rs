@@ -1,0 +1,113 @@
+//! `larder bench`: how quick stores are, side by side.
+
+mod measure;
+mod report;
+mod work;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use clap::Args;
+use kv_core::{AnyStore, Listing, RedactedUrl, Store as _, parse_bytes, parse_duration};
+
+use self::measure::Figures;
+use self::report::Row;
+use self::work::{Bench, Operation};
+use crate::kv::export::tell;
+use crate::kv::{failed, resolved};
+use crate::settings::{Level, LogSettings};
+use crate::url_argument::UrlArgument;
+use crate::{Failure, logging, serve, store};
+
+/// Arguments of `larder bench`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It writes into a collection of its own, `larder-bench-` and a random name, whose entries live for an \
+                  hour at most, and removes them. Stores are measured one after the other, each as it answers to this \
+                  program from here: the network is part of it. `update` changes an entry that the task has just \
+                  written; `take` takes one that was written outside of the time measured."
+)]
+pub(crate) struct BenchSettings {
+    /// The stores: URLs, `default`, @FILE or $NAME that holds a URL
+    #[arg(required = true)]
+    url: Vec<UrlArgument>,
+
+    /// What to do
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "OP,..", default_values_t = Operation::ALL)]
+    only: Vec<Operation>,
+
+    /// How many entries there are
+    #[arg(long, value_name = "N", default_value = "1000")]
+    entries: NonZeroUsize,
+
+    /// The size of a value
+    #[arg(long, value_name = "BYTES", default_value = "200", value_parser = size)]
+    value: usize,
+
+    /// How many do the same at once, one number after the other
+    #[arg(long, value_delimiter = ',', value_name = "N,..", default_value = "1,64")]
+    tasks: Vec<NonZeroUsize>,
+
+    /// For how long each operation is repeated
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    time: Duration,
+
+    /// Answer as JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl BenchSettings {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        logging::start(&LogSettings { log_level: Level::Warn, json_logs: false });
+        let urls = self.url.iter().map(|url| resolved(url, "URL")).collect::<Result<Vec<_>, _>>()?;
+        let mut rows = Vec::new();
+        for url in &urls {
+            let store = store::open(url, "URL").await?;
+            let name = RedactedUrl::new(url).to_string();
+            let measured = self.measure(&name, &store).await;
+            serve::close(&store).await;
+            rows.extend(measured?);
+        }
+        if self.json { report::as_json(&rows) } else { report::as_tables(&rows) }
+    }
+
+    /// Everything about one store. Its entries are removed also when something fails.
+    async fn measure(&self, name: &str, store: &AnyStore) -> Result<Vec<Row>, Failure> {
+        let bench = Bench::new(store, self.entries.get(), self.value, self.time);
+        let measured = self.measure_all(name, &bench).await;
+        let removed = bench.clean().await.map_err(failed);
+        let rows = measured?;
+        removed.map(|()| rows)
+    }
+
+    async fn measure_all(&self, name: &str, bench: &Bench) -> Result<Vec<Row>, Failure> {
+        bench.fill().await.map_err(failed)?;
+        let mut rows = Vec::new();
+        for tasks in self.tasks.iter().map(|tasks| tasks.get()) {
+            for operation in &self.only {
+                if *operation == Operation::Page && bench.store().capabilities().scan == Listing::No {
+                    tell(&format!("{name} cannot list: no pages are measured"));
+                    continue;
+                }
+                tell(&format!("{name}: {operation}, {tasks} at once"));
+                let figures: Figures = bench.run(*operation, tasks).await.map_err(failed)?;
+                rows.push(Row { store: name.to_owned(), operation: *operation, tasks, figures });
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let bytes = parse_bytes(text).map_err(|error| error.message().to_owned())?;
+    usize::try_from(bytes).map_err(|_| "that is more than fits".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err("it must take some time".to_owned()),
+        Err(error) => Err(error.message().to_owned()),
+    }
+}

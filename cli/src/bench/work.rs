@@ -1,0 +1,250 @@
+//! The operations that are measured, on entries of their own.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::ValueEnum;
+use kv_core::{AnyStore, Key, NewEntry, PutMode, Result, Scan, Store as _, Version};
+use rand::rngs::StdRng;
+use rand::{Rng as _, RngCore as _, SeedableRng as _};
+use tokio::task::JoinSet;
+
+use super::measure::{Figures, Times};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Operation {
+    Get,
+    Put,
+    PutTtl,
+    Update,
+    Take,
+    GetMany,
+    PutMany,
+    Page,
+}
+
+impl Operation {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Get,
+        Self::Put,
+        Self::PutTtl,
+        Self::Update,
+        Self::Take,
+        Self::GetMany,
+        Self::PutMany,
+        Self::Page,
+    ];
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Get => "get",
+            Self::Put => "put",
+            Self::PutTtl => "put-ttl",
+            Self::Update => "update",
+            Self::Take => "take",
+            Self::GetMany => "get-many",
+            Self::PutMany => "put-many",
+            Self::Page => "page",
+        })
+    }
+}
+
+/// Entries of a batch, and of what is written at once to begin with.
+const BATCH: usize = 50;
+/// What a bench leaves behind when it is killed is gone after so long.
+const LEFTOVERS: Duration = Duration::from_secs(3_600);
+
+/// A store with entries of known names in it.
+#[derive(Clone, Debug)]
+pub(super) struct Bench {
+    store: AnyStore,
+    collection: Arc<str>,
+    entries: usize,
+    value: Bytes,
+    time: Duration,
+}
+
+impl Bench {
+    pub(super) fn new(store: &AnyStore, entries: usize, bytes: usize, time: Duration) -> Self {
+        let mut value = vec![0; bytes];
+        StdRng::seed_from_u64(1).fill_bytes(&mut value); // what does not compress
+        let collection = format!("larder-bench-{:016x}", rand::rng().random::<u64>());
+        Self { store: store.clone(), collection: collection.into(), entries, value: value.into(), time }
+    }
+
+    pub(super) const fn store(&self) -> &AnyStore {
+        &self.store
+    }
+
+    pub(super) async fn fill(&self) -> Result<()> {
+        for first in (0..self.entries).step_by(BATCH) {
+            let ids: Vec<_> = (first..self.entries.min(first + BATCH)).map(id).collect();
+            self.put_many(&ids).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes all that was written, by name: not every store can list.
+    pub(super) async fn clean(&self) -> Result<()> {
+        for first in (0..self.entries).step_by(1_000) {
+            let ids: Vec<_> = (first..self.entries.min(first + 1_000)).map(id).collect();
+            for removed in self.store.delete_many(&self.keys(&ids)).await? {
+                removed?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Repeats `operation` in so many tasks at once.
+    pub(super) async fn run(&self, operation: Operation, tasks: usize) -> Result<Figures> {
+        let mut running = JoinSet::new();
+        for task in 0..tasks {
+            let bench = self.clone();
+            running.spawn(async move { bench.repeat(operation, task).await });
+        }
+        let mut times = Vec::with_capacity(tasks);
+        while let Some(done) = running.join_next().await {
+            times.push(done.map_err(|error| {
+                kv_core::Error::new(kv_core::ErrorKind::Unexpected, "a task of the bench ended")
+                    .because(error)
+            })??);
+        }
+        Ok(Figures::of(times))
+    }
+
+    async fn repeat(&self, operation: Operation, task: usize) -> Result<Times> {
+        let own = format!("task {task}");
+        let own = Key::new(&self.collection, &own);
+        let random = StdRng::seed_from_u64(task as u64);
+        let mut turns = Turns { bench: self, operation, own, random, version: None };
+        let (mut times, begun) = (Times::default(), Instant::now());
+        while begun.elapsed() < self.time && !times.is_full() {
+            times.add(turns.one().await?);
+        }
+        drop(self.store.take(own, None).await?);
+        Ok(times)
+    }
+
+    fn entry(&self) -> NewEntry {
+        NewEntry::new(self.value.clone()).ttl(LEFTOVERS)
+    }
+
+    fn keys<'a>(&'a self, ids: &'a [String]) -> Vec<Key<'a>> {
+        ids.iter().map(|id| Key::new(&self.collection, id)).collect()
+    }
+
+    async fn put_many(&self, ids: &[String]) -> Result<()> {
+        let entries = self.keys(ids).into_iter().map(|key| (key, self.entry())).collect();
+        for written in self.store.put_many(entries).await? {
+            written?;
+        }
+        Ok(())
+    }
+}
+
+/// One task that does the same again and again.
+struct Turns<'a> {
+    bench: &'a Bench,
+    operation: Operation,
+    /// An entry that no other task touches.
+    own: Key<'a>,
+    random: StdRng,
+    /// Of the own entry, once it was updated.
+    version: Option<Version>,
+}
+
+impl Turns<'_> {
+    /// One operation, and how long it took; what it needs is prepared before.
+    async fn one(&mut self) -> Result<Duration> {
+        let (bench, store) = (self.bench, &self.bench.store);
+        match self.operation {
+            Operation::Get => {
+                let id = self.any();
+                timed(store.get(Key::new(&bench.collection, &id))).await.map(|(_, took)| took)
+            }
+            Operation::Put => self.put(NewEntry::new(bench.value.clone())).await,
+            Operation::PutTtl => self.put(bench.entry()).await,
+            Operation::Update => {
+                let version = match self.version {
+                    Some(version) => version,
+                    None => store.put(self.own, bench.entry(), PutMode::Replace).await?,
+                };
+                let (version, took) =
+                    timed(store.put(self.own, bench.entry(), PutMode::Update(version))).await?;
+                self.version = Some(version);
+                Ok(took)
+            }
+            Operation::Take => {
+                store.put(self.own, bench.entry(), PutMode::Replace).await?;
+                timed(store.take(self.own, None)).await.map(|(_, took)| took)
+            }
+            Operation::GetMany => {
+                let ids = self.some();
+                timed(store.get_many(&bench.keys(&ids))).await.map(|(_, took)| took)
+            }
+            Operation::PutMany => {
+                let ids = self.some();
+                timed(bench.put_many(&ids)).await.map(|((), took)| took)
+            }
+            Operation::Page => {
+                let scan = Scan::one(&bench.collection).values();
+                timed(store.scan(scan, None)).await.map(|(_, took)| took)
+            }
+        }
+    }
+
+    async fn put(&mut self, entry: NewEntry) -> Result<Duration> {
+        let id = self.any();
+        let key = Key::new(&self.bench.collection, &id);
+        timed(self.bench.store.put(key, entry, PutMode::Replace)).await.map(|(_, took)| took)
+    }
+
+    fn any(&mut self) -> String {
+        id(self.random.random_range(0..self.bench.entries))
+    }
+
+    fn some(&mut self) -> Vec<String> {
+        (0..BATCH).map(|_| self.any()).collect()
+    }
+}
+
+async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(T, Duration)> {
+    let started = Instant::now();
+    let done = work.await?;
+    Ok((done, started.elapsed()))
+}
+
+fn id(number: usize) -> String {
+    format!("{number:010}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kv_core::StoreExt as _;
+    use kv_memory::MemoryStore;
+
+    use super::{Bench, Operation};
+
+    #[tokio::test]
+    async fn every_operation_is_measured_and_nothing_is_left() {
+        let memory = MemoryStore::new();
+        let bench = Bench::new(&memory.clone().erased(), 120, 10, Duration::from_millis(5));
+        bench.fill().await.unwrap();
+        for operation in Operation::ALL {
+            for tasks in [1, 3] {
+                let figures = bench.run(operation, tasks).await.unwrap();
+                assert!(figures.operations >= tasks && figures.per_second > 0.0, "{operation}: {figures:?}");
+                assert!(figures.p50 <= figures.p99 && figures.p99 <= figures.max);
+            }
+        }
+        bench.clean().await.unwrap();
+        assert_eq!(memory.held().entries, 0);
+    }
+}

@@ -1,0 +1,142 @@
+//! Whether every entry of one store is in another, alike.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use kv_core::{AnyStore, Entry, Item, Key, Scan, Store as _, StoreExt as _};
+use serde_json::{Value, json};
+
+use crate::Failure;
+use crate::kv::export::tell;
+use crate::kv::failed;
+use crate::kv::progress::Progress;
+
+/// What two lifetimes may differ by: clocks, roundings, and the time between two reads.
+const LIFETIME_TOLERANCE: Duration = Duration::from_secs(5);
+/// So many differences are named.
+const NAMED: u64 = 10;
+
+/// What a comparison found, in entries of the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Comparison {
+    /// In both, alike.
+    alike: u64,
+    /// Not in the target.
+    missing: u64,
+    /// With another value, lifetime, codec or tags.
+    different: u64,
+    /// Written, removed or expired in the source while it was compared: nothing can be said.
+    changed: u64,
+}
+
+impl Comparison {
+    pub(super) const fn is_alike(&self) -> bool {
+        self.missing == 0 && self.different == 0
+    }
+
+    pub(super) fn to_json(self) -> Value {
+        let Self { alike, missing, different, changed } = self;
+        json!({ "alike": alike, "missing": missing, "different": different, "changed": changed })
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { alike, missing, different, changed } = self;
+        write!(
+            f,
+            "{alike} alike, {missing} missing in DST, {different} different, {changed} changed meanwhile"
+        )
+    }
+}
+
+/// Reads all that `scan` names in both stores.
+pub(super) async fn compare(
+    source: &AnyStore,
+    target: &AnyStore,
+    scan: Scan<'_>,
+) -> Result<Comparison, Failure> {
+    let progress = Progress::new("compared");
+    let (mut found, mut pages) = (Comparison::default(), source.scan_all(scan));
+    while let Some(items) = pages.page().await.map_err(failed)? {
+        let read = Instant::now();
+        let keys: Vec<_> = items.iter().map(|item| Key::new(&item.collection, &item.id)).collect();
+        let copies = target.get_many(&keys).await.map_err(failed)?;
+        let since = read.elapsed();
+        for (item, copy) in items.iter().zip(copies) {
+            let Some(entry) = &item.entry else { continue };
+            let copy = copy.map_err(failed)?;
+            if copy.as_ref().is_some_and(|copy| are_alike(entry, copy, since)) {
+                found.alike += 1;
+            } else if has_changed(source, item, entry).await? {
+                found.changed += 1;
+            } else {
+                found.differ(item, copy.is_none());
+            }
+        }
+        progress.add(items.len() as u64);
+    }
+    Ok(found)
+}
+
+impl Comparison {
+    fn differ(&mut self, item: &Item, missing: bool) {
+        if self.missing + self.different < NAMED {
+            let how = if missing { "missing in DST" } else { "different in DST" };
+            tell(&format!("{how}: {:?} in {:?}", item.id, item.collection));
+        }
+        *(if missing { &mut self.missing } else { &mut self.different }) += 1;
+    }
+}
+
+/// `since`: what passed between the two reads.
+fn are_alike(entry: &Entry, copy: &Entry, since: Duration) -> bool {
+    let lifetimes = match (entry.ttl, copy.ttl) {
+        (None, None) => true,
+        (Some(left), Some(right)) => left.abs_diff(right) <= LIFETIME_TOLERANCE + since,
+        _ => false,
+    };
+    lifetimes && entry.value == copy.value && entry.meta == copy.meta
+}
+
+async fn has_changed(source: &AnyStore, item: &Item, seen: &Entry) -> Result<bool, Failure> {
+    let now = source.get(Key::new(&item.collection, &item.id)).await.map_err(failed)?;
+    Ok(now.is_none_or(|now| now.version != seen.version))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kv_core::{AnyStore, Key, NewEntry, PutMode, Scan, Store as _, StoreExt as _};
+    use kv_memory::MemoryStore;
+
+    use super::{Comparison, compare};
+
+    async fn store(entries: &[(&str, &str, Option<u64>)]) -> AnyStore {
+        let store = MemoryStore::new().erased();
+        for (id, value, ttl) in entries {
+            let entry = NewEntry::new((*value).to_owned()).ttl(ttl.map(Duration::from_secs));
+            store.put(Key::new("c", id), entry, PutMode::Create).await.unwrap();
+        }
+        store
+    }
+
+    #[tokio::test]
+    async fn every_difference_is_found() {
+        let source =
+            store(&[("a", "1", None), ("b", "1", Some(60)), ("c", "1", None), ("d", "1", None)]).await;
+        let target =
+            store(&[("a", "1", None), ("b", "1", Some(90)), ("c", "2", None), ("e", "1", None)]).await;
+        let found = compare(&source, &target, Scan::under("").values()).await.unwrap();
+        assert_eq!(found, Comparison { alike: 1, missing: 1, different: 2, changed: 0 });
+        assert!(!found.is_alike());
+    }
+
+    #[tokio::test]
+    async fn lifetimes_that_differ_by_a_moment_are_alike() {
+        let source = store(&[("a", "1", Some(60))]).await;
+        let target = store(&[("a", "1", Some(58))]).await;
+        assert!(compare(&source, &target, Scan::under("").values()).await.unwrap().is_alike());
+    }
+}

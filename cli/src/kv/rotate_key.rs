@@ -1,0 +1,123 @@
+//! `larder kv rotate-key`.
+
+use clap::Args;
+use kv_core::{AnyStore, ErrorKind, Store as _};
+use larder::encrypt::{Encrypted, KeysInUse, Rotation};
+use serde_json::json;
+
+use super::export::tell;
+use super::output::Output;
+use super::progress::Progress;
+use super::{Common, failed, missing_directory};
+use crate::{Failure, store};
+
+/// Arguments of `larder kv rotate-key`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The key that seals is the first one of LARDER_KEY, or of the key file. To change it:
+  1. make the new one the second key everywhere (LARDER_KEY=old,new) and restart;
+  2. make it the first one everywhere (LARDER_KEY=new,old) and restart;
+  3. run this: every entry is sealed anew, while readers and writers go on; lifetimes stay;
+  4. when it says that the old key opens nothing any more, remove it everywhere.
+The first two steps are one if nobody else uses the store. Stopped midway, every entry still opens: run it
+again. With --migrate, values that were never sealed and Fernet tokens that are bound to no name (both as other
+programs write them) are sealed as well; do that once, since whoever can write to the database could have put them there.
+Exit status 1 if an entry could not be sealed anew.")]
+pub(crate) struct RotateKey {
+    #[command(flatten)]
+    common: Common,
+
+    /// Change nothing, only tell which keys the entries need
+    #[arg(long)]
+    check: bool,
+
+    /// Also seal what is in the clear, or bound to no name
+    #[arg(long)]
+    migrate: bool,
+}
+
+impl RotateKey {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let url = self.common.resolved()?;
+        missing_directory(&url, "URL")?;
+        let opened = larder::open_encrypted(&url).await;
+        let sealed = opened.map_err(|error| store::failure(&url, "URL", error))?;
+        let sealed = if self.migrate { sealed.mode(larder::encrypt::Mode::Migration) } else { sealed };
+        let done = self.rotate(&sealed).await;
+        if let Err(error) = sealed.close().await {
+            tracing::warn!(%error, "the store did not close properly");
+        }
+        done
+    }
+
+    async fn rotate(&self, sealed: &Encrypted<AnyStore>) -> Result<(), Failure> {
+        let rotation = if self.check { None } else { Some(rotated(sealed).await?) };
+        let in_use = sealed.keys_in_use().await.map_err(unlisted)?;
+        self.answer(sealed, rotation, &in_use)?;
+        match rotation.filter(|rotation| !rotation.is_complete()) {
+            Some(Rotation { unreadable, contended, .. }) => Err(Failure::new(format!(
+                "{unreadable} entries are opened by none of the keys, {contended} were rewritten by others all the time"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn answer(
+        &self,
+        sealed: &Encrypted<AnyStore>,
+        rotation: Option<Rotation>,
+        in_use: &KeysInUse,
+    ) -> Result<(), Failure> {
+        let entries = |id| in_use.entries.get(&id).copied().unwrap_or(0);
+        let active = sealed.keys().active();
+        if self.common.json {
+            let keys: Vec<_> = sealed
+                .keys()
+                .ids()
+                .map(|id| json!({ "key": id.to_string(), "active": id == active, "entries": entries(id) }))
+                .collect();
+            let rotation =
+                rotation.map(|r| json!({ "rotated": r.rotated, "already": r.already, "gone": r.gone }));
+            let mut output = Output::new();
+            output.json(&json!({ "rotation": rotation, "keys": keys, "unreadable": in_use.unreadable }))?;
+            return output.flush().map(drop);
+        }
+        if let Some(Rotation { rotated, already, gone, .. }) = rotation {
+            tell(&format!(
+                "sealed {rotated} entries anew; {already} were sealed by the key {active} already, {gone} are gone"
+            ));
+        }
+        for id in sealed.keys().ids() {
+            let role = match (id == active, entries(id)) {
+                (true, _) => "seals",
+                (false, 0) => "opens nothing any more and can be removed",
+                (false, _) => "is still needed",
+            };
+            tell(&format!("key {id}: {} entries; it {role}", entries(id)));
+        }
+        if in_use.unreadable > 0 {
+            tell(&format!("{} entries are opened by none of the keys", in_use.unreadable));
+        }
+        Ok(())
+    }
+}
+
+async fn rotated(sealed: &Encrypted<AnyStore>) -> Result<Rotation, Failure> {
+    let progress = Progress::new("looked at");
+    let mut seen = 0;
+    let rotation = sealed.rotate(|so_far| {
+        let now = so_far.rotated + so_far.already + so_far.gone + so_far.unreadable + so_far.contended;
+        progress.add(now - seen);
+        seen = now;
+    });
+    rotation.await.map_err(unlisted)
+}
+
+fn unlisted(error: kv_core::Error) -> Failure {
+    if error.kind() == ErrorKind::Unsupported {
+        return Failure::usage(
+            "this store cannot list its entries, so none can be found: let them expire under a ring of both keys",
+        );
+    }
+    failed(error)
+}

@@ -1,0 +1,188 @@
+//! `larder kv copy`, `rotate-key`, `stats`, `larder doctor` and `larder bench`.
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, done, stderr, stdout};
+
+const ONE: &str = "disk:one";
+const TWO: &str = "disk:two?engine=redb";
+/// 32 zero bytes, and 31 and a one.
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const NEW_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
+
+fn fill(home: &Home, url: &str, entries: usize) {
+    let lines: Vec<_> = (0..entries)
+        .map(|n| {
+            let collection = if n % 4 == 0 { "fourth" } else { "others" };
+            let line = json!({ "collection": collection, "id": format!("{n:05}"), "value": "AP8=",
+                "expires_at": 4_102_444_800_000_u64, "codec": 2, "tags": [["t", "000102030405060708090a0b0c0d0e0f"]] });
+            line.to_string()
+        })
+        .collect();
+    done(&home.run_with(["kv", "import", url], lines.join("\n").as_bytes()));
+}
+
+fn parsed(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What is exported, without the moment of expiry, which a rounding moves.
+fn exported(home: &Home, url: &str) -> Vec<Value> {
+    let mut lines = parsed(&done(&home.run(["kv", "export", url])));
+    for line in &mut lines {
+        let left = line["expires_at"].as_u64().unwrap().abs_diff(4_102_444_800_000);
+        assert!(left < 60_000, "{line}");
+        line["expires_at"] = Value::Null;
+    }
+    lines
+}
+
+#[test]
+fn a_copy_holds_everything_alike() {
+    let home = Home::new();
+    fill(&home, ONE, 1_300);
+    let copied = home.run(["kv", "copy", ONE, TWO, "--verify", "--json"]);
+    let compared = json!({ "alike": 1_300, "missing": 0, "different": 0, "changed": 0 });
+    let expected = json!({ "copied": 1_300, "expired": 0, "refused": 0, "compared": compared });
+    assert_eq!(parsed(&done(&copied)), [expected]);
+    assert_eq!(exported(&home, TWO), exported(&home, ONE));
+}
+
+#[test]
+fn a_copy_takes_what_the_filters_let_through_and_a_dry_run_nothing() {
+    let home = Home::new();
+    fill(&home, ONE, 100);
+    let counted = home.run(["kv", "copy", ONE, TWO, "--collection", "fourth", "--dry-run", "--json"]);
+    assert_eq!(parsed(&done(&counted))[0]["copied"], 25);
+    done(&home.run(["kv", "copy", ONE, TWO, "--collection", "fourth"]));
+    done(&home.run(["kv", "copy", ONE, TWO, "--under", "oth", "--prefix", "0000"]));
+    let ids: Vec<_> =
+        exported(&home, TWO).iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 25 + 7, "{ids:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copy_that_was_killed_goes_on_where_it_was() {
+    let home = Home::new();
+    fill(&home, ONE, 1_200);
+    let slow = ["kv", "copy", ONE, TWO, "--resume", "place", "--rate", "1000"];
+    let mut child = home.larder(slow).spawn().unwrap();
+    let place = home.path("place");
+    while !place.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it had kept its place");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let other = home.run(["kv", "copy", ONE, "disk:three", "--resume", "place"]);
+    assert_eq!(other.status.code(), Some(2), "{}", stderr(&other));
+    let rest = parsed(&done(&home.run(["kv", "copy", ONE, TWO, "--resume", "place", "--json"])));
+    assert!(rest[0]["copied"].as_u64().unwrap() <= 700, "{rest:?}");
+    assert!(!place.exists());
+    assert_eq!(exported(&home, TWO), exported(&home, ONE));
+}
+
+#[test]
+fn a_difference_is_found_and_is_status_1() {
+    let home = Home::new();
+    fill(&home, ONE, 10);
+    done(&home.run(["kv", "copy", ONE, TWO]));
+    done(&home.run(["kv", "put", ONE, "more", "id", "x"]));
+    let only_others = home.run(["kv", "copy", ONE, TWO, "--collection", "others", "--verify"]);
+    assert!(only_others.status.success(), "{}", stderr(&only_others));
+    let same = home.run(["kv", "copy", ONE, ONE]);
+    assert_eq!(same.status.code(), Some(2));
+    let none = home.run(["kv", "copy", "disk:none", TWO]);
+    assert!(none.status.code() == Some(2) && stderr(&none).contains("SRC"), "{}", stderr(&none));
+}
+
+#[test]
+fn keys_are_rotated_and_the_old_one_can_go() {
+    let home = Home::new();
+    let sealed = "disk:sealed?encrypt=aead&prefix=app-&compress=zstd";
+    let run = |key: &str, arguments: &[&str]| {
+        let mut command = home.larder(["kv"]);
+        command.args(arguments).env("LARDER_KEY", key);
+        command.output().unwrap()
+    };
+    for id in ["a", "b", "c"] {
+        done(&run(KEY, &["put", sealed, "c", id, "value", "--ttl", "1h"]));
+    }
+    let both = format!("{NEW_KEY},{KEY}");
+    let rotated = parsed(&done(&run(&both, &["rotate-key", sealed, "--json"])));
+    assert_eq!(rotated[0]["rotation"], json!({ "rotated": 3, "already": 0, "gone": 0 }));
+    let entries: Vec<_> =
+        rotated[0]["keys"].as_array().unwrap().iter().map(|key| key["entries"].as_u64().unwrap()).collect();
+    assert_eq!(entries, [3, 0]);
+    assert_eq!(done(&run(NEW_KEY, &["get", sealed, "c", "b"])), "value");
+    let told = run(&both, &["rotate-key", sealed, "--check"]);
+    assert!(told.status.success() && stderr(&told).contains("can be removed"), "{}", stderr(&told));
+    let foreign = run(KEY, &["rotate-key", sealed]);
+    assert_eq!(foreign.status.code(), Some(1), "{}", stderr(&foreign));
+    assert!(!stderr(&foreign).contains(KEY));
+    let plain = home.run(["kv", "rotate-key", ONE]);
+    assert!(stderr(&plain).contains("there is no store"), "{}", stderr(&plain));
+}
+
+#[test]
+fn a_store_in_the_clear_is_migrated() {
+    let home = Home::new();
+    done(&home.run(["kv", "put", ONE, "c", "id", "plain"]));
+    let url = format!("{ONE}?encrypt=fernet");
+    let run =
+        |arguments: &[&str]| home.larder(["kv"]).args(arguments).env("LARDER_KEY", KEY).output().unwrap();
+    assert_eq!(run(&["get", &url, "c", "id"]).status.code(), Some(1));
+    done(&run(&["rotate-key", &url, "--migrate"]));
+    assert_eq!(done(&run(&["get", &url, "c", "id"])), "plain");
+    assert_ne!(home.run(["kv", "get", ONE, "c", "id"]).stdout, b"plain");
+}
+
+#[test]
+fn stats_count_by_collection() {
+    let home = Home::new();
+    fill(&home, ONE, 100);
+    let lines = parsed(&done(&home.run(["kv", "stats", ONE, "--json"])));
+    let of = |line: &Value| (line["collection"].clone(), line["entries"].as_u64(), line["bytes"].as_u64());
+    let expected = [
+        (json!("fourth"), Some(25), Some(50)),
+        (json!("others"), Some(75), Some(150)),
+        (Value::Null, Some(100), Some(200)),
+    ];
+    assert_eq!(lines.iter().map(of).collect::<Vec<_>>(), expected);
+    let table = done(&home.run(["kv", "stats", ONE, "--top", "1"]));
+    let last: Vec<_> = table.lines().skip(1).map(|line| line.rsplit("  ").next().unwrap()).collect();
+    assert_eq!(last, ["others", "(1 other collections)", "(all 2 collections)"]);
+}
+
+#[test]
+fn the_doctor_finds_nothing_bad_in_a_good_store_and_says_what_to_know() {
+    let home = Home::new();
+    done(&home.run(["kv", "put", ONE, "c", "id", "x"]));
+    let findings = parsed(&done(&home.run(["doctor", ONE, "--json"])));
+    assert!(findings.iter().all(|finding| finding["verdict"] != "bad"), "{findings:#?}");
+    let about = |name: &str| findings.iter().find(|finding| finding["about"] == name).unwrap().clone();
+    assert_eq!(about("conditions")["verdict"], "good");
+    assert_eq!(about("durability")["verdict"], "notice");
+    assert!(about("encryption")["advice"].as_str().unwrap().contains("encrypt=aead"));
+    assert_eq!(done(&home.run(["kv", "list", ONE])), "c\tid\n", "nothing is left behind");
+    let text = done(&home.run(["doctor", ONE, "--read-only"]));
+    assert!(text.contains("note  encryption") && !text.contains("round trip"), "{text}");
+    let missing = home.run(["doctor", "disk:none"]);
+    assert_eq!(missing.status.code(), Some(2), "{}", stderr(&missing));
+}
+
+#[test]
+fn a_bench_shows_stores_side_by_side_and_leaves_nothing() {
+    let home = Home::new();
+    let quick = ["bench", "memory://", ONE, "--time", "20ms", "--entries", "60", "--tasks", "1,2"];
+    let text = stdout(&home.run(quick));
+    assert!(
+        text.contains("[2] disk:one") && text.contains("2 tasks at once") && text.contains('█'),
+        "{text}"
+    );
+    let lines = parsed(&done(&home.run(["bench", ONE, "--time", "20ms", "--only", "get,take", "--json"])));
+    assert_eq!(lines.len(), 4);
+    assert!(lines.iter().all(|line| line["per_second"].as_f64().unwrap() > 0.0), "{lines:?}");
+    assert_eq!(done(&home.run(["kv", "list", ONE])), "");
+}
