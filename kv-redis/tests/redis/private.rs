@@ -29,12 +29,19 @@ impl Server {
         let (dir, port) = (TempDir::new().unwrap(), free_port());
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let mut server = Self { program, arguments, port, dir, child: None };
-        server.restart().await;
+        while !server.started().await {
+            server.port = free_port(); // somebody else was quicker
+        }
         Some(server)
     }
 
     /// Starts it again on what it left behind.
     pub(crate) async fn restart(&mut self) {
+        until("its port is free again", async || self.started().await).await;
+    }
+
+    /// Whether it answers, and not another one on its port.
+    async fn started(&mut self) -> bool {
         let port = self.port.to_string();
         let dir = self.dir.path().display().to_string();
         let mut command = Command::new(&self.program);
@@ -53,6 +60,7 @@ impl Server {
         command.args(&self.arguments);
         self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         self.ready().await;
+        self.child.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_none()))
     }
 
     /// Kills it without warning.
@@ -79,13 +87,17 @@ impl Server {
         raw(self.port).await.unwrap()
     }
 
-    async fn ready(&self) {
-        until("the server answers", async || match raw(self.port).await {
+    /// Waits until somebody answers, or it has ended.
+    async fn ready(&mut self) {
+        let (port, child) = (self.port, &mut self.child);
+        let mut ended =
+            || child.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_some()));
+        until("the server answers", async || match raw(port).await {
             Ok(mut connection) => match redis::cmd("PING").exec_async(&mut connection).await {
                 Ok(()) => true,
                 Err(error) => error.code() == Some("NOAUTH"),
             },
-            Err(_) => false,
+            Err(_) => ended(),
         })
         .await;
     }
