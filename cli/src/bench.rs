@@ -22,8 +22,9 @@ use crate::{Failure, logging, serve, store};
 /// Arguments of `larder bench`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It writes into a collection of its own, `larder-bench-` and a random name, whose entries live for an \
-                  hour at most, and removes them. Stores are measured one after the other, each as it answers to this \
+    after_help = "It writes into a collection of its own, `larder-bench-` and a random name, and removes its \
+                  entries, also when it is interrupted; if it is killed, those of `put` stay and the others live for an \
+                  hour. Stores are measured one after the other, each as it answers to this \
                   program from here: the network is part of it. `update` changes an entry that the task has just \
                   written; `take` takes one that was written outside of the time measured."
 )]
@@ -75,7 +76,10 @@ impl BenchSettings {
     /// Everything about one store. Its entries are removed also when something fails.
     async fn measure(&self, name: &str, store: &AnyStore) -> Result<Vec<Row>, Failure> {
         let bench = Bench::new(store, self.entries.get(), self.value, self.time);
-        let measured = self.measure_all(name, &bench).await;
+        let measured = tokio::select! {
+            measured = self.measure_all(name, &bench) => measured,
+            _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted; its entries are removed")),
+        };
         let removed = bench.clean().await.map_err(failed);
         let rows = measured?;
         removed.map(|()| rows)

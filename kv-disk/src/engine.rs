@@ -39,11 +39,19 @@ impl Db {
         }
     }
 
-    /// The number that stands for `namespace` in this store; a new one is durable before it is answered.
-    pub(crate) fn namespace(&self, namespace: &str) -> Result<u16> {
+    /// What was noted beside the marker under names that begin with `prefix`: the rest of each name, and its text.
+    pub(crate) fn notes(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         match self {
-            Self::Sled(sled) => sled.namespace(namespace),
-            Self::Redb(redb) => redb.namespace(namespace),
+            Self::Sled(sled) => sled.notes(prefix),
+            Self::Redb(redb) => redb.notes(prefix),
+        }
+    }
+
+    /// Notes something beside the marker, durably.
+    pub(crate) fn note(&self, name: &[u8], text: &[u8]) -> Result<()> {
+        match self {
+            Self::Sled(sled) => sled.note(name, text),
+            Self::Redb(redb) => redb.note(name, text),
         }
     }
 
@@ -113,14 +121,13 @@ impl Db {
 
 /// The entry that tells a store of ours from an empty or foreign one.
 mod marker {
-    use kv_core::{Error, ErrorKind, Result};
+    use kv_core::{Error, Result};
 
     use crate::config::{DiskConfig, Engine};
     use crate::error;
 
     pub(super) const TABLE: &str = "larder";
     pub(super) const KEY: &[u8] = b"marker";
-    pub(super) const NAMESPACE: &[u8] = b"namespace/";
 
     pub(super) fn text(engine: Engine, config: &DiskConfig) -> Vec<u8> {
         format!("{} {}", head(engine), config.clock.unix_ms()).into_bytes()
@@ -133,22 +140,6 @@ mod marker {
             Some(false) => Err(error::damaged("the marker entry of the store is damaged")),
             None => Err(missing()),
         }
-    }
-
-    /// The marker's table also holds the number of each namespace, in decimal.
-    pub(super) fn namespace(name: &str) -> Vec<u8> {
-        [NAMESPACE, name.as_bytes()].concat()
-    }
-
-    /// The number that was found under [`namespace`].
-    pub(super) fn number(found: &[u8]) -> Result<u16> {
-        let number = std::str::from_utf8(found).ok().and_then(|number| number.parse().ok());
-        number.ok_or_else(|| error::damaged("the number of a namespace is damaged"))
-    }
-
-    /// The number of the next namespace, where there are `known`.
-    pub(super) fn next(known: usize) -> Result<u16> {
-        u16::try_from(known).map_err(|_| Error::new(ErrorKind::Full, "a store has at most 65,536 namespaces"))
     }
 
     pub(super) fn missing() -> Error {

@@ -5,15 +5,70 @@
 //! ```
 //!
 //! sled keeps a key of up to 22 bytes without following a pointer, so a short head makes short keys quicker. The store
-//! keeps the numbers beside its marker entry.
+//! notes the numbers beside its marker, under `namespace/NAME`, as `NUMBER CRC`: decimal, and CRC-32C of name and number in
+//! hexadecimal. A number that was damaged would show the entries of another namespace, each of them whole.
+
+use std::collections::BTreeSet;
+use std::ops::{Bound, ControlFlow};
 
 use kv_core::backend::embedded::Namespace;
+use kv_core::{Error, ErrorKind, Result};
+
+use crate::engine::Db;
+use crate::error;
+
+const NOTE: &[u8] = b"namespace/";
 
 /// What comes before a number of more than one byte.
 const LONG: u8 = u8::MAX;
 
+/// The namespace `name` of an open store; one that it has not seen yet gets the next number, durably.
+pub(crate) fn claim(db: &Db, name: &str) -> Result<Namespace> {
+    let mut taken = BTreeSet::new();
+    let mut own = None;
+    for (known, noted) in db.notes(NOTE)? {
+        let number = read(&known, &noted).filter(|number| taken.insert(*number));
+        let number = number.ok_or_else(|| error::damaged("the number of a namespace is damaged"))?;
+        if known == name.as_bytes() {
+            own = Some(number);
+        }
+    }
+    if let Some(number) = own {
+        return Ok(numbered(name, number));
+    }
+    let next = u16::try_from(taken.last().map_or(0, |last| u32::from(*last) + 1));
+    let next = next.map_err(|_| Error::new(ErrorKind::Full, "a store has at most 65,536 namespaces"))?;
+    let namespace = numbered(name, next);
+    if is_in_use(db, &namespace)? {
+        return Err(error::damaged("there are entries of a namespace whose number is missing"));
+    }
+    db.note(&[NOTE, name.as_bytes()].concat(), note(name.as_bytes(), next).as_bytes())?;
+    Ok(namespace)
+}
+
+fn note(name: &[u8], number: u16) -> String {
+    let number = number.to_string();
+    let crc = crc32c::crc32c_append(crc32c::crc32c(name), number.as_bytes());
+    format!("{number} {crc:08x}")
+}
+
+fn read(name: &[u8], noted: &[u8]) -> Option<u16> {
+    let (number, _) = std::str::from_utf8(noted).ok()?.split_once(' ')?;
+    let number = number.parse().ok()?;
+    (note(name, number).as_bytes() == noted).then_some(number)
+}
+
+fn is_in_use(db: &Db, namespace: &Namespace) -> Result<bool> {
+    let mut found = false;
+    db.visit((Bound::Included(namespace.head()), Bound::Unbounded), |key, _| {
+        found = key.starts_with(namespace.head());
+        ControlFlow::Break(())
+    })?;
+    Ok(found)
+}
+
 /// The namespace `name`, which this store counts as `number`.
-pub(crate) fn numbered(name: &str, number: u16) -> Namespace {
+fn numbered(name: &str, number: u16) -> Namespace {
     let head = match u8::try_from(number) {
         Ok(short) if short != LONG => vec![short],
         _ => [&[LONG][..], &number.to_be_bytes()].concat(),
@@ -25,7 +80,19 @@ pub(crate) fn numbered(name: &str, number: u16) -> Namespace {
 mod tests {
     use kv_core::Key;
 
-    use super::numbered;
+    use super::{note, numbered, read};
+
+    #[test]
+    fn a_flipped_bit_in_a_note_or_its_name_is_found() {
+        let noted = note(b"larder", 7);
+        assert_eq!(read(b"larder", noted.as_bytes()), Some(7));
+        assert_eq!(read(b"lardes", noted.as_bytes()), None);
+        for bit in 0..noted.len() * 8 {
+            let mut damaged = noted.clone().into_bytes();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read(b"larder", &damaged), None, "{bit}");
+        }
+    }
 
     #[test]
     fn no_number_begins_another_one_and_every_key_comes_back() {

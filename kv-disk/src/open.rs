@@ -11,9 +11,8 @@ use tokio::sync::watch;
 
 use crate::config::{DiskConfig, Engine};
 use crate::engine::Db;
-use crate::error;
-use crate::namespace::numbered;
 use crate::shared::Shared;
+use crate::{error, namespace};
 
 /// An open store. Dropping it does what is queued, flushes, closes the engine and frees the directory; that blocks
 /// for some milliseconds.
@@ -36,8 +35,15 @@ impl Open {
         let engine = found_or_created(&directory, config, &poison)?;
         let data = directory.data();
         let db = poison.guard(|| Db::open(engine, &data, config))?;
-        let number = poison.guard(|| db.namespace(&config.namespace))?;
-        let namespace = numbered(&config.namespace, number);
+        let namespace = match poison.guard(|| namespace::claim(&db, &config.namespace)) {
+            Ok(namespace) => namespace,
+            Err(failed) => {
+                if poison.is_poisoned() {
+                    db.abandon();
+                }
+                return Err(failed);
+            }
+        };
         close_to_others(&data).map_err(|e| error::io("closing to others", &data, e))?;
         let shared = Arc::new_cyclic(|weak: &std::sync::Weak<Shared>| Shared {
             db,

@@ -13,6 +13,7 @@ use kv_core::{
     Capabilities, Changes, Cursor, Entry, Error, Key, NewEntry, Page, PutMode, Result, Scan, Signals, Store,
     Version,
 };
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::config::{DiskConfig, Engine};
@@ -87,13 +88,21 @@ impl DiskStore {
     }
 }
 
-/// Drops the last handle: a step on the executor that still holds one lets go of it within microseconds, and what runs
-/// elsewhere is waited for.
-fn alone(open: Arc<Open>) {
-    while Arc::strong_count(&open) > 1 {
-        thread::sleep(Duration::from_micros(100));
-    }
-    drop(open);
+/// Flushes and closes on a thread of its own, also if nobody waits for it any more: the runtime may have none to spare.
+fn ended(open: Arc<Open>) -> oneshot::Receiver<Result<()>> {
+    let (answer, flushed) = oneshot::channel();
+    let end = move || {
+        let flush = open.shared().map(|shared| shared.queue.push(Vec::new()));
+        let done = flush.and_then(|flush| flush.blocking_recv().unwrap_or_else(|_| Err(error::lost())));
+        drop(answer.send(done.map(drop)));
+        // A step on an executor still holds the store for microseconds at most, and what runs elsewhere is waited for.
+        while Arc::strong_count(&open) > 1 {
+            thread::sleep(Duration::from_micros(100));
+        }
+    };
+    // Without a thread to be had it is closed here and now, by the drop.
+    drop(thread::Builder::new().name("larder-close".into()).spawn(end));
+    flushed
 }
 
 fn guard(mode: PutMode) -> Guard {
@@ -178,17 +187,10 @@ impl Store for DiskStore {
     }
 
     async fn close(&self) -> Result<()> {
-        let open = self.0.open.swap(None);
-        let flushed = match &open {
-            Some(open) => {
-                let flush = open.shared()?.queue.push(Vec::new());
-                flush.await.unwrap_or_else(|_| Err(error::lost())).map(drop)
-            }
+        let flushed = match self.0.open.swap(None) {
+            Some(open) => ended(open).await.unwrap_or_else(|_| Err(error::lost())),
             None => Ok(()),
         };
-        if let Some(open) = open {
-            drop(spawn_blocking(move || alone(open)).await); // an error is a runtime that is going down
-        }
         let mut freed = self.0.freed.clone();
         while freed.changed().await.is_ok() {}
         flushed.map_err(|e| e.during("close"))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kv_core::{
-    Capabilities, Changes, Consistency, Cursor, Entry, Error, ErrorKind, Judge, Key, Listing, NewEntry, Page,
-    PutMode, Result, RoundTrips, Scan, Signals, Store, Version,
+    Capabilities, Changes, Collections, Consistency, Cursor, Entry, Error, ErrorKind, Judge, Key, Listing,
+    NewEntry, Page, PutMode, Result, RoundTrips, Scan, Signals, Store, Version,
 };
 
 use crate::batch::CHUNK;
@@ -65,58 +65,96 @@ fn unsupported(what: &'static str) -> Error {
     Error::new(ErrorKind::Unsupported, what)
 }
 
+/// Runs `work` to its end, also when its caller gives up: the driver closes a connection whose answer nobody waits for, and
+/// to make a new one for each of many dropped requests costs the server more than the requests do.
+async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let interrupted = |e| Error::new(ErrorKind::Unexpected, "the runtime ended meanwhile").because(e);
+    tokio::spawn(work).await.map_err(interrupted).flatten()
+}
+
+/// Names that outlive their caller.
+fn owned(keys: &[Key<'_>]) -> Vec<(String, String)> {
+    keys.iter().map(|key| (key.collection.to_owned(), key.id.to_owned())).collect()
+}
+
+fn lent(names: &[(String, String)]) -> Vec<Key<'_>> {
+    names.iter().map(|(collection, id)| Key::new(collection, id)).collect()
+}
+
 impl Store for MongoStore {
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
-        let found = async {
-            let _inside = self.0.gate.enter()?;
-            self.0.get(&self.0.names.name(key)).await
-        };
+        let (inner, name) = (Arc::clone(&self.0), self.0.names.name(key));
+        let found = whole(async move {
+            let _inside = inner.gate.enter()?;
+            inner.get(&name).await
+        });
         found.await.map_err(|e| e.during("get").at(key))
     }
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
-        let written = async {
-            let _inside = self.0.gate.enter()?;
-            self.0.put(&self.0.draft(key, entry)?, mode).await
-        };
+        let (inner, draft) = (Arc::clone(&self.0), self.0.draft(key, entry));
+        let written = whole(async move {
+            let _inside = inner.gate.enter()?;
+            inner.put(&draft?, mode).await
+        });
         written.await.map_err(|e| e.during("put").at(key))
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
-        let taken = async {
-            let _inside = self.0.gate.enter()?;
-            self.0.take(&self.0.names.name(key), version).await
-        };
+        let (inner, name) = (Arc::clone(&self.0), self.0.names.name(key));
+        let taken = whole(async move {
+            let _inside = inner.gate.enter()?;
+            inner.take(&name, version).await
+        });
         taken.await.map_err(|e| e.during("take").at(key))
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
         let named = |e: Error| e.during("get_many");
-        let _inside = self.0.gate.enter().map_err(named)?;
-        let found = self.0.get_many(keys).await;
+        let (inner, owned) = (Arc::clone(&self.0), owned(keys));
+        let found = whole(async move {
+            let _inside = inner.gate.enter()?;
+            Ok(inner.get_many(&lent(&owned)).await)
+        });
+        let found = found.await.map_err(named)?;
         Ok(found.into_iter().zip(keys).map(|(found, key)| found.map_err(|e| named(e).at(*key))).collect())
     }
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
         let named = |e: Error| e.during("put_many");
-        let _inside = self.0.gate.enter().map_err(named)?;
-        let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
-        let written = self.0.put_many(entries).await;
+        let (keys, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+        let (inner, owned) = (Arc::clone(&self.0), owned(&keys));
+        let written = whole(async move {
+            let _inside = inner.gate.enter()?;
+            Ok(inner.put_many(lent(&owned).into_iter().zip(entries).collect()).await)
+        });
+        let written = written.await.map_err(named)?;
         Ok(written.into_iter().zip(keys).map(|(put, key)| put.map_err(|e| named(e).at(key))).collect())
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
         let named = |e: Error| e.during("delete_many");
-        let _inside = self.0.gate.enter().map_err(named)?;
-        let removed = self.0.delete_many(keys).await;
+        let (inner, owned) = (Arc::clone(&self.0), owned(keys));
+        let removed = whole(async move {
+            let _inside = inner.gate.enter()?;
+            Ok(inner.delete_many(&lent(&owned)).await)
+        });
+        let removed = removed.await.map_err(named)?;
         Ok(removed.into_iter().zip(keys).map(|(done, key)| done.map_err(|e| named(e).at(*key))).collect())
     }
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
-        let page = async {
-            let _inside = self.0.gate.enter()?;
-            self.0.scan(scan, from).await
+        let (inner, from) = (Arc::clone(&self.0), from.cloned());
+        let (one, name) = match scan.collections {
+            Collections::One(name) => (true, name.to_owned()),
+            Collections::Under(name) => (false, name.to_owned()),
         };
+        let (prefix, values, limit) = (scan.prefix.to_owned(), scan.values, scan.limit);
+        let page = whole(async move {
+            let _inside = inner.gate.enter()?;
+            let scan = if one { Scan::one(&name) } else { Scan::under(&name) }.prefix(&prefix).limit(limit);
+            inner.scan(if values { scan.values() } else { scan }, from.as_ref()).await
+        });
         page.await.map_err(|e| e.during("scan"))
     }
 

@@ -1,6 +1,6 @@
 //! From a URL to a store.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::{Mutex, PoisonError};
 
 use kv_core::{AnyStore, Diagnose, Finding, Reserved, Result, Store, StoreUrl};
@@ -45,7 +45,7 @@ pub(crate) async fn open_encrypted(
     let seal =
         seal.ok_or_else(|| named(layers::invalid("the URL asks for no encryption: add `encrypt=aead`")))?;
     (reserved.encrypt, reserved.key_file, reserved.compress) = (None, None, None);
-    (reserved.prefix, reserved.ttl) = (None, None);
+    (reserved.prefix, reserved.ttl, reserved.near) = (None, None, None);
     let backend = by_scheme(platform, app, &mut url, reserved, None).await.map_err(named)?;
     Ok(seal.directly_around(backend))
 }
@@ -104,7 +104,7 @@ async fn by_scheme(
             frame.around(kv_elastic::ElasticStore::open(config)).await
         }
         // Not to be reached: what `find` calls built has its arm above.
-        _ => Err(scheme::not_built(scheme)),
+        _ => frame.around(ready(Err::<AnyStore, _>(scheme::not_built(scheme)))).await,
     }
 }
 

@@ -27,7 +27,10 @@ pub(crate) async fn set(platform: &impl Platform, url: &mut StoreUrl) -> Result<
 }
 
 fn from_variable(platform: &impl Platform, name: &str) -> Result<String> {
-    let wrong = |what: &str| invalid(format!("`password_env` names `{}`, which {what}", name.escape_debug()));
+    // A password that stands there by mistake is not repeated: it seldom looks like the name of a variable.
+    let is_name = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    let shown = if is_name { name } else { "***" };
+    let wrong = |what: &str| invalid(format!("`password_env` names `{shown}`, a variable that {what}"));
     let value = platform.var(name).ok_or_else(|| wrong("is not set"))?;
     value.into_string().map_err(|_| wrong("is not UTF-8"))
 }

@@ -4,24 +4,29 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// The times of one task's operations.
+/// The times of one task's operations, and of all it did.
 #[derive(Debug, Default)]
-pub(super) struct Times(Vec<Duration>);
+pub(super) struct Times {
+    operations: Vec<Duration>,
+    all: Duration,
+}
 
 /// A task that has done so many has done enough: they are kept until the end.
-const MOST: usize = 1_000_000;
+const MOST: usize = 200_000;
 
 impl Times {
-    pub(super) fn add(&mut self, time: Duration) {
-        self.0.push(time);
+    /// One operation took `time`, and with what it needed `all`.
+    pub(super) fn add(&mut self, time: Duration, all: Duration) {
+        self.operations.push(time);
+        self.all += all;
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.0.len() >= MOST
+        self.operations.len() >= MOST
     }
 
-    pub(super) fn total(&self) -> Duration {
-        self.0.iter().sum()
+    pub(super) fn turns(&self) -> usize {
+        self.operations.len()
     }
 }
 
@@ -37,10 +42,15 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// The rate is that of all tasks while they were at it: what was prepared in between does not count.
-    pub(super) fn of(tasks: Vec<Times>) -> Self {
-        let per_second = tasks.iter().map(rate).sum();
-        let mut all: Vec<_> = tasks.into_iter().flat_map(|times| times.0).collect();
+    /// The rate is that of all tasks together over `wall`, less the share of it in which they prepared something.
+    pub(super) fn of(tasks: Vec<Times>, wall: Duration) -> Self {
+        let spent: Duration = tasks.iter().map(|times| times.all).sum();
+        let mut all: Vec<_> = tasks.into_iter().flat_map(|times| times.operations).collect();
+        let timed: Duration = all.iter().sum();
+        let share = timed.as_secs_f64() / spent.as_secs_f64().max(f64::MIN_POSITIVE);
+        let seconds = wall.as_secs_f64() * share;
+        let count = u32::try_from(all.len()).map_or(f64::from(u32::MAX), f64::from);
+        let per_second = if seconds > 0.0 { count / seconds } else { 0.0 };
         all.sort_unstable();
         let at = |percent: usize| {
             let rank = (all.len() * percent).div_ceil(100).saturating_sub(1);
@@ -65,12 +75,6 @@ impl Figures {
     }
 }
 
-fn rate(times: &Times) -> f64 {
-    let seconds = times.total().as_secs_f64();
-    let count = u32::try_from(times.0.len()).map_or(f64::from(u32::MAX), f64::from);
-    if seconds > 0.0 { count / seconds } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -78,14 +82,18 @@ mod tests {
     use super::{Figures, Times};
 
     #[test]
-    fn percentiles_are_times_that_were_measured_and_rates_of_tasks_add_up() {
-        let task = |from: u64| Times((from..from + 50).map(Duration::from_millis).collect());
-        let figures = Figures::of(vec![task(1), task(51)]);
+    fn percentiles_are_times_that_were_measured_and_what_was_prepared_does_not_count() {
         let ms = Duration::from_millis;
+        let task = |from: u64| {
+            let mut times = Times::default();
+            (from..from + 50).for_each(|time| times.add(ms(time), ms(2 * time)));
+            times
+        };
+        let figures = Figures::of(vec![task(1), task(51)], Duration::from_secs(10));
         assert_eq!((figures.operations, figures.p50, figures.p90), (100, ms(50), ms(90)));
         assert_eq!((figures.p99, figures.max), (ms(99), ms(100)));
-        let expected = 50.0 / 1.275 + 50.0 / 3.775;
-        assert!((figures.per_second - expected).abs() < 1e-6, "{}", figures.per_second);
-        assert_eq!(Figures::of(Vec::new()).operations, 0);
+        assert!((figures.per_second - 20.0).abs() < 1e-6, "100 in half of 10 s: {}", figures.per_second);
+        let none = Figures::of(Vec::new(), ms(1));
+        assert!(none.operations == 0 && none.per_second == 0.0);
     }
 }

@@ -26,7 +26,8 @@ use crate::{Failure, serve, store};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Values, lifetimes, codecs and tags are kept; versions are new. Entries replace what stands under \
-                  their names in DST, and nothing there is removed, so copying again is harmless. What was encrypted \
+                  their names in DST, and nothing there is removed, so copying again is harmless. Two URLs that \
+                  differ may name one store, which is then written onto itself. What was encrypted \
                   is decrypted on the way and sealed by DST if its URL says so. Writers may go on meanwhile: stop \
                   them before a last copy, or their last writes stay behind. Exit status 1 if an entry was refused \
                   by DST, or if --verify found a difference."
@@ -96,16 +97,24 @@ impl Copy {
         }
         missing_directory(&from, "SRC")?;
         let source = store::open(&from, "SRC").await?;
-        let target = store::open(&to, "DST").await;
-        let done = match &target {
-            Ok(target) => self.copy_and_verify(&from, &to, &source, target).await,
-            Err(_) => Ok(()),
-        };
-        if let Ok(target) = &target {
-            serve::close(target).await;
-        }
+        let done =
+            if self.dry_run { self.count(&source).await } else { self.transfer(&from, &to, &source).await };
         serve::close(&source).await;
-        target.and(done)
+        done
+    }
+
+    /// Counts; DST is not even opened, which might make it.
+    async fn count(&self, source: &AnyStore) -> Result<(), Failure> {
+        let (mut counts, mut place) = (Counts::default(), Place::open(None, "")?);
+        self.copy(source, None, &mut place, &mut counts).await?;
+        self.answer(counts, None)
+    }
+
+    async fn transfer(&self, from: &str, to: &str, source: &AnyStore) -> Result<(), Failure> {
+        let target = store::open(to, "DST").await?;
+        let done = self.copy_and_verify(from, to, source, &target).await;
+        serve::close(&target).await;
+        done
     }
 
     async fn copy_and_verify(
@@ -115,12 +124,12 @@ impl Copy {
         source: &AnyStore,
         target: &AnyStore,
     ) -> Result<(), Failure> {
-        if !target.capabilities().durable && !self.dry_run {
-            tell("DST forgets: what is copied there may be gone when this command, or its server, ends");
+        if !target.capabilities().durable || target.capabilities().evicts {
+            tell("DST forgets: what is copied there may be gone when it needs room, or when a process ends");
         }
         let mut place = Place::open(self.resume.as_deref(), &self.purpose(from, to))?;
-        let mut counts = Counts::default();
-        let copied = self.copy(source, target, &mut place, &mut counts).await;
+        let mut counts = Counts { refused: place.refused(), ..Counts::default() };
+        let copied = self.copy(source, Some(target), &mut place, &mut counts).await;
         if let Err(failure) = copied {
             tell(&format!("{} entries were copied until then{}", counts.copied, self.advice()));
             return Err(failure);
@@ -141,7 +150,7 @@ impl Copy {
     async fn copy(
         &self,
         source: &AnyStore,
-        target: &AnyStore,
+        target: Option<&AnyStore>,
         place: &mut Place,
         counts: &mut Counts,
     ) -> Result<(), Failure> {
@@ -166,13 +175,14 @@ impl Copy {
                 throttle.after(entries).await;
             }
             let Some(next) = page.next else { return Ok(()) };
-            place.advance(next)?;
+            let refused = counts.refused.saturating_sub(place.refused());
+            place.advance(next, refused)?;
         }
     }
 
     async fn write(
         &self,
-        target: &AnyStore,
+        target: Option<&AnyStore>,
         items: Vec<Item>,
         read: Instant,
         counts: &mut Counts,
@@ -187,10 +197,10 @@ impl Copy {
                 None => counts.expired += 1,
             }
         }
-        if self.dry_run || entries.is_empty() {
+        let Some(target) = target.filter(|_| !entries.is_empty()) else {
             counts.copied += entries.len() as u64;
             return Ok(());
-        }
+        };
         let keys: Vec<_> = names.iter().map(|(collection, id)| Key::new(collection, id)).collect();
         let written = target.put_many(keys.iter().copied().zip(entries).collect()).await.map_err(failed)?;
         for answer in written {

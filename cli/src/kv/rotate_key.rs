@@ -18,7 +18,7 @@ The key that seals is the first one of LARDER_KEY, or of the key file. To change
   1. make the new one the second key everywhere (LARDER_KEY=old,new) and restart;
   2. make it the first one everywhere (LARDER_KEY=new,old) and restart;
   3. run this: every entry is sealed anew, while readers and writers go on; lifetimes stay;
-  4. when it says that the old key opens nothing any more, remove it everywhere.
+  4. when it says so of the old key for every namespace of every store that uses it, remove it everywhere.
 The first two steps are one if nobody else uses the store. Stopped midway, every entry still opens: run it
 again. With --migrate, values that were never sealed and Fernet tokens that are bound to no name (both as other
 programs write them) are sealed as well; do that once, since whoever can write to the database could have put them there.
@@ -56,7 +56,7 @@ impl RotateKey {
         self.answer(sealed, rotation, &in_use)?;
         match rotation.filter(|rotation| !rotation.is_complete()) {
             Some(Rotation { unreadable, contended, .. }) => Err(Failure::new(format!(
-                "{unreadable} entries are opened by none of the keys, {contended} were rewritten by others all the time"
+                "{unreadable} entries do not open, {contended} were rewritten by others all the time"
             ))),
             None => Ok(()),
         }
@@ -79,7 +79,8 @@ impl RotateKey {
             let rotation =
                 rotation.map(|r| json!({ "rotated": r.rotated, "already": r.already, "gone": r.gone }));
             let mut output = Output::new();
-            output.json(&json!({ "rotation": rotation, "keys": keys, "unreadable": in_use.unreadable }))?;
+            output.json(&json!({ "rotation": rotation, "keys": keys, "unreadable": in_use.unreadable,
+                "unbound": in_use.unbound, "plain": in_use.plain }))?;
             return output.flush().map(drop);
         }
         if let Some(Rotation { rotated, already, gone, .. }) = rotation {
@@ -87,16 +88,27 @@ impl RotateKey {
                 "sealed {rotated} entries anew; {already} were sealed by the key {active} already, {gone} are gone"
             ));
         }
+        // What did not open, or opens unbound only, may need any of them.
+        let open_ends = in_use.unreadable > 0 || rotation.is_some_and(|rotation| !rotation.is_complete());
         for id in sealed.keys().ids() {
             let role = match (id == active, entries(id)) {
                 (true, _) => "seals",
-                (false, 0) => "opens nothing any more and can be removed",
+                (false, 0) if open_ends => "seals none of those that were opened",
+                (false, 0) => "opens nothing any more in this namespace of this store",
                 (false, _) => "is still needed",
             };
             tell(&format!("key {id}: {} entries; it {role}", entries(id)));
         }
+        if in_use.unbound + in_use.plain > 0 {
+            let KeysInUse { unbound, plain, .. } = in_use;
+            tell(&format!("{unbound} entries are bound to no name, {plain} are in the clear"));
+        }
         if in_use.unreadable > 0 {
-            tell(&format!("{} entries are opened by none of the keys", in_use.unreadable));
+            tell(&format!(
+                "{} entries do not open: sealed by another key, damaged, in the clear or bound to no name (for the last \
+                 two see --migrate); remove no key while they are needed",
+                in_use.unreadable
+            ));
         }
         Ok(())
     }

@@ -11,8 +11,8 @@ use kv_core::backend::embedded::{
 };
 use kv_core::{ErrorKind, Result};
 use redb::{
-    AccessGuard, Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
+    AccessGuard, Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table,
+    TableDefinition, WriteTransaction,
 };
 
 use super::marker;
@@ -118,30 +118,35 @@ impl RedbEngine {
         drop(old); // outside the lock
     }
 
-    pub(super) fn namespace(&self, namespace: &str) -> Result<u16> {
-        let key = marker::namespace(namespace);
+    pub(super) fn notes(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.with(|db| {
+            let read = db.begin_read().map_err(error::redb)?;
+            let table = read.open_table(MARKER).map_err(error::redb)?;
+            let mut notes = Vec::new();
+            for item in table.range(prefix..).map_err(error::redb)? {
+                let (key, value) = item.map_err(error::redb)?;
+                let Some(rest) = key.value().strip_prefix(prefix) else { break };
+                notes.push((rest.to_vec(), value.value().to_vec()));
+            }
+            Ok(notes)
+        })
+    }
+
+    pub(super) fn note(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.with(|db| {
             let write = begin(db)?;
-            let mut table = write.open_table(MARKER).map_err(error::redb)?;
-            if let Some(found) = table.get(key.as_slice()).map_err(error::redb)? {
-                return marker::number(found.value());
-            }
-            // Beside them stands the marker.
-            let known = usize::try_from(table.len().map_err(error::redb)?).unwrap_or(usize::MAX) - 1;
-            let number = marker::next(known)?;
-            table.insert(key.as_slice(), number.to_string().as_bytes()).map_err(error::redb)?;
-            drop(table);
-            write.commit().map_err(error::redb)?;
-            Ok(number)
+            write.open_table(MARKER).map_err(error::redb)?.insert(key, value).map_err(error::redb)?;
+            write.commit().map_err(error::redb)
         })
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
-        match &*latest {
-            Some(entries) => find(entries, key),
-            None => self.with(|db| find(&entries(db)?, key)),
+        if let Some(entries) = &*latest {
+            return find(entries, key);
         }
+        drop(latest); // who opens the file anew holds the file and then wants this
+        self.with(|db| find(&entries(db)?, key))
     }
 
     pub(super) fn visit(

@@ -77,15 +77,17 @@ impl SledEngine {
         Ok(Self { tree, larder, db, dir: dir.to_owned(), sync })
     }
 
-    pub(super) fn namespace(&self, namespace: &str) -> Result<u16> {
-        let key = marker::namespace(namespace);
-        if let Some(found) = self.larder.get(&key).map_err(error::sled)? {
-            return marker::number(&found);
-        }
-        let number = marker::next(self.larder.scan_prefix(marker::NAMESPACE).count())?;
-        self.larder.insert(key, number.to_string().as_bytes()).map_err(error::sled)?;
-        self.commit(&[], 0)?;
-        Ok(number)
+    pub(super) fn notes(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let note = |item: sled::Result<(IVec, IVec)>| {
+            let (key, value) = item.map_err(error::sled)?;
+            Ok((key.get(prefix.len()..).unwrap_or_default().to_vec(), value.to_vec()))
+        };
+        self.larder.scan_prefix(prefix).map(note).collect()
+    }
+
+    pub(super) fn note(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.larder.insert(key, value).map_err(error::sled)?;
+        self.commit(&[], 0).map(drop)
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {

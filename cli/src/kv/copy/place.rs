@@ -18,6 +18,8 @@ pub(super) struct Place {
     file: Option<PathBuf>,
     purpose: String,
     cursor: Option<Cursor>,
+    /// What earlier runs of this copy had to leave out.
+    refused: u64,
 }
 
 /// What the file holds. A cursor may hold names: the file is its owner's alone.
@@ -30,6 +32,8 @@ struct Kept {
     of: String,
     /// Where the next page begins, base64.
     cursor: String,
+    /// Entries that were refused until then.
+    refused: u64,
 }
 
 const FORM: u32 = 1;
@@ -41,25 +45,31 @@ impl Place {
     /// The file cannot be read, is something else, or belongs to another copy; it then stays as it is.
     pub(super) fn open(file: Option<&Path>, purpose: &str) -> Result<Self, Failure> {
         let purpose = format!("{:x}", Sha256::digest(purpose));
-        let cursor = match file {
-            Some(path) => kept(path, &purpose)?,
-            None => None,
+        let (cursor, refused) = match file {
+            Some(path) => kept(path, &purpose)?.unzip(),
+            None => (None, None),
         };
-        Ok(Self { file: file.map(Path::to_owned), purpose, cursor })
+        Ok(Self { file: file.map(Path::to_owned), purpose, cursor, refused: refused.unwrap_or(0) })
     }
 
     pub(super) const fn cursor(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
     }
 
-    /// Keeps where the next page begins.
+    /// What earlier runs of this copy had to leave out.
+    pub(super) const fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Keeps where the next page begins, and how many entries were refused in this run.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn advance(&mut self, next: Cursor) -> Result<(), Failure> {
+    pub(super) fn advance(&mut self, next: Cursor, refused: u64) -> Result<(), Failure> {
         if let Some(path) = &self.file {
             let cursor = STANDARD.encode(next.as_bytes());
-            let kept = Kept { larder_copy: FORM, of: self.purpose.clone(), cursor };
+            let refused = self.refused + refused;
+            let kept = Kept { larder_copy: FORM, of: self.purpose.clone(), cursor, refused };
             replace(path, &kept).map_err(|error| unwritable(path).because(error))?;
         }
         self.cursor = Some(next);
@@ -84,7 +94,7 @@ impl Place {
     }
 }
 
-fn kept(path: &Path, purpose: &str) -> Result<Option<Cursor>, Failure> {
+fn kept(path: &Path, purpose: &str) -> Result<Option<(Cursor, u64)>, Failure> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -107,22 +117,26 @@ fn kept(path: &Path, purpose: &str) -> Result<Option<Cursor>, Failure> {
             path.display()
         )));
     }
-    Ok(Some(Cursor::from_bytes(cursor)))
+    Ok(Some((Cursor::from_bytes(cursor), kept.refused)))
 }
 
 /// Whole or not at all: a copy that is killed now finds the old place.
 fn replace(path: &Path, kept: &Kept) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut file = private().open(&draft)?;
     file.write_all(serde_json::to_string(kept)?.as_bytes())?;
-    drop(file);
+    file.sync_all()?;
     fs::rename(&draft, path)
 }
 
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
@@ -144,10 +158,10 @@ mod tests {
         let file = dir.path().join("place");
         let mut place = Place::open(Some(&file), "a to b").unwrap();
         assert!(place.cursor().is_none() && !file.exists());
-        place.advance(Cursor::from_bytes("here")).unwrap();
+        place.advance(Cursor::from_bytes("here"), 3).unwrap();
         drop(place);
         let again = Place::open(Some(&file), "a to b").unwrap();
-        assert_eq!(again.cursor().unwrap().as_bytes(), "here");
+        assert_eq!((again.cursor().unwrap().as_bytes().as_ref(), again.refused()), (&b"here"[..], 3));
         let other = Place::open(Some(&file), "a to c").unwrap_err().to_string();
         assert!(other.contains("other stores") && file.exists(), "{other}");
         again.finish().unwrap();
@@ -169,7 +183,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("place");
-        Place::open(Some(&file), "p").unwrap().advance(Cursor::from_bytes("x")).unwrap();
+        Place::open(Some(&file), "p").unwrap().advance(Cursor::from_bytes("x"), 0).unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

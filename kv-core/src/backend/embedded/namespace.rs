@@ -22,6 +22,11 @@ impl Namespace {
         Self { name: name.to_owned(), head }
     }
 
+    /// What every stored key begins with.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
     /// The stored key.
     pub fn key(&self, key: Key<'_>) -> Vec<u8> {
         let mut stored = Vec::with_capacity(self.head.len() + key.collection.len() + 2 + key.id.len());

@@ -26,12 +26,13 @@ async fn poll_then_drop<T>(future: impl Future<Output = T>, polls: usize) -> Opt
 pub async fn a_dropped_write_happens_wholly_or_not_at_all(h: &impl Harness) -> Shown {
     let store = empty(h).await?;
     for n in 0..200 {
-        let old = store.set("a", "old").await;
+        let id = n.to_string(); // its own: over a network a dropped write may land late
+        let old = store.set(&id, "old").await;
         let entry = NewEntry::new("new");
         let new = entry.version();
         let mode = if n % 2 == 0 { PutMode::Replace } else { PutMode::Update(old) };
-        poll_then_drop(store.put(Key::new(LAWS, "a"), entry, mode), n % 5).await;
-        let entry = store.read("a").await.expect("either the old or the new entry");
+        poll_then_drop(store.put(Key::new(LAWS, &id), entry, mode), n % 5).await;
+        let entry = store.read(&id).await.expect("either the old or the new entry");
         let whole = [("old", old), ("new", new)].map(|(value, version)| (Bytes::from(value), version));
         assert!(whole.contains(&(entry.value, entry.version)), "neither the old nor the new entry");
     }

@@ -22,11 +22,13 @@ impl Lock {
     /// Blocks; not for an executor's thread.
     pub(super) fn take(path: &Path, wait: Duration) -> Result<Self> {
         let file = access::open_or_make(path).map_err(|e| error::io("opening", path, e))?;
-        let until = Instant::now() + wait;
+        let until = Instant::now().checked_add(wait); // beyond all time: for ever
         loop {
             match file.try_lock() {
                 Ok(()) => return Self(file).signed(path),
-                Err(TryLockError::WouldBlock) if Instant::now() < until => sleep(RETRY),
+                Err(TryLockError::WouldBlock) if until.is_none_or(|until| Instant::now() < until) => {
+                    sleep(RETRY);
+                }
                 Err(TryLockError::WouldBlock) => return Err(taken(path)),
                 Err(TryLockError::Error(e)) => return Err(error::io("locking", path, e)),
             }
