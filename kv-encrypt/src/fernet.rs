@@ -36,6 +36,14 @@ pub(crate) fn seal(ring: &KeyRing, binding: &Binding<'_>, plain: &[u8]) -> Bytes
 }
 
 pub(crate) fn open(ring: &KeyRing, binding: &Binding<'_>, stored: &[u8]) -> Result<Token> {
+    let (key, plain) = open_unbound(ring, stored)?;
+    let bound = plain.get(..HASH).is_some_and(|hash| hash.ct_eq(&binding.sha256()).into());
+    let value = if bound { plain.slice(HASH..) } else { plain };
+    Ok(Token { value, key, bound })
+}
+
+/// All that a token holds, and the index of the key that opened it.
+pub(crate) fn open_unbound(ring: &KeyRing, stored: &[u8]) -> Result<(usize, Bytes)> {
     let token = std::str::from_utf8(stored).ok();
     let found = token.and_then(|token| {
         ring.keys().iter().enumerate().find_map(|(index, key)| Some((index, decrypt(&key.fernet, token)?)))
@@ -43,10 +51,7 @@ pub(crate) fn open(ring: &KeyRing, binding: &Binding<'_>, stored: &[u8]) -> Resu
     let (key, plain) = found.ok_or_else(|| {
         Error::new(ErrorKind::Corrupt, "no key of the ring fits the Fernet token, or it was changed")
     })?;
-    let plain = Bytes::from(plain);
-    let bound = plain.get(..HASH).is_some_and(|hash| hash.ct_eq(&binding.sha256()).into());
-    let value = if bound { plain.slice(HASH..) } else { plain };
-    Ok(Token { value, key, bound })
+    Ok((key, plain.into()))
 }
 
 /// Whether `stored` begins as every token does until the year 2106: version 0x80, then the zeros of the time stamp.

@@ -4,11 +4,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kv_core::{Error, ErrorKind, Result};
 use zeroize::Zeroizing;
 
 use crate::key::RingKey;
-use crate::{KeyId, SecretKey, key_file};
+use crate::{KeyId, SecretKey, fernet, key_file};
 
 /// One active key, which seals, and any older ones, which only open. Cheap to clone; prints ids alone.
 #[derive(Clone)]
@@ -86,6 +87,14 @@ impl KeyRing {
         let key = SecretKey::generate()?;
         key_file::create(path.as_ref(), &key)?;
         Self::new([key])
+    }
+
+    /// What a Fernet token holds that other programs made. It is bound to no name: moved to another one it opens there.
+    ///
+    /// # Errors
+    /// `Corrupt` when no key of the ring fits, or the token was changed.
+    pub fn open_token(&self, token: &[u8]) -> Result<Bytes> {
+        fernet::open_unbound(self, token).map(|(_, content)| content)
     }
 
     /// The id of the key that seals.
