@@ -120,6 +120,9 @@ impl Inner {
                     Ok(value)
                 };
                 let entry = value.map_err(Error::from).and_then(|value| {
+                    if self.names.are_foreign() {
+                        return wire::foreign(value);
+                    }
                     let now = share.node.link.clock().now_ms();
                     wire::open(key, value, now)
                 });

@@ -55,6 +55,9 @@ pub struct RedisConfig {
     pub database: u16,
     /// Sets apart several users of one database. Default `larder`.
     pub namespace: String,
+    /// The strings that other programs wrote, instead of entries, and read-only: ids are whole keys of the database, all in
+    /// the collection without a name, and lifetimes are not told. Default false.
+    pub foreign: bool,
     /// Encryption of the connection; `None` is none.
     pub tls: Option<Tls>,
     /// A write is acknowledged once so many replicas have it, too. Default 0.
@@ -75,6 +78,7 @@ impl RedisConfig {
             sentinel_password: None,
             database: 0,
             namespace: "larder".to_owned(),
+            foreign: false,
             tls: None,
             wait: 0,
             response_timeout: Duration::from_secs(1),
@@ -154,6 +158,7 @@ impl fmt::Debug for RedisConfig {
             wait,
             response_timeout,
             connect_timeout,
+            foreign,
         } = self;
         f.debug_struct("RedisConfig")
             .field("place", place)
@@ -164,6 +169,7 @@ impl fmt::Debug for RedisConfig {
             .field("wait", wait)
             .field("response_timeout", response_timeout)
             .field("connect_timeout", connect_timeout)
+            .field("foreign", foreign)
             .finish_non_exhaustive()
     }
 }

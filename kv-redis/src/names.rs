@@ -13,6 +13,8 @@ pub(crate) struct Names {
     /// The escaped namespace and its colon.
     head: Vec<u8>,
     database: i64,
+    /// Whether ids are whole keys, which others made.
+    foreign: bool,
 }
 
 impl Names {
@@ -20,11 +22,23 @@ impl Names {
         let mut head = Vec::with_capacity(namespace.len() + 1);
         escape_into(&mut head, namespace);
         head.push(b':');
-        Self { head, database }
+        Self { head, database, foreign: false }
+    }
+
+    /// Every key of the database, as an id in the collection without a name.
+    pub(crate) const fn foreign(database: i64) -> Self {
+        Self { head: Vec::new(), database, foreign: true }
+    }
+
+    pub(crate) const fn are_foreign(&self) -> bool {
+        self.foreign
     }
 
     /// The stored key of `key`.
     pub(crate) fn key(&self, key: Key<'_>) -> Vec<u8> {
+        if self.foreign {
+            return key.id.as_bytes().to_vec();
+        }
         let mut stored = Vec::with_capacity(self.head.len() + key.collection.len() + 1 + key.id.len());
         stored.extend_from_slice(&self.head);
         escape_into(&mut stored, key.collection);
@@ -35,6 +49,9 @@ impl Names {
 
     /// Collection and id of a stored key; `None` for keys of others and for what [`Names::key`] never makes.
     pub(crate) fn parse<'a>(&self, stored: &'a [u8]) -> Option<(Cow<'a, str>, &'a str)> {
+        if self.foreign {
+            return Some((Cow::Borrowed(""), std::str::from_utf8(stored).ok()?));
+        }
         let rest = stored.strip_prefix(self.head.as_slice())?;
         let colon = rest.iter().position(|byte| *byte == b':')?;
         let (collection, id) = rest.split_at_checked(colon)?;
@@ -45,6 +62,11 @@ impl Names {
     /// A pattern of `SCAN` that fits every key of `scan`; of `Under` it may fit others too.
     pub(crate) fn pattern(&self, scan: &Scan<'_>) -> Vec<u8> {
         let mut pattern = Vec::new();
+        if self.foreign {
+            literal_into(&mut pattern, scan.prefix.as_bytes());
+            pattern.push(b'*');
+            return pattern;
+        }
         literal_into(&mut pattern, &self.head);
         let mut name = Vec::new();
         match scan.collections {
@@ -180,6 +202,15 @@ mod tests {
         assert!(is_listed(&Scan::one("a"), "a", "b") && !is_listed(&Scan::one("a"), "ab", "b"));
         assert!(is_listed(&Scan::under("a").prefix("b"), "ab", "bc"));
         assert!(!is_listed(&Scan::under("a").prefix("b"), "ab", "cb"));
+    }
+
+    #[test]
+    fn keys_of_others_are_ids_as_they_stand() {
+        let names = Names::foreign(0);
+        assert_eq!(names.key(Key::new("", "a::b")), b"a::b");
+        assert_eq!(names.parse(b"a::b").unwrap(), ("".into(), "a::b"));
+        assert_eq!(names.parse(b"\xff"), None);
+        assert_eq!(names.pattern(&Scan::one("").prefix("a*::")), b"a\\*::*");
     }
 
     #[test]

@@ -63,7 +63,9 @@ impl RedisStore {
 
 impl Inner {
     async fn open(config: RedisConfig) -> Result<Self> {
-        let names = Names::new(&config.namespace, i64::from(config.database));
+        let database = i64::from(config.database);
+        let names =
+            if config.foreign { Names::foreign(database) } else { Names::new(&config.namespace, database) };
         let dial = Arc::new(Dial::new(&config)?);
         let news = Arc::new(News::new(names.clone()));
         let wait = wait_of(&config);
@@ -81,7 +83,8 @@ impl Inner {
             }
         };
         let (settings, lists) = asked(&fleet).await?;
-        let capabilities = capabilities::of(settings, !fleet.is_one(), lists);
+        let mut capabilities = capabilities::of(settings, !fleet.is_one(), lists);
+        capabilities.writable = !config.foreign;
         Ok(Self { names, fleet, home, news, gate: Gate::default(), capabilities, config })
     }
 
@@ -109,6 +112,7 @@ impl Inner {
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
         let _pass = self.gate.enter()?;
+        self.writable()?;
         let key = self.names.key(key);
         let (stored, ttl_ms) = self.stored(&key, &entry)?;
         let cmd = |known| match &mode {
@@ -134,6 +138,7 @@ impl Inner {
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
         let _pass = self.gate.enter()?;
+        self.writable()?;
         let key = self.names.key(key);
         let cmd = |known| match &version {
             None => wire::of_key("GETDEL", &key),
@@ -155,7 +160,18 @@ impl Inner {
         })
     }
 
+    /// What others wrote is theirs.
+    fn writable(&self) -> Result<()> {
+        if self.config.foreign {
+            return Err(Error::new(ErrorKind::Unsupported, "what other programs wrote is only read"));
+        }
+        Ok(())
+    }
+
     fn opened(&self, key: &[u8], answer: Value) -> Result<Option<Entry>> {
+        if self.config.foreign {
+            return wire::foreign(answer);
+        }
         // The clock is not asked for what is not there, and costs nothing beside the rest where it is.
         let now = if matches!(answer, Value::Nil) { 0 } else { self.fleet.server_ms(key) };
         wire::open(key, answer, now)
@@ -193,11 +209,13 @@ impl Store for RedisStore {
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
         let _pass = self.0.gate.enter().map_err(|error| error.during("put_many"))?;
+        self.0.writable().map_err(|error| error.during("put_many"))?;
         self.0.write_batch(entries).await.map_err(|error| error.during("put_many"))
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
         let _pass = self.0.gate.enter().map_err(|error| error.during("delete_many"))?;
+        self.0.writable().map_err(|error| error.during("delete_many"))?;
         self.0.delete_batch(keys).await.map_err(|error| error.during("delete_many"))
     }
 

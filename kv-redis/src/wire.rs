@@ -1,9 +1,10 @@
 //! Commands as they are sent, and entries as they come back.
 
 use bytes::Bytes;
-use kv_core::{Entry, Error, NewEntry, Result, Version, header, ttl};
+use kv_core::{Entry, Error, Meta, NewEntry, Result, Version, header, ttl};
 use redis::{Cmd, Value};
 
+use crate::digest::Digest;
 use crate::error;
 
 /// Sets the key if the entry under it has the version that is expected.
@@ -111,6 +112,21 @@ pub(crate) fn seal(key: &[u8], entry: &NewEntry, ttl_ms: Option<u64>, server_ms:
 pub(crate) fn open(key: &[u8], answer: Value, server_ms: u64) -> Result<Option<Entry>> {
     match answer {
         Value::BulkString(stored) => decoded(key, stored.into(), server_ms).map(Some),
+        Value::Nil => Ok(None),
+        Value::ServerError(refusal) => Err(error::refused(&refusal)),
+        _ => Err(error::nonsense()),
+    }
+}
+
+/// The string that another program wrote; its version follows from its bytes.
+pub(crate) fn foreign(answer: Value) -> Result<Option<Entry>> {
+    match answer {
+        Value::BulkString(value) => {
+            let mut digest = Digest::default();
+            digest.add(&value);
+            let version = Version::from_bytes(u128::from(digest.0).to_be_bytes());
+            Ok(Some(Entry::new(value.into(), version, None, Meta::default())))
+        }
         Value::Nil => Ok(None),
         Value::ServerError(refusal) => Err(error::refused(&refusal)),
         _ => Err(error::nonsense()),
