@@ -75,7 +75,7 @@ pub use erased::AnyStore;
 pub use error::{Error, ErrorKind, Outcome, Result};
 pub use ext::{ScanAll, StoreExt};
 pub use key::Key;
-pub use params::{Compression, Encryption, Params, Reserved};
+pub use params::{Compression, Encryption, Params, Reserved, Written};
 pub use redacted::RedactedUrl;
 pub use scan::{Collections, Cursor, Item, Page, Scan};
 pub use signals::{Change, Changes, Signal, Signals};

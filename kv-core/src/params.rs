@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind, Result};
 
 mod reserved;
 
-pub use reserved::{Compression, Encryption, Reserved};
+pub use reserved::{Compression, Encryption, Reserved, Written};
 
 /// The parameters of a URL that a backend reads: take each by name, then [`Params::finish`].
 ///

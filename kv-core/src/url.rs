@@ -242,7 +242,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{StoreUrl, local_path};
-    use crate::{Codec, Compression, Encryption};
+    use crate::{Codec, Compression, Encryption, Written};
 
     fn parse(text: &str) -> StoreUrl {
         StoreUrl::parse(text).unwrap()
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(reserved.encrypt, Some(Encryption::Fernet));
         assert_eq!(reserved.key_file.as_deref(), Some(Path::new("/k")));
         assert_eq!(reserved.compress, Some(Compression::Zstd));
-        assert_eq!(reserved.codec, Some(Codec::Cbor));
+        assert_eq!(reserved.codec, Some(Written::As(Codec::Cbor)));
         assert_eq!(reserved.ttl, Some(Duration::from_secs(600)));
         assert_eq!(reserved.timeout, Some(Duration::ZERO));
         assert_eq!(reserved.retry, Some(0));

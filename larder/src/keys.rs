@@ -36,6 +36,11 @@ mod without {
             Ok(None)
         }
 
+        #[cfg(feature = "pykv")]
+        pub(crate) fn opener(self) -> kv_pykv::Opener {
+            match self {}
+        }
+
         pub(crate) fn around(self, _: impl Store) -> AnyStore {
             match self {}
         }

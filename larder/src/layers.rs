@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kv_core::{AnyStore, Compression, Error, ErrorKind, Reserved, Result, Store, StoreExt};
 
+use crate::foreign;
 use crate::keys::Seal;
 use crate::scheme::{Scheme, Where};
 
@@ -20,11 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// harm, is refused: no parameter is ignored.
 pub(crate) fn checked(scheme: &Scheme, given: &Reserved) -> Result<Reserved> {
     let name = scheme.name;
-    if given.codec.is_some() {
-        return Err(invalid(
-            "`codec` does nothing here; choose it on the collection, with `Collection::codec`",
-        ));
-    }
+    foreign::checked(scheme, given)?;
     if scheme.place != Where::Network {
         only_for_servers(name, given)?;
     }
@@ -146,7 +143,7 @@ fn compressed(store: AnyStore, _: Compression) -> AnyStore {
     store // `checked` has refused it
 }
 
-fn lacks(feature: &str) -> Error {
+pub(crate) fn lacks(feature: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         format!("this build lacks the feature `{feature}` of the crate larder"),

@@ -29,6 +29,7 @@
 //! | `redis://user:pw@host:6379/0`, `rediss://`, `redis+unix:///path.sock?db=0`, `redis+cluster://a,b`, `redis+sentinel://a,b/service/0`; `valkey` for `redis` | `redis` | `wait`, `tls`, `tls_ca`, `tls_cert`, `tls_key`, `response_timeout`, `connect_timeout`, `sentinel_password_env` |
 //! | `memcached://user:pw@host:11211,host` | `memcached` | `tls=true`, `tls_ca` |
 //! | `elasticsearch://user:pw@host:9200,host/index`, `opensearch://..` | `elastic` | `tls=true`, `ca_file`, `api_key`, `create=false`, `body_limit`, `reap_every` |
+//! | `filetree:///abs/dir?codec=py-key-value`, `filetree:rel/dir?..` | `pykv` | none: it is only read |
 //!
 //! Each open of `memory://` is a new store. On every URL may stand, in any order:
 //!
@@ -40,6 +41,7 @@
 //! | `retry=3` | tries of an operation on a server; default, `0` turns it off |
 //! | `password_env=NAME`, `password_file=/path` | where a server's password stands, so that it is not in the URL |
 //! | `prefix=app-` | puts the collections below a prefix, apart from all others |
+//! | `codec=py-key-value` | reads what Python's py-key-value-aio wrote, on `filetree` and `redis` (feature `pykv`); read-only |
 //! | `compress=zstd` | stores values smaller (feature `compress`) |
 //! | `encrypt=aead`, `encrypt=fernet` | seals values (feature `encrypt`); names are not hidden |
 //! | `key_file=/path` | where the key stands if `LARDER_KEY` is not set |
@@ -61,6 +63,7 @@
 //! an encrypted directory on macOS and Windows. [`program_store`] keeps on every platform.
 
 mod defaults;
+mod foreign;
 mod keys;
 mod layers;
 mod open;
@@ -102,6 +105,9 @@ pub use kv_memory as memory;
 /// The crate of the MongoDB backend, for who configures it in code.
 #[cfg(feature = "mongo")]
 pub use kv_mongo as mongo;
+/// The crate that reads what py-key-value-aio wrote, for who does so in code.
+#[cfg(feature = "pykv")]
+pub use kv_pykv as pykv;
 /// The crate of the Redis and Valkey backend, for who configures it in code.
 #[cfg(feature = "redis")]
 pub use kv_redis as redis;

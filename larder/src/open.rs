@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use kv_core::{AnyStore, Diagnose, Finding, Reserved, Result, Store, StoreUrl};
 
+#[cfg(any(feature = "encrypt", feature = "pykv"))]
+use crate::foreign;
 use crate::keys::{Place, Seal};
 use crate::platform::Platform;
 use crate::scheme::{self, Where};
@@ -37,6 +39,9 @@ pub(crate) async fn open_encrypted(
     let mut url = StoreUrl::parse(url).map_err(named)?;
     let scheme = scheme::find(url.scheme()).map_err(named)?;
     let mut reserved = layers::checked(scheme, url.reserved()).map_err(named)?;
+    if foreign::is_asked(&reserved) {
+        return Err(named(layers::invalid("what py-key-value wrote is only read: no key of it is changed")));
+    }
     let place = match scheme.place {
         Where::Process | Where::Network => Place::Elsewhere,
         Where::Directory => Place::ExistingDirectory,
@@ -95,6 +100,10 @@ async fn by_scheme(
         "mongodb" | "mongodb+srv" => mongo(frame, kv_mongo::MongoConfig::from_url(url)?).await,
         #[cfg(feature = "redis")]
         name if name.starts_with("redis") || name.starts_with("valkey") => {
+            #[cfg(feature = "pykv")]
+            if foreign::is_asked(&frame.reserved) {
+                return foreign::redis(frame, url).await;
+            }
             let config = kv_redis::RedisConfig::from_url(url)?;
             frame.around(kv_redis::RedisStore::open(config)).await
         }
@@ -103,6 +112,8 @@ async fn by_scheme(
             let config = kv_elastic::ElasticConfig::from_url(url)?;
             frame.around(kv_elastic::ElasticStore::open(config)).await
         }
+        #[cfg(feature = "pykv")]
+        "filetree" => foreign::tree(frame, url).await,
         // Not to be reached: what `find` calls built has its arm above.
         _ => frame.around(ready(Err::<AnyStore, _>(scheme::not_built(scheme)))).await,
     }

@@ -27,6 +27,11 @@ impl Scheme {
         Self { name, feature, built, place }
     }
 
+    /// Whether this is Redis or Valkey, of any kind.
+    pub(crate) fn is_redis(&self) -> bool {
+        self.feature == "redis"
+    }
+
     /// The scheme of this name, whether it was built or not.
     #[cfg(test)]
     pub(crate) fn named(name: &str) -> &'static Self {
@@ -42,9 +47,10 @@ const DYNAMO: bool = cfg!(feature = "dynamo");
 const MONGO: bool = cfg!(feature = "mongo");
 const MEMCACHED: bool = cfg!(feature = "memcached");
 const ELASTIC: bool = cfg!(feature = "elastic");
+const PYKV: bool = cfg!(feature = "pykv");
 
 /// All schemes, those of one feature together.
-const ALL: [Scheme; 19] = [
+const ALL: [Scheme; 20] = [
     Scheme::of("memory", MEMORY, Where::Process, "memory"),
     Scheme::of("disk", DISK, Where::Directory, "disk"),
     Scheme::of("rocksdb", ROCKSDB, Where::Directory, "rocksdb"),
@@ -64,6 +70,7 @@ const ALL: [Scheme; 19] = [
     Scheme::of("memcached", MEMCACHED, Where::Network, "memcached"),
     Scheme::of("elastic", ELASTIC, Where::Network, "elasticsearch"),
     Scheme::of("elastic", ELASTIC, Where::Network, "opensearch"),
+    Scheme::of("pykv", PYKV, Where::Directory, "filetree"),
 ];
 
 /// The schemes that [`open`](crate::open) takes in this build.

@@ -7,6 +7,7 @@ mod http;
 mod join;
 mod kv;
 mod memory;
+mod moving_in;
 mod operations;
 mod owners;
 mod settings;

@@ -24,6 +24,16 @@ pub enum Compression {
     Zstd,
 }
 
+/// What a URL says of how values are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Written {
+    /// `codec=json`, `codec=cbor`: as collections write them.
+    As(Codec),
+    /// `codec=py-key-value`: as Python's py-key-value-aio writes them, to be read alone.
+    PyKeyValue,
+}
+
 /// The parameters that mean the same on every URL. What was not given is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,8 +48,8 @@ pub struct Reserved {
     pub key_file: Option<PathBuf>,
     /// Values are compressed.
     pub compress: Option<Compression>,
-    /// How collections write their values.
-    pub codec: Option<Codec>,
+    /// How values are written.
+    pub codec: Option<Written>,
     /// What an entry without ttl gets.
     pub ttl: Option<Duration>,
     /// How long copies of what is read are used in this process.
@@ -53,6 +63,12 @@ pub struct Reserved {
     /// The file that holds the password.
     pub password_file: Option<PathBuf>,
 }
+
+const WRITTEN: &[(&str, Written)] = &[
+    ("json", Written::As(Codec::Json)),
+    ("cbor", Written::As(Codec::Cbor)),
+    ("py-key-value", Written::PyKeyValue),
+];
 
 impl Reserved {
     /// The names, in the order of the fields.
@@ -79,7 +95,7 @@ impl Reserved {
                 .take_choice("encrypt", &[("aead", Encryption::Aead), ("fernet", Encryption::Fernet)])?,
             key_file: params.take("key_file").map(PathBuf::from),
             compress: params.take_choice("compress", &[("zstd", Compression::Zstd)])?,
-            codec: params.take_choice("codec", &[("json", Codec::Json), ("cbor", Codec::Cbor)])?,
+            codec: params.take_choice("codec", WRITTEN)?,
             ttl: params.take_duration("ttl")?,
             near: params.take_duration("near")?,
             timeout: params.take_duration("timeout")?,

@@ -54,6 +54,12 @@ impl Seal {
         Ok(Some(Self { keys, cipher, context }))
     }
 
+    /// What opens the values that py-key-value sealed with these keys.
+    #[cfg(feature = "pykv")]
+    pub(crate) fn opener(self) -> kv_pykv::Opener {
+        kv_pykv::Opener::fernet(move |token| self.keys.open_token(token))
+    }
+
     pub(crate) fn around(self, backend: impl Store) -> AnyStore {
         self.directly_around(backend).erased()
     }

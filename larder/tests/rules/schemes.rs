@@ -44,6 +44,7 @@ async fn a_backend_that_this_build_lacks_is_answered_with_the_feature_that_adds_
         ("memcached", "://h", "memcached"),
         ("elasticsearch", "://h/i", "elastic"),
         ("opensearch", "://h/i", "elastic"),
+        ("filetree", ":d", "pykv"),
     ] {
         if lacks(scheme) {
             let error = refused(&format!("{scheme}{rest}")).await;
