@@ -206,7 +206,12 @@ pub(crate) fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>> {
             let (name, value) = piece.split_once('=').ok_or_else(|| {
                 invalid("a parameter has a name and a value: write `?name=value&name=value`")
             })?;
-            Ok((decoded(name, "parameter")?, decoded(value, "parameter")?))
+            let (name, value) = (decoded(name, "parameter")?, decoded(value, "parameter")?);
+            if name.contains('@') {
+                // It is a password that holds a `?`, and must not be shown.
+                return Err(invalid("an `@` stands after a `?`: write `%3F` for a `?` in user or password"));
+            }
+            Ok((name, value))
         })
         .collect()
 }
