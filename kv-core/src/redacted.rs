@@ -182,7 +182,9 @@ mod tests {
 
     #[test]
     fn a_password_with_a_question_mark_is_not_taken_for_a_parameter() {
-        for text in ["redis://user:pa?s3cret@host/0?a=b", "redis://?::s3cret@host*c@c,=", "redis://u:p?s3cret@h=1"] {
+        for text in
+            ["redis://user:pa?s3cret@host/0?a=b", "redis://?::s3cret@host*c@c,=", "redis://u:p?s3cret@h=1"]
+        {
             assert!(!shown(text).contains("s3cret"), "{}", shown(text));
             let error = crate::StoreUrl::parse(text).unwrap_err().to_string();
             assert!(!error.contains("s3cret"), "{error}");
