@@ -49,6 +49,7 @@ mod entry;
 mod erased;
 mod error;
 mod ext;
+mod gate;
 pub mod header;
 mod key;
 mod params;
@@ -99,5 +100,6 @@ pub mod backend {
     pub mod embedded;
 
     pub use crate::encoding::{KeyBounds, ScanRange, decode, encode, encode_into, successor, with_encoded};
+    pub use crate::gate::{Gate, Pass};
     pub use crate::reclaim::{Deadlines, ROUND, Reclaim};
 }

@@ -107,10 +107,6 @@ pub(crate) fn corrupt(message: &'static str) -> Error {
     Error::new(ErrorKind::Corrupt, message)
 }
 
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the store was closed")
-}
-
 /// Work on another thread that did not come to its end: the runtime is going down.
 pub(crate) fn interrupted(cause: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Unexpected, "the work was interrupted").because(cause)

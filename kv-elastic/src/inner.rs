@@ -5,12 +5,12 @@ use std::sync::OnceLock;
 use kv_core::{Capabilities, Clock, Consistency, Judge, Key, Listing, NewEntry, Result};
 use tokio::task::AbortHandle;
 
-use crate::gate::Gate;
 use crate::http::Http;
 use crate::names;
 use crate::product::{Name, Product};
 use crate::reaper::Counts;
 use crate::wire::{Coded, Draft};
+use kv_core::backend::Gate;
 
 /// What one round trip of a batch carries: so many entries ..
 pub(crate) const BATCH: usize = 1_000;

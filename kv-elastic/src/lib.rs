@@ -29,7 +29,6 @@ mod config;
 mod cursor;
 mod diagnosis;
 mod error;
-mod gate;
 mod http;
 mod index;
 mod inner;

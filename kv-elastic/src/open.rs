@@ -6,12 +6,12 @@ use kv_core::Result;
 use serde_json::Value;
 
 use crate::config::ElasticConfig;
-use crate::gate::Gate;
 use crate::http::Http;
 use crate::index;
 use crate::inner::{Inner, capabilities};
 use crate::product::Product;
 use crate::reaper::{self, Counts};
+use kv_core::backend::Gate;
 
 /// The smallest limit that a hosted service is known to have; for servers that do not tell.
 const CAUTIOUS: u64 = 10 << 20;
@@ -38,7 +38,7 @@ pub(crate) async fn open(config: ElasticConfig) -> Result<Arc<Inner>> {
         namespace: config.namespace,
         body_limit,
         clock: config.clock,
-        gate: Gate::new(),
+        gate: Gate::default(),
         counts: Counts::default(),
         reaper: OnceLock::new(),
     });

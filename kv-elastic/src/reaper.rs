@@ -82,7 +82,7 @@ impl Inner {
             #[serde(default)]
             deleted: u64,
         }
-        let _inside = self.gate.enter().await?;
+        let _inside = self.gate.enter()?;
         let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         let before = self.clock.unix_ms().saturating_sub(after);
         // A document that was written since the search saw it is a conflict, and stays.

@@ -84,7 +84,7 @@ impl ElasticStore {
         struct Number {
             value: f64,
         }
-        let _inside = self.0.gate.enter().await?;
+        let _inside = self.0.gate.enter()?;
         self.0.refresh().await?;
         let query = json!({
             "size": 0,
@@ -111,7 +111,7 @@ const fn whole(number: f64) -> u64 {
 impl Store for ElasticStore {
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
         let found = async {
-            let _inside = self.0.gate.enter().await?;
+            let _inside = self.0.gate.enter()?;
             self.0.get(key).await
         };
         found.await.map_err(|error| error.during("get").at(key))
@@ -119,7 +119,7 @@ impl Store for ElasticStore {
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
         let put = async {
-            let _inside = self.0.gate.enter().await?;
+            let _inside = self.0.gate.enter()?;
             self.0.put(key, entry, mode).await
         };
         put.await.map_err(|error| error.during("put").at(key))
@@ -127,34 +127,34 @@ impl Store for ElasticStore {
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
         let taken = async {
-            let _inside = self.0.gate.enter().await?;
+            let _inside = self.0.gate.enter()?;
             self.0.take(key, version).await
         };
         taken.await.map_err(|error| error.during("take").at(key))
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
-        let _inside = self.0.gate.enter().await.map_err(|error| error.during("get_many"))?;
+        let _inside = self.0.gate.enter().map_err(|error| error.during("get_many"))?;
         let answers = self.0.get_many(keys).await;
         Ok(named(answers, "get_many", keys.iter().copied()))
     }
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
-        let _inside = self.0.gate.enter().await.map_err(|error| error.during("put_many"))?;
+        let _inside = self.0.gate.enter().map_err(|error| error.during("put_many"))?;
         let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
         let answers = self.0.put_many(entries).await;
         Ok(named(answers, "put_many", keys))
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
-        let _inside = self.0.gate.enter().await.map_err(|error| error.during("delete_many"))?;
+        let _inside = self.0.gate.enter().map_err(|error| error.during("delete_many"))?;
         let answers = self.0.delete_many(keys).await;
         Ok(named(answers, "delete_many", keys.iter().copied()))
     }
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
         let page = async {
-            let _inside = self.0.gate.enter().await?;
+            let _inside = self.0.gate.enter()?;
             self.0.page(scan, from).await
         };
         page.await.map_err(|error| error.during("scan"))

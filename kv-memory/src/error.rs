@@ -2,10 +2,6 @@
 
 use kv_core::{Error, ErrorKind, PutMode, Signal};
 
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the store was closed")
-}
-
 pub(crate) fn full() -> Error {
     Error::new(ErrorKind::Full, "the store in memory has reached `max_bytes` or `max_entries`")
 }

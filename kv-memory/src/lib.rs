@@ -33,7 +33,6 @@
 mod config;
 mod diagnosis;
 mod error;
-mod gate;
 mod hub;
 mod index;
 mod ledger;

@@ -12,11 +12,11 @@ use kv_core::{
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use crate::gate::Gate;
 use crate::hub::Hub;
 use crate::ledger::Ledger;
 use crate::slot::{Name, Slot};
 use crate::{MemoryConfig, OnFull, error};
+use kv_core::backend::Gate;
 
 mod pace;
 mod pages;

@@ -12,11 +12,6 @@ const DUPLICATE_KEY: i32 = 11_000;
 /// What Atlas answers, for one thing or another; only its text tells which.
 const ATLAS: i32 = 8_000;
 
-/// The answer to every call after `close`.
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the store was closed")
-}
-
 /// A document that is not as we write it.
 pub(crate) fn damaged() -> Error {
     Error::new(ErrorKind::Corrupt, "the stored document is not of the form that this version writes")

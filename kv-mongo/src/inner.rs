@@ -7,11 +7,11 @@ use mongodb::{Collection, Database};
 
 use crate::MAX_TIME;
 use crate::error;
-use crate::gate::Gate;
 use crate::names::{Name, Names};
 use crate::now::{Now, Time};
 use crate::open::{Link, twice};
 use crate::wire::{self, Draft, ID, VERSION};
+use kv_core::backend::Gate;
 
 /// How often a conditional take looks again when entries come and go under its eyes.
 const LOOKS: usize = 8;

@@ -30,7 +30,6 @@ mod batch;
 mod config;
 mod diagnosis;
 mod error;
-mod gate;
 mod inner;
 mod names;
 mod now;

@@ -11,11 +11,11 @@ use kv_core::{
 
 use crate::batch::CHUNK;
 use crate::config::MongoConfig;
-use crate::gate::Gate;
 use crate::inner::Inner;
 use crate::names::Names;
 use crate::open::Link;
 use crate::wire::MAX_VALUE;
+use kv_core::backend::Gate;
 
 /// A store in one collection of a MongoDB database. Cheap to clone; clones share its connections.
 #[derive(Clone)]

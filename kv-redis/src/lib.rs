@@ -34,7 +34,6 @@ mod diagnosis;
 mod digest;
 mod error;
 mod fleet;
-mod gate;
 mod link;
 mod names;
 mod news;

@@ -16,13 +16,13 @@ use crate::cluster::{Cluster, Way};
 use crate::config::{Place, RedisConfig};
 use crate::error::{self, Fault, invalid, nonsense};
 use crate::fleet::Fleet;
-use crate::gate::Gate;
 use crate::link::{Address, Dial, Link, Sentinels, Target};
 use crate::names::Names;
 use crate::news::News;
 use crate::node::{Node, Wait};
 use crate::server::Settings;
 use crate::wire;
+use kv_core::backend::Gate;
 
 /// A store in Redis or Valkey. Cheap to clone; clones share one connection to each server.
 #[derive(Clone)]

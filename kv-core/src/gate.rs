@@ -2,10 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use kv_core::Result;
 use tokio::sync::Notify;
 
-use crate::error;
+use crate::{Error, ErrorKind, Result};
 
 const CLOSED: u64 = 1 << 63;
 /// Enough for the threads of an executor not to fight for one counter: that costs more than the counting.
@@ -13,7 +12,7 @@ const SHARDS: usize = 16;
 
 /// Counts who is inside, and lets nobody in once closed.
 #[derive(Debug, Default)]
-pub(crate) struct Gate {
+pub struct Gate {
     shards: [Shard; SHARDS],
     empty: Notify,
 }
@@ -25,22 +24,32 @@ struct Shard(AtomicU64);
 
 /// Somebody is inside until this is dropped, a cancelled future's too.
 #[derive(Debug)]
-pub(crate) struct Pass<'a> {
+pub struct Pass<'a> {
     shard: &'a AtomicU64,
     empty: &'a Notify,
 }
 
 impl Gate {
-    /// Lets an operation in.
-    pub(crate) fn enter(&self) -> Result<Pass<'_>> {
-        let [first, ..] = &self.shards;
-        let shard = &self.shards.get(own_shard()).unwrap_or(first).0;
+    /// Lets an operation in, until the pass is dropped.
+    ///
+    /// # Errors
+    /// `Closed` once it is.
+    pub fn enter(&self) -> Result<Pass<'_>> {
+        let shard = self.own_shard();
         let pass = Pass { shard, empty: &self.empty };
-        if shard.fetch_add(1, Ordering::AcqRel) & CLOSED == 0 { Ok(pass) } else { Err(error::closed()) }
+        if shard.fetch_add(1, Ordering::AcqRel) & CLOSED == 0 { Ok(pass) } else { Err(closed()) }
+    }
+
+    /// For operations that are over before they could be waited for.
+    ///
+    /// # Errors
+    /// `Closed` once it is.
+    pub fn check(&self) -> Result<()> {
+        if self.own_shard().load(Ordering::Acquire) & CLOSED == 0 { Ok(()) } else { Err(closed()) }
     }
 
     /// Lets nobody in any more and waits until nobody is inside.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
         for Shard(inside) in &self.shards {
             inside.fetch_or(CLOSED, Ordering::AcqRel);
         }
@@ -55,6 +64,11 @@ impl Gate {
             }
         }
     }
+
+    fn own_shard(&self) -> &AtomicU64 {
+        let [first, ..] = &self.shards;
+        &self.shards.get(own_shard()).unwrap_or(first).0
+    }
 }
 
 impl Drop for Pass<'_> {
@@ -63,6 +77,10 @@ impl Drop for Pass<'_> {
             self.empty.notify_waiters();
         }
     }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the store was closed")
 }
 
 /// The shard of this thread.
@@ -78,9 +96,8 @@ fn own_shard() -> usize {
 mod tests {
     use std::task::{Context, Poll, Waker};
 
-    use kv_core::ErrorKind;
-
     use super::Gate;
+    use crate::ErrorKind;
 
     #[test]
     fn closing_waits_for_who_is_inside_and_lets_nobody_in() {
@@ -90,6 +107,7 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert_eq!(close.as_mut().poll(&mut cx), Poll::Pending);
         assert_eq!(gate.enter().unwrap_err().kind(), ErrorKind::Closed);
+        assert_eq!(gate.check().unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(close.as_mut().poll(&mut cx), Poll::Pending);
         drop(pass);
         assert_eq!(close.as_mut().poll(&mut cx), Poll::Ready(()));
