@@ -126,10 +126,12 @@ free_port() {
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# http PORT "METHOD PATH": what the server answers.
+# http PORT "METHOD PATH" [JSON]: what the server answers.
 http() {
+  local body=${3-}
   exec 3<>"/dev/tcp/127.0.0.1/$1" || return
-  printf '%s HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n' "$2" >&3
+  printf '%s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+    "$2" "${#body}" "$body" >&3
   timeout 10 cat <&3
   exec 3>&-
 }

@@ -78,6 +78,11 @@ fn judgement(status: u16, said: &Exception) -> (ErrorKind, Outcome, &'static str
         (_, "cluster_block_exception") if said.reason.contains("SERVICE_UNAVAILABLE") => {
             (Unavailable, NotDone, "the cluster is not ready")
         }
+        (_, "index_create_block_exception") => (
+            Full,
+            NotDone,
+            "the cluster takes no new index: its disks are nearly full, or its settings forbid it",
+        ),
         (_, "cluster_block_exception") => (Denied, NotDone, "the index is blocked by its settings"),
         (_, "index_not_found_exception") => (Unavailable, NotDone, "the index is gone"),
         (_, "index_closed_exception") => (Unavailable, NotDone, "the index is closed"),
@@ -138,10 +143,16 @@ mod tests {
     #[test]
     fn each_refusal_has_its_kind_and_outcome() {
         use ErrorKind as Kind;
-        let not_done: [(u16, &str, &str, Kind); 15] = [
+        let not_done: [(u16, &str, &str, Kind); 16] = [
             (429, "cluster_block_exception", FLOOD, Kind::Full),
             (403, "cluster_block_exception", OLD_FLOOD, Kind::Full),
             (403, "cluster_block_exception", "[FORBIDDEN/8/index write (api)];", Kind::Denied),
+            (
+                403,
+                "index_create_block_exception",
+                "blocked by: [FORBIDDEN/10/cluster create-index];",
+                Kind::Full,
+            ),
             (503, "cluster_block_exception", NOT_RECOVERED, Kind::Unavailable),
             (429, "es_rejected_execution_exception", "rejected", Kind::Throttled),
             (429, "circuit_breaking_exception", "[parent] Data too large", Kind::Throttled),

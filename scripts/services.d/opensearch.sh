@@ -25,6 +25,9 @@ start() {
     org.codelibs.opensearch.runner.OpenSearchRunner -basePath "$HERE/data" -clusterName "larder-$port" -numOfNode 1 \
     -baseHttpPort $((port - 1)) -printOnFailure -moduleTypes "$modules"
   until_ready 180 opensearch_answers "$port"
+  # On a disk that is nine tenths full it would make no index.
+  http "$port" "PUT /_cluster/settings" '{"persistent":{"cluster.routing.allocation.disk.threshold_enabled":false}}' |
+    grep -q '"acknowledged":true' || fail "OpenSearch does not take its settings"
   tell LARDER_TEST_OPENSEARCH "opensearch://127.0.0.1:$port"
 }
 
