@@ -7,6 +7,7 @@ mod get;
 mod import;
 mod line;
 mod list;
+mod listing;
 pub(crate) mod output;
 mod progress;
 mod put;

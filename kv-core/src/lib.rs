@@ -78,7 +78,7 @@ pub use ext::{ScanAll, StoreExt};
 pub use key::Key;
 pub use params::{Compression, Encryption, Params, Reserved, Written};
 pub use redacted::RedactedUrl;
-pub use scan::{Collections, Cursor, Item, Page, Scan};
+pub use scan::{Collections, Cursor, Damaged, Item, Page, Scan};
 pub use signals::{Change, Changes, Signal, Signals};
 pub use store::{PutMode, Store};
 pub use units::{parse_bytes, parse_duration};

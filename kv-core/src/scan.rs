@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Entry, Error, ErrorKind, Result};
+use crate::{Entry, Error, ErrorKind, Key, Result};
 
 /// Which collections a scan covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub struct Scan<'a> {
     pub values: bool,
     /// At most so many items a page, 1 to 1,000. A page also ends at 8 MiB of values.
     pub limit: usize,
+    /// Whether entries that cannot be read are passed over and told in [`Page::damaged`]; without, the first one ends the
+    /// scan with `Corrupt`.
+    pub skip_damaged: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -35,12 +38,16 @@ impl<'a> Scan<'a> {
 
     /// All ids of one collection, 1,000 a page, without values.
     pub const fn one(collection: &'a str) -> Self {
-        Self { collections: Collections::One(collection), prefix: "", values: false, limit: Self::MAX_LIMIT }
+        Self::of(Collections::One(collection))
     }
 
     /// All ids of all collections whose name begins with `start`, 1,000 a page, without values.
     pub const fn under(start: &'a str) -> Self {
-        Self { collections: Collections::Under(start), prefix: "", values: false, limit: Self::MAX_LIMIT }
+        Self::of(Collections::Under(start))
+    }
+
+    const fn of(collections: Collections<'a>) -> Self {
+        Self { collections, prefix: "", values: false, limit: Self::MAX_LIMIT, skip_damaged: false }
     }
 
     /// Only ids that begin with `prefix`.
@@ -62,6 +69,30 @@ impl<'a> Scan<'a> {
     pub const fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
+    }
+
+    /// Goes on behind entries that cannot be read: they are in [`Page::damaged`] then, and whoever asks for this must look
+    /// there.
+    #[must_use]
+    pub const fn skip_damaged(mut self) -> Self {
+        self.skip_damaged = true;
+        self
+    }
+
+    /// What becomes of an entry of these names that was met and could not be read, as every backend and wrapper asks.
+    /// `None` where the names cannot be told either.
+    ///
+    /// # Errors
+    /// `error`, by the name of the entry, if the scan does not pass over it: where it was not asked to, and for anything
+    /// but `Corrupt`.
+    pub fn pass_over(&self, name: Option<Key<'_>>, error: Error) -> Result<Damaged> {
+        let error = error.during("scan");
+        let error = name.map_or(error.clone(), |key| error.at(key));
+        if self.skip_damaged && error.kind() == ErrorKind::Corrupt {
+            let name = name.map(|key| (key.collection.to_owned(), key.id.to_owned()));
+            return Ok(Damaged { name, error });
+        }
+        Err(error)
     }
 
     /// Checks the limit, as every backend does first.
@@ -100,6 +131,8 @@ impl Cursor {
 pub struct Page {
     /// What was found; may be short or even empty while `next` is set.
     pub items: Vec<Item>,
+    /// What was met and cannot be read, if the scan passes over such entries; `limit` counts them too. Else empty.
+    pub damaged: Vec<Damaged>,
     /// Where the next page begins; `None` when the scan is complete.
     pub next: Option<Cursor>,
 }
@@ -107,7 +140,32 @@ pub struct Page {
 impl Page {
     /// A page of `items`, followed by another one if `next` is set.
     pub const fn new(items: Vec<Item>, next: Option<Cursor>) -> Self {
-        Self { items, next }
+        Self { items, damaged: Vec::new(), next }
+    }
+
+    /// With what was passed over.
+    #[must_use]
+    pub fn passed_over(mut self, damaged: Vec<Damaged>) -> Self {
+        self.damaged = damaged;
+        self
+    }
+}
+
+/// An entry that a scan passed over.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Damaged {
+    /// Collection and id under which it stands, where they can be told: deleting that key, or writing it anew, heals the
+    /// listing. A flipped bit in a name shows as another name.
+    pub name: Option<(String, String)>,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+impl Damaged {
+    /// The key under which it stands, where it can be told.
+    pub fn key(&self) -> Option<Key<'_>> {
+        self.name.as_ref().map(|(collection, id)| Key::new(collection, id))
     }
 }
 

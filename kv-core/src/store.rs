@@ -79,6 +79,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Every entry that lives from the first page to the last is listed; what is written or removed meanwhile may
     /// or may not be.
     ///
+    /// An entry that cannot be read ends it with `Corrupt` by its name, at the page that it stands in; with
+    /// [`Scan::skip_damaged`] the page tells it beside the others, and the listing goes on behind it.
+    ///
     /// # Errors
     /// `Invalid` for a bad limit or a cursor of another scan; `Unsupported` where the store cannot list;
     /// `Conflict` when the ground of an unordered scan has moved: start again.

@@ -5,7 +5,9 @@ use std::ops::Bound;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use kv_core::backend::{ScanRange, decode, encode};
-use kv_core::{Collections, Cursor, Error, ErrorKind, Item as Listed, Key, Page, Result, Scan};
+use kv_core::{
+    Collections, Cursor, Damaged, Entry, Error, ErrorKind, Item as Listed, Key, Page, Result, Scan,
+};
 
 use crate::error::classify;
 use crate::item::{self, Item, Life, NAMES_ONLY};
@@ -147,6 +149,7 @@ struct Draft<'a> {
     names: &'a Names,
     now_ms: u64,
     items: Vec<Listed>,
+    damaged: Vec<Damaged>,
     bytes: usize,
     /// The key of the last item that was looked at or passed over.
     last: Option<Vec<u8>>,
@@ -154,13 +157,15 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(scan: Scan<'a>, reader: &Reader<'a>) -> Self {
-        Self { scan, names: reader.names, now_ms: reader.now_ms, items: Vec::new(), bytes: 0, last: None }
+        let (items, damaged) = (Vec::new(), Vec::new());
+        Self { scan, names: reader.names, now_ms: reader.now_ms, items, damaged, bytes: 0, last: None }
     }
 
     /// Adds what of `items` is asked for. Answers where the next page begins once this one is full.
     fn take(&mut self, items: Vec<Item>) -> Result<Option<Vec<u8>>> {
         for item in items {
-            if self.items.len() >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES {
+            if self.items.len() + self.damaged.len() >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES
+            {
                 return Ok(self.last.take());
             }
             self.pass(&item);
@@ -175,7 +180,14 @@ impl<'a> Draft<'a> {
 
     /// Adds the item, unless only its key, which may be cut, looks as if it were asked for.
     fn add(&mut self, item: Item) -> Result<()> {
-        let Some((collection, id)) = self.names.names(item::stored_key(&item)?)? else { return Ok(()) };
+        let (collection, id) = match item::stored_key(&item).and_then(|key| self.names.names(key)) {
+            Ok(Some(names)) => names,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                self.damaged.push(self.scan.pass_over(None, error)?);
+                return Ok(());
+            }
+        };
         let covered = match self.scan.collections {
             Collections::One(name) => collection == name,
             Collections::Under(name) => collection.starts_with(name),
@@ -183,21 +195,34 @@ impl<'a> Draft<'a> {
         if !covered || !id.starts_with(self.scan.prefix) {
             return Ok(());
         }
-        let at = |error: Error| error.at(Key::new(&collection, &id));
-        if !self.scan.values {
-            if item::life(&item, self.now_ms).map_err(at)? != Life::Over {
-                self.items.push(Listed::new(collection, id, None));
+        match self.found(item) {
+            Ok(Found::Nothing) => {}
+            Ok(Found::Name) => self.items.push(Listed::new(collection, id, None)),
+            Ok(Found::Entry(entry)) => {
+                self.bytes += entry.value.len();
+                self.items.push(Listed::new(collection, id, Some(entry)));
             }
-            return Ok(());
-        }
-        if let Some(entry) = item::entry(item, self.now_ms).map_err(at)? {
-            self.bytes += entry.value.len();
-            self.items.push(Listed::new(collection, id, Some(entry)));
+            Err(error) => self.damaged.push(self.scan.pass_over(Some(Key::new(&collection, &id)), error)?),
         }
         Ok(())
     }
 
-    fn page(self, next: Option<Cursor>) -> Page {
-        Page::new(self.items, next)
+    /// What of the item is asked for, if it lives.
+    fn found(&self, item: Item) -> Result<Found> {
+        if self.scan.values {
+            return Ok(item::entry(item, self.now_ms)?.map_or(Found::Nothing, Found::Entry));
+        }
+        Ok(if item::life(&item, self.now_ms)? == Life::Over { Found::Nothing } else { Found::Name })
     }
+
+    fn page(self, next: Option<Cursor>) -> Page {
+        Page::new(self.items, next).passed_over(self.damaged)
+    }
+}
+
+/// What is asked for of an item.
+enum Found {
+    Nothing,
+    Name,
+    Entry(Entry),
 }

@@ -4,7 +4,7 @@
 //! the first page: an entry whose deadline has passed since may have got a longer one meanwhile, which no search shows
 //! before the next refresh. Those few, and all entries of a scan with values, are read by their ids, which is real-time.
 
-use kv_core::{Collections, Cursor, Error, ErrorKind, Item, Page, Result, Scan};
+use kv_core::{Collections, Cursor, Error, ErrorKind, Item, Key, Page, Result, Scan};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::error;
 use crate::http::Content;
 use crate::inner::Inner;
 use crate::names;
-use crate::wire::{Stored, decoded};
+use crate::wire::{Hit, Stored, decoded};
 
 /// Of a prefix so many bytes are given to the index, which makes an automaton of them; the rest is compared here.
 const RANGE: usize = 400;
@@ -42,8 +42,22 @@ impl Inner {
         }
         let next = hits.last().filter(|_| !complete).map(|last| ground.cursor(&behind(last, began_ms)));
         hits.retain(|hit| admits(&scan, hit));
-        let items = if scan.values { self.whole(hits).await? } else { self.named(hits).await? };
-        Ok(Page::new(items, next))
+        let mut page = Page::new(Vec::new(), next);
+        let mut whole = Vec::with_capacity(hits.len());
+        for hit in hits {
+            match hit.stored {
+                Ok(stored) => whole.push(stored),
+                Err(error) => {
+                    page.damaged.push(scan.pass_over(Some(Key::new(&hit.collection, &hit.id)), error)?);
+                }
+            }
+        }
+        if scan.values {
+            self.whole(&scan, whole, &mut page).await?;
+        } else {
+            self.named(&scan, whole, &mut page).await?;
+        }
+        Ok(page)
     }
 
     /// Lets searches see all that was acknowledged so far.
@@ -64,7 +78,7 @@ impl Inner {
         Err(Error::new(ErrorKind::Unavailable, "a part of the index cannot be refreshed"))
     }
 
-    async fn search(&self, scan: &Scan<'_>, began_ms: u64, after: Option<&Position>) -> Result<Vec<Stored>> {
+    async fn search(&self, scan: &Scan<'_>, began_ms: u64, after: Option<&Position>) -> Result<Vec<Hit>> {
         // Without the first parameter an answer may lack what lies on a part that failed.
         let path = self.path("_search?allow_partial_search_results=false&filter_path=hits.hits._source");
         let query = query(&self.namespace, scan, began_ms, after);
@@ -72,60 +86,73 @@ impl Inner {
         decoded(body, hits).await
     }
 
-    /// Items with their entries, as they are now.
-    async fn whole(&self, hits: Vec<Stored>) -> Result<Vec<Item>> {
+    /// Puts the items with their entries, as they are now, on the page.
+    async fn whole(&self, scan: &Scan<'_>, hits: Vec<Stored>, page: &mut Page) -> Result<()> {
         let found = self.now(&hits, Values::With).await?;
         let now_ms = self.clock.unix_ms();
-        let item = |stored: Stored| {
-            let (collection, id) = (stored.collection.clone(), stored.id.clone());
-            stored.at(now_ms).map(|entry| Item::new(collection, id, Some(entry)))
-        };
-        Ok(found.into_iter().flatten().filter_map(item).collect())
+        for (hit, found) in hits.into_iter().zip(found) {
+            match found {
+                Ok(now) => {
+                    let entry = now.and_then(|now| now.at(now_ms));
+                    page.items.extend(entry.map(|entry| Item::new(hit.collection, hit.id, Some(entry))));
+                }
+                Err(error) => {
+                    page.damaged.push(scan.pass_over(Some(Key::new(&hit.collection, &hit.id)), error)?)
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// Items without their entries. Only what seems to have expired since the first page has to be looked at.
-    async fn named(&self, hits: Vec<Stored>) -> Result<Vec<Item>> {
+    /// Puts the items without their entries on the page. Only what seems to have expired since the first page has to be
+    /// looked at.
+    async fn named(&self, scan: &Scan<'_>, hits: Vec<Stored>, page: &mut Page) -> Result<()> {
         let now_ms = self.clock.unix_ms();
         let unsure: Vec<_> = hits.iter().filter(|hit| !hit.is_live(now_ms)).cloned().collect();
         let mut prolonged = self.now(&unsure, Values::Without).await?.into_iter();
-        let mut items = Vec::with_capacity(hits.len());
         for hit in hits {
-            let lives =
-                hit.is_live(now_ms) || prolonged.next().flatten().is_some_and(|now| now.is_live(now_ms));
+            let lives = hit.is_live(now_ms)
+                || match prolonged.next().transpose() {
+                    Ok(now) => now.flatten().is_some_and(|now| now.is_live(now_ms)),
+                    Err(error) => {
+                        page.damaged.push(scan.pass_over(Some(Key::new(&hit.collection, &hit.id)), error)?);
+                        continue;
+                    }
+                };
             if lives {
-                items.push(Item::new(hit.collection, hit.id, None));
+                page.items.push(Item::new(hit.collection, hit.id, None));
             }
         }
-        Ok(items)
+        Ok(())
     }
 
     /// The documents of these hits as they are now, in order.
-    async fn now(&self, hits: &[Stored], values: Values) -> Result<Vec<Option<Stored>>> {
+    async fn now(&self, hits: &[Stored], values: Values) -> Result<Vec<Result<Option<Stored>>>> {
         if hits.is_empty() {
             return Ok(Vec::new());
         }
         let hashes: Vec<_> = hits.iter().map(|hit| hit.hash.clone()).collect();
-        self.read(&hashes, values).await?.into_iter().collect()
+        self.read(&hashes, values).await
     }
 }
 
-fn behind(last: &Stored, began_ms: u64) -> Position {
+fn behind(last: &Hit, began_ms: u64) -> Position {
     let (collection, id) = (names::head(&last.collection).to_owned(), names::head(&last.id).to_owned());
     Position { began_ms, collection, id, hash: last.hash.clone() }
 }
 
 /// How many of the hits make a page of values: up to the one that fills it.
-fn cut_at_bytes(hits: &[Stored]) -> usize {
+fn cut_at_bytes(hits: &[Hit]) -> usize {
     let mut bytes = 0;
     let filled = hits.iter().position(|hit| {
-        bytes += hit.size;
+        bytes += hit.stored.as_ref().map_or(0, |stored| stored.size);
         bytes >= Scan::MAX_PAGE_BYTES
     });
     filled.map_or(hits.len(), |last| last + 1)
 }
 
 /// Whether the scan lists the entry, by its full name.
-fn admits(scan: &Scan<'_>, hit: &Stored) -> bool {
+fn admits(scan: &Scan<'_>, hit: &Hit) -> bool {
     let collection = match scan.collections {
         Collections::One(name) => hit.collection == name,
         Collections::Under(name) => hit.collection.starts_with(name),
@@ -134,7 +161,7 @@ fn admits(scan: &Scan<'_>, hit: &Stored) -> bool {
 }
 
 /// Whether nothing that the scan lists can come any more, in the order of the indexed heads.
-fn is_beyond(scan: &Scan<'_>, hit: &Stored) -> bool {
+fn is_beyond(scan: &Scan<'_>, hit: &Hit) -> bool {
     let past = |name: &str, prefix: &str| {
         let (name, prefix) = (names::head(name), names::head(prefix));
         name > prefix && !name.starts_with(prefix)
@@ -196,18 +223,18 @@ struct Found<'a> {
 #[derive(Default, Deserialize)]
 struct Hits<'a> {
     #[serde(borrow, default)]
-    hits: Vec<Hit<'a>>,
+    hits: Vec<Source<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Hit<'a> {
+struct Source<'a> {
     #[serde(rename = "_source", borrow)]
     source: &'a RawValue,
 }
 
-fn hits(body: &[u8]) -> Result<Vec<Stored>> {
+fn hits(body: &[u8]) -> Result<Vec<Hit>> {
     let found: Found<'_> = serde_json::from_slice(body).map_err(|_| error::garbled())?;
-    found.hits.hits.into_iter().map(|hit| Stored::decode(hit.source)).collect()
+    found.hits.hits.into_iter().map(|hit| Hit::decode(hit.source)).collect()
 }
 
 #[cfg(test)]

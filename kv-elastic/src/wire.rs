@@ -151,6 +151,45 @@ pub(crate) struct Stored {
     value: Bytes,
 }
 
+/// A document of a listing. Its place in the order is known even if the rest of it is damaged.
+#[derive(Clone, Debug)]
+pub(crate) struct Hit {
+    pub(crate) collection: String,
+    pub(crate) id: String,
+    pub(crate) hash: String,
+    /// The document, or why it cannot be read.
+    pub(crate) stored: Result<Stored>,
+}
+
+impl Hit {
+    /// # Errors
+    /// `Corrupt` for a document without the names that all of Larder's have.
+    pub(crate) fn decode(source: &RawValue) -> Result<Self> {
+        let stored = match Stored::decode(source) {
+            Ok(stored) => {
+                let (collection, id, hash) =
+                    (stored.collection.clone(), stored.id.clone(), stored.hash.clone());
+                return Ok(Self { collection, id, hash, stored: Ok(stored) });
+            }
+            Err(error) => error,
+        };
+        let Ok(names) = serde_json::from_str::<Names>(source.get()) else { return Err(stored) };
+        let Names { collection, id, hash, long_collection, long_id } = names;
+        let (collection, id) = (long_collection.unwrap_or(collection), long_id.unwrap_or(id));
+        Ok(Self { collection, id, hash, stored: Err(stored) })
+    }
+}
+
+/// What of a document tells whose it is.
+#[derive(Deserialize)]
+struct Names {
+    collection: String,
+    id: String,
+    hash: String,
+    long_collection: Option<String>,
+    long_id: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Source<'a> {
     #[serde(borrow)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use kv_core::each::Pause;
-use kv_core::{Cursor, Entry, ErrorKind, Item, Key, NewEntry, PutMode, Result, Scan, Store};
+use kv_core::{Cursor, Entry, ErrorKind, Item, Key, NewEntry, Page, PutMode, Result, Scan, Store};
 
 use crate::seal::{Form, Opened, PACE};
 use crate::{Encrypted, KeyId};
@@ -22,7 +22,7 @@ pub struct Rotation {
     pub conflicts: u64,
     /// Gone before their turn: expired or removed.
     pub gone: u64,
-    /// Left as they are, since no key opens them or they were changed.
+    /// Left as they are, since no key opens them or they are damaged.
     pub unreadable: u64,
     /// Left as they are, since others kept rewriting them by an older key.
     pub contended: u64,
@@ -63,7 +63,8 @@ impl<S: Store> Encrypted<S> {
     pub async fn rotate(&self, mut progress: impl FnMut(&Rotation) + Send) -> Result<Rotation> {
         let mut counts = Rotation::default();
         let mut pages = Pages::default();
-        while let Some(items) = pages.next(&self.inner).await? {
+        while let Some(Page { items, damaged, .. }) = pages.next(&self.inner).await? {
+            counts.unreadable += damaged.len() as u64;
             self.rotate_page(items, &mut counts).await?;
             progress(&counts);
         }
@@ -77,7 +78,8 @@ impl<S: Store> Encrypted<S> {
     pub async fn keys_in_use(&self) -> Result<KeysInUse> {
         let mut found = KeysInUse::default();
         let mut pages = Pages::default();
-        while let Some(items) = pages.next(&self.inner).await? {
+        while let Some(Page { items, damaged, .. }) = pages.next(&self.inner).await? {
+            found.unreadable += damaged.len() as u64;
             let mut pause = Pause::every(PACE);
             for (item, entry) in with_entries(items) {
                 found.count(self, self.opened(&item, &entry).await.ok().as_ref());
@@ -201,13 +203,13 @@ struct Pages {
 impl Pages {
     const RESTARTS: usize = 8;
 
-    async fn next(&mut self, store: &impl Store) -> Result<Option<Vec<Item>>> {
+    async fn next(&mut self, store: &impl Store) -> Result<Option<Page>> {
         while !self.complete {
-            match store.scan(Scan::under("").values(), self.cursor.as_ref()).await {
+            match store.scan(Scan::under("").values().skip_damaged(), self.cursor.as_ref()).await {
                 Ok(page) => {
                     self.complete = page.next.is_none();
-                    self.cursor = page.next;
-                    return Ok(Some(page.items));
+                    self.cursor.clone_from(&page.next);
+                    return Ok(Some(page));
                 }
                 Err(error) if error.kind() == ErrorKind::Conflict && self.restarts < Self::RESTARTS => {
                     self.restarts += 1;

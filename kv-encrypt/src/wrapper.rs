@@ -18,7 +18,7 @@ use crate::{Cipher, KeyRing, Mode};
 ///
 /// A value that no key of the ring opens, that was changed, that stands under another name than it was sealed for,
 /// or that is not sealed at all is `Corrupt`. A `take` has then removed the entry all the same. A `scan` with values
-/// fails at such an entry and names it: list without values and read with `get_many` to have an answer per entry.
+/// fails at such an entry and names it, or passes over it with [`Scan::skip_damaged`].
 ///
 /// Neither version nor lifetime is bound: whoever can write to the backend can put an older sealed value back under
 /// its own name, and can remove entries. It changes no other law of the store.
@@ -152,13 +152,22 @@ impl<S: Store> Store for Encrypted<S> {
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
         let mut page = self.inner.scan(scan, from).await?;
         let mut pause = Pause::every(PACE);
-        for item in &mut page.items {
-            let Some(entry) = item.entry.take() else { continue };
-            let opened = self.open(Key::new(&item.collection, &item.id), entry).await;
-            item.entry = Some(opened.map_err(|error| error.during("scan"))?);
-            pause.after(length(item.entry.as_ref())).await;
+        let mut items = Vec::with_capacity(page.items.len());
+        for mut item in page.items {
+            if let Some(entry) = item.entry.take() {
+                let key = Key::new(&item.collection, &item.id);
+                match self.open(key, entry).await {
+                    Ok(entry) => item.entry = Some(entry),
+                    Err(error) => {
+                        page.damaged.push(scan.pass_over(Some(key), error)?);
+                        continue;
+                    }
+                }
+                pause.after(length(item.entry.as_ref())).await;
+            }
+            items.push(item);
         }
-        Ok(page)
+        Ok(Page::new(items, page.next).passed_over(page.damaged))
     }
 
     async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {

@@ -1,7 +1,7 @@
 //! One page of a listing.
 
 use kv_core::each::Pause;
-use kv_core::{Cursor, Error, Item, Page, Result, Scan};
+use kv_core::{Cursor, Damaged, Item, Key, Page, Result, Scan};
 use mongodb::bson::{Document, RawDocument, doc};
 
 use crate::MAX_TIME;
@@ -19,6 +19,7 @@ struct Draft<'a> {
     scan: Scan<'a>,
     range: &'a Range<'a>,
     items: Vec<Item>,
+    damaged: Vec<Damaged>,
     bytes: usize,
     /// The stored name that was looked at last.
     last: String,
@@ -29,11 +30,18 @@ impl Inner {
         scan.check()?;
         let range = self.names.range(&scan);
         let filter = covered(&range, range.position(from)?);
-        let mut draft =
-            Draft { inner: self, scan, range: &range, items: Vec::new(), bytes: 0, last: String::new() };
+        let mut draft = Draft {
+            inner: self,
+            scan,
+            range: &range,
+            items: Vec::new(),
+            damaged: Vec::new(),
+            bytes: 0,
+            last: String::new(),
+        };
         let is_more = draft.fill(filter).await?;
         let next = is_more.then(|| range.cursor(&draft.last));
-        Ok(Page::new(draft.items, next))
+        Ok(Page::new(draft.items, next).passed_over(draft.damaged))
     }
 }
 
@@ -76,13 +84,23 @@ impl Draft<'_> {
     fn see(&mut self, document: &RawDocument) -> Result<()> {
         let stored = document.get_str(ID).map_err(|_| error::damaged())?;
         stored.clone_into(&mut self.last);
-        let whole = wire::whole_of(document)?.unwrap_or(stored);
-        let (collection, id) = self.inner.names.split(whole).ok_or_else(error::damaged)?;
+        let whole = wire::whole_of(document).map(|whole| whole.unwrap_or(stored));
+        let Some((whole, (collection, id))) =
+            whole.ok().and_then(|whole| Some((whole, self.inner.names.split(whole)?)))
+        else {
+            self.damaged.push(self.scan.pass_over(None, error::damaged())?);
+            return Ok(());
+        };
         if !self.range.admits(whole, id) {
             return Ok(());
         }
-        let at = |e: Error| e.at(kv_core::Key::new(&collection, id));
-        let found = self.scan.values.then(|| wire::read(document).map_err(at)).transpose()?;
+        let found = match self.scan.values.then(|| wire::read(document)).transpose() {
+            Ok(found) => found,
+            Err(e) => {
+                self.damaged.push(self.scan.pass_over(Some(Key::new(&collection, id)), e)?);
+                return Ok(());
+            }
+        };
         let entry = found.and_then(|found| found.entry);
         self.bytes += entry.as_ref().map_or(0, |entry| entry.value.len());
         if entry.is_some() == self.scan.values {

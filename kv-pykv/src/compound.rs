@@ -47,13 +47,18 @@ impl<S: Store + Diagnose> Source for Compound<S> {
             Collections::Under(start) => start.to_owned(),
         };
         let inner = Scan::one("").prefix(&start).values().limit(scan.limit);
+        let inner = if scan.skip_damaged { inner.skip_damaged() } else { inner };
         let page = self.0.scan(inner, from).await?;
+        let damaged = page.damaged.into_iter().filter_map(|damaged| {
+            let (collection, id) = split(&damaged.name?.1)?;
+            lists(&scan, &collection, &id).then(|| Found::damaged(collection, id, damaged.error))
+        });
         let found = page.items.into_iter().filter_map(|item| {
             let stored = item.entry?.value;
             let (collection, id) = named(&item.id, &stored).or_else(|| split(&item.id))?;
             lists(&scan, &collection, &id).then(|| Found::new(collection, id, stored))
         });
-        Ok((found.collect(), page.next))
+        Ok((found.chain(damaged).collect(), page.next))
     }
 
     async fn close(&self) -> Result<()> {

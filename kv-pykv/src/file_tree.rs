@@ -89,11 +89,15 @@ fn page(tree: &Tree, mut place: Place) -> Result<(Vec<Found>, Option<Cursor>)> {
         if found.len() >= place.limit() || bytes >= Scan::MAX_PAGE_BYTES {
             return Ok((found, Some(place.cursor())));
         }
-        let stored = tree::read(&file).map_err(|error| error.at(Key::new(&collection, &id)))?;
+        let stored = tree::read(&file);
         place.pass(&collection, &id);
-        if let Some(stored) = stored {
-            bytes += stored.len();
-            found.push(Found::new(collection, id, stored));
+        match stored {
+            Ok(Some(stored)) => {
+                bytes += stored.len();
+                found.push(Found::new(collection, id, stored));
+            }
+            Ok(None) => {}
+            Err(error) => found.push(Found::damaged(collection, id, error)),
         }
     }
     Ok((found, None))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 
 use bytes::Bytes;
-use kv_core::{Cursor, Diagnose, Key, Result, Scan};
+use kv_core::{Cursor, Diagnose, Error, Key, Result, Scan};
 
 /// Finds what the library stored, as it stands there.
 pub trait Source: Diagnose + fmt::Debug + Send + Sync + 'static {
@@ -33,13 +33,18 @@ pub struct Found {
     pub collection: String,
     /// The key, as far as the library kept it.
     pub id: String,
-    /// The envelope as it is stored.
-    pub stored: Bytes,
+    /// The envelope as it is stored, or why it cannot be read.
+    pub stored: Result<Bytes>,
 }
 
 impl Found {
     /// The envelope `stored` under these names.
     pub fn new(collection: impl Into<String>, id: impl Into<String>, stored: Bytes) -> Self {
-        Self { collection: collection.into(), id: id.into(), stored }
+        Self { collection: collection.into(), id: id.into(), stored: Ok(stored) }
+    }
+
+    /// What stands under these names and cannot be read.
+    pub fn damaged(collection: impl Into<String>, id: impl Into<String>, error: Error) -> Self {
+        Self { collection: collection.into(), id: id.into(), stored: Err(error) }
     }
 }

@@ -10,7 +10,7 @@ use kv_core::{
 use sha2::{Digest as _, Sha256};
 
 use crate::envelope::Envelope;
-use crate::{Opener, Source};
+use crate::{Found, Opener, Source};
 
 /// What py-key-value-aio stored, read-only. Its version follows from the bytes: an entry that stays has the same one.
 #[derive(Debug)]
@@ -50,15 +50,17 @@ impl<S: Source> PyKeyValue<S> {
     async fn page(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
         scan.check()?;
         let (found, next) = self.source.page(scan, from).await?;
-        let mut items = Vec::with_capacity(found.len());
-        for found in found {
-            let key = Key::new(&found.collection, &found.id);
-            if let Some(entry) = self.entry(&found.stored).map_err(|error| error.at(key))? {
-                let entry = scan.values.then_some(entry);
-                items.push(Item::new(found.collection, found.id, entry));
+        let mut page = Page::new(Vec::with_capacity(found.len()), next);
+        for Found { collection, id, stored } in found {
+            match stored.and_then(|stored| self.entry(&stored)) {
+                Ok(Some(entry)) => {
+                    page.items.push(Item::new(collection, id, scan.values.then_some(entry)));
+                }
+                Ok(None) => {}
+                Err(error) => page.damaged.push(scan.pass_over(Some(Key::new(&collection, &id)), error)?),
             }
         }
-        Ok(Page::new(items, next))
+        Ok(page)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kv_core::each::Pause;
-use kv_core::{Cursor, Entry, Error, ErrorKind, Item, Page, Result, Scan};
+use kv_core::{Cursor, Entry, Error, ErrorKind, Item, Key, Page, Result, Scan};
 use redis::{Cmd, Value};
 
 use crate::batch::{Asked, BYTES_A_TURN};
@@ -41,13 +41,15 @@ impl Inner {
             ));
         }
         let found = self.names(&scan, &ground, &mut position).await?;
-        let items = if scan.values {
-            self.values(found, &mut position).await?
+        let mut page = Page::new(Vec::new(), None);
+        if scan.values {
+            self.values(&scan, found, &mut position, &mut page).await?;
         } else {
-            found.into_iter().filter_map(|key| self.item(&key, None)).collect()
-        };
+            page.items = found.into_iter().filter_map(|key| self.item(&key, None)).collect();
+        }
         let more = !position.rest.is_empty() || usize::from(position.node) < ground.masters.len();
-        Ok(Page::new(items, more.then(|| position.cursor(identity))))
+        page.next = more.then(|| position.cursor(identity));
+        Ok(page)
     }
 
     /// Stored keys that the scan lists, at most its limit; what came beyond that stays in the position.
@@ -82,9 +84,15 @@ impl Inner {
         Ok(found)
     }
 
-    /// The entries under the keys, until a page is full; the keys behind it go back to the position.
-    async fn values(&self, mut keys: Vec<Vec<u8>>, position: &mut Position) -> Result<Vec<Item>> {
-        let (mut items, mut bytes, mut group) = (Vec::with_capacity(keys.len()), 0, FIRST_GROUP);
+    /// Puts the entries under the keys on the page, until it is full; the keys behind it go back to the position.
+    async fn values(
+        &self,
+        scan: &Scan<'_>,
+        mut keys: Vec<Vec<u8>>,
+        position: &mut Position,
+        page: &mut Page,
+    ) -> Result<()> {
+        let (mut bytes, mut group) = (0, FIRST_GROUP);
         while !keys.is_empty() && bytes < Scan::MAX_PAGE_BYTES {
             let later = keys.split_off(group.min(keys.len()));
             let entries = self.entries(&keys).await?;
@@ -95,26 +103,34 @@ impl Inner {
                     break;
                 }
                 fit += 1;
-                if let Some(entry) = entry {
-                    bytes += entry.value.len();
-                    items.extend(self.item(key, Some(entry)));
+                match entry {
+                    Ok(Some(entry)) => {
+                        bytes += entry.value.len();
+                        page.items.extend(self.item(key, Some(entry)));
+                    }
+                    Ok(None) => {}
+                    Err(e) => {
+                        let names = self.names.parse(key);
+                        let name = names.as_ref().map(|(collection, id)| Key::new(collection, id));
+                        page.damaged.push(scan.pass_over(name, e)?);
+                    }
                 }
             }
             let unfit = keys.split_off(fit);
             keys = unfit.into_iter().chain(later).collect();
-            let each = (bytes / items.len().max(1)).max(1);
+            let each = (bytes / page.items.len().max(1)).max(1);
             group = (Scan::MAX_PAGE_BYTES.saturating_sub(bytes) / each).clamp(1, read.max(FIRST_GROUP) * 4);
         }
         keys.append(&mut position.rest);
         position.rest = keys;
-        Ok(items)
+        Ok(())
     }
 
-    async fn entries(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>> {
+    async fn entries(&self, keys: &[Vec<u8>]) -> Result<Vec<Result<Option<Entry>>>> {
         let asked = keys.iter().enumerate().map(|(place, key)| Asked { place, key: key.clone() });
         let mut answers = self.read_stored(asked.collect()).await?;
         answers.sort_unstable_by_key(|(place, _)| *place);
-        answers.into_iter().map(|(_, answer)| answer).collect()
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
     fn lists(&self, scan: &Scan<'_>, key: &[u8]) -> bool {

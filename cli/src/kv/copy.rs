@@ -16,6 +16,7 @@ use self::pace::Pace;
 use self::place::Place;
 use self::verify::Comparison;
 use super::export::tell;
+use super::listing::{Listing, OnDamage, Step, passed_over};
 use super::output::Output;
 use super::progress::Progress;
 use super::{failed, missing_directory, resolved};
@@ -30,7 +31,7 @@ use crate::{Failure, serve, store};
                   differ may name one store, which is then written onto itself. What was encrypted \
                   is decrypted on the way and sealed by DST if its URL says so. Writers may go on meanwhile: stop \
                   them before a last copy, or their last writes stay behind. Exit status 1 if an entry was refused \
-                  by DST, or if --verify found a difference."
+                  by DST or passed over as damaged, or if --verify found a difference."
 )]
 pub(crate) struct Copy {
     /// Where the entries are: a URL, `default`, @FILE or $NAME that holds a URL
@@ -65,6 +66,9 @@ pub(crate) struct Copy {
     #[arg(long, conflicts_with = "dry_run")]
     verify: bool,
 
+    #[command(flatten)]
+    on_damage: OnDamage,
+
     /// Write nothing, only count what would be copied
     #[arg(long)]
     dry_run: bool,
@@ -76,8 +80,6 @@ pub(crate) struct Copy {
 
 /// Entries that are held in memory at a time; their values together at most 8 MiB.
 const PAGE: usize = 500;
-/// So often the source may change its order of listing.
-const RESTARTS: u32 = 8;
 
 /// What became of the entries.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,6 +89,8 @@ struct Counts {
     expired: u64,
     /// `DST` cannot hold them.
     refused: u64,
+    /// They cannot be read.
+    damaged: u64,
 }
 
 impl Copy {
@@ -105,9 +109,10 @@ impl Copy {
 
     /// Counts; DST is not even opened, which might make it.
     async fn count(&self, source: &AnyStore) -> Result<(), Failure> {
-        let (mut counts, mut place) = (Counts::default(), Place::open(None, "")?);
-        self.copy(source, None, &mut place, &mut counts).await?;
-        self.answer(counts, None)
+        let (mut counts, place) = (Counts::default(), Place::open(None, "")?);
+        self.copy(source, None, &place, &mut counts).await?;
+        self.answer(counts, None)?;
+        passed_over(counts.damaged)
     }
 
     async fn transfer(&self, from: &str, to: &str, source: &AnyStore) -> Result<(), Failure> {
@@ -127,20 +132,25 @@ impl Copy {
         if !target.capabilities().durable || target.capabilities().evicts {
             tell("DST forgets: what is copied there may be gone when it needs room, or when a process ends");
         }
-        let mut place = Place::open(self.resume.as_deref(), &self.purpose(from, to))?;
-        let mut counts = Counts { refused: place.refused(), ..Counts::default() };
-        let copied = self.copy(source, Some(target), &mut place, &mut counts).await;
+        let place = Place::open(self.resume.as_deref(), &self.purpose(from, to))?;
+        let (refused, damaged) = place.left_out();
+        let mut counts = Counts { refused, damaged, ..Counts::default() };
+        let copied = self.copy(source, Some(target), &place, &mut counts).await;
         if let Err(failure) = copied {
             tell(&format!("{} entries were copied until then{}", counts.copied, self.advice()));
             return Err(failure);
         }
-        let compared =
-            if self.verify { Some(verify::compare(source, target, self.scan()).await?) } else { None };
+        let compared = if self.verify {
+            Some(verify::compare(self.listing(source).quiet(), source, target).await?)
+        } else {
+            None
+        };
         self.answer(counts, compared)?;
         place.finish()?;
         if counts.refused > 0 {
             return Err(Failure::new(format!("DST refused {} entries", counts.refused)));
         }
+        passed_over(counts.damaged)?;
         match compared.filter(|compared| !compared.is_alike()) {
             Some(compared) => Err(Failure::new(format!("the stores differ: {compared}"))),
             None => Ok(()),
@@ -151,33 +161,38 @@ impl Copy {
         &self,
         source: &AnyStore,
         target: Option<&AnyStore>,
-        place: &mut Place,
+        place: &Place,
         counts: &mut Counts,
     ) -> Result<(), Failure> {
         let progress = Progress::new(if self.dry_run { "counted" } else { "copied" });
         let mut throttle = Pace::new(self.rate);
-        let mut restarts = 0;
+        let mut listing = self.listing(source).from(place.cursor(), counts.damaged);
         loop {
             let read = Instant::now();
-            let page = match source.scan(self.scan(), place.cursor()).await {
-                Err(error) if error.kind() == ErrorKind::Conflict && restarts < RESTARTS => {
-                    restarts += 1;
-                    tell("SRC was restarted or resharded: listing it from its beginning");
-                    place.restart();
+            let items = match listing.next().await? {
+                None => return Ok(()),
+                Some(Step::Items(items)) => items,
+                Some(Step::Again) => {
+                    *counts = Counts::default(); // everything comes once more, and is counted then
+                    progress.again();
                     continue;
                 }
-                page => page.map_err(failed)?,
             };
-            for some in chunks(page.items, throttle.step()) {
+            for some in chunks(items, throttle.step()) {
                 let entries = some.len() as u64;
                 self.write(target, some, read, counts).await?;
                 progress.add(entries);
                 throttle.after(entries).await;
             }
-            let Some(next) = page.next else { return Ok(()) };
-            let refused = counts.refused.saturating_sub(place.refused());
-            place.advance(next, refused)?;
+            counts.damaged = listing.damaged();
+            if let Some(next) = listing.cursor() {
+                place.advance(next, (counts.refused, counts.damaged))?;
+            }
         }
+    }
+
+    fn listing<'a>(&'a self, source: &'a AnyStore) -> Listing<'a> {
+        Listing::new(source, self.scan(), self.on_damage)
     }
 
     async fn write(
@@ -232,9 +247,10 @@ impl Copy {
     }
 
     fn answer(&self, counts: Counts, compared: Option<Comparison>) -> Result<(), Failure> {
-        let Counts { copied, expired, refused } = counts;
+        let Counts { copied, expired, refused, damaged } = counts;
         if self.json {
-            let mut answer = json!({ "copied": copied, "expired": expired, "refused": refused });
+            let mut answer = json!({ "copied": copied, "expired": expired, "refused": refused,
+                "damaged": damaged });
             if let (Some(answer), Some(compared)) = (answer.as_object_mut(), compared) {
                 answer.insert("compared".into(), compared.to_json());
             }
@@ -270,4 +286,39 @@ fn chunks(items: Vec<Item>, size: usize) -> impl Iterator<Item = Vec<Item>> {
     std::iter::from_fn(move || {
         Some(items.by_ref().take(size).collect::<Vec<_>>()).filter(|some| !some.is_empty())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser;
+    use kv_core::testing::{Fault, Faults, Faulty};
+    use kv_core::{ErrorKind, Key, NewEntry, PutMode, Store as _, StoreExt as _};
+    use kv_memory::MemoryStore;
+
+    use super::{Copy, Counts, PAGE, Place};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        copy: Copy,
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_begins_anew_counts_nothing_twice() {
+        let faults = Faults::none();
+        let source = Faulty::new(MemoryStore::new(), &faults).erased();
+        for n in 0..2 * PAGE + 1 {
+            let id = n.to_string();
+            source.put(Key::new("c", &id), NewEntry::new("v"), PutMode::Create).await.unwrap();
+        }
+        faults.next("scan", Fault::delayed(Duration::ZERO)).next("scan", Fault::refused(ErrorKind::Conflict));
+        let copy = Line::parse_from(["copy", "memory://", "memory://"]).copy;
+        let (target, mut counts) = (MemoryStore::new(), Counts::default());
+        let place = Place::open(None, "").unwrap();
+        copy.copy(&source, Some(&target.clone().erased()), &place, &mut counts).await.unwrap();
+        assert!(faults.all_met());
+        assert_eq!((counts.copied, target.held().entries), (2 * PAGE as u64 + 1, 2 * PAGE as u64 + 1));
+    }
 }

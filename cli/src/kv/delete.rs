@@ -1,7 +1,7 @@
 //! `larder kv delete`.
 
 use clap::Args;
-use kv_core::{ErrorKind, Store as _};
+use kv_core::{ErrorKind, Outcome, Store as _, StoreExt as _};
 use serde_json::json;
 
 use super::output::Output;
@@ -23,7 +23,11 @@ impl Delete {
         // One step, so that of two who delete one is told that it did.
         let taken = common.with_existing(async |store| match store.take(key.key(), None).await {
             Ok(taken) => Ok(taken.is_some()),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true), // unreadable, and removed all the same
+            // Some stores take a damaged entry and then cannot read it, others do not touch what they cannot decide on.
+            Err(error) if error.kind() == ErrorKind::Corrupt && error.outcome() == Outcome::NotDone => {
+                store.delete(key.key()).await.map(|()| true).map_err(failed)
+            }
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
             Err(error) => Err(failed(error)),
         });
         if !taken.await? {

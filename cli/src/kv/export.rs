@@ -3,13 +3,14 @@
 use std::io::Write as _;
 
 use clap::Args;
-use kv_core::{AnyStore, Scan, StoreExt as _};
+use kv_core::Scan;
 use serde_json::json;
 
+use super::Common;
 use super::line::Line;
+use super::listing::{Listing, OnDamage, Step, passed_over};
 use super::output::{Output, Reader};
 use super::progress::Progress;
-use super::{Common, failed};
 use crate::Failure;
 use crate::clock::now_ms;
 
@@ -17,7 +18,9 @@ use crate::clock::now_ms;
 #[derive(Debug, Args)]
 #[command(
     after_help = "A line is {\"collection\", \"id\", \"value\" (base64), \"expires_at\" (milliseconds since 1970; \
-                        absent: never), \"codec\", \"tags\"}. What was encrypted leaves in the clear."
+                        absent: never), \"codec\", \"tags\"}. What was encrypted leaves in the clear. Where the \
+                        store's order changes midway (Redis was restarted or resharded) it begins anew, and says so: \
+                        lines come again then, which import bears."
 )]
 pub(crate) struct Export {
     #[command(flatten)]
@@ -25,6 +28,9 @@ pub(crate) struct Export {
 
     /// Only this collection
     collection: Option<String>,
+
+    #[command(flatten)]
+    on_damage: OnDamage,
 }
 
 /// Entries that are held in memory at a time; their values together at most 8 MiB.
@@ -32,34 +38,41 @@ const PAGE: usize = 500;
 
 impl Export {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Self { common, collection } = self;
+        let Self { common, collection, on_damage } = self;
         tell("values leave the store decrypted: keep what is written here as safe as the key");
         let all = collection.as_deref().map_or(Scan::under(""), Scan::one).values().limit(PAGE);
-        let exported = common.with_existing(async |store| export(&store, all).await).await?;
+        let done = common.with_existing(async |store| export(Listing::new(&store, all, on_damage)).await);
+        let (exported, damaged) = done.await?;
         if common.json {
-            eprint(&json!({ "exported": exported }).to_string());
+            eprint(&json!({ "exported": exported, "damaged": damaged }).to_string());
         } else {
             tell(&format!("exported {exported} entries"));
         }
-        Ok(())
+        passed_over(damaged)
     }
 }
 
-async fn export(store: &AnyStore, scan: Scan<'_>) -> Result<u64, Failure> {
+/// How many entries were written, and how many damaged ones passed over.
+async fn export(mut listing: Listing<'_>) -> Result<(u64, u64), Failure> {
     let (mut output, progress) = (Output::new(), Progress::beside_stdout("exported"));
-    let (mut pages, mut exported) = (store.scan_all(scan), 0);
-    while let Some(items) = pages.page().await.map_err(failed)? {
+    let mut exported = 0;
+    while let Some(step) = listing.next().await? {
+        let Step::Items(items) = step else {
+            exported = 0;
+            progress.again();
+            continue;
+        };
         let now = now_ms();
         for item in items {
             let Some(entry) = item.entry else { continue };
             if output.json(&Line::of(item.collection, item.id, &entry, now))? == Reader::Gone {
-                return Ok(exported);
+                return Ok((exported, listing.damaged()));
             }
             exported += 1;
             progress.add(1);
         }
     }
-    output.flush().map(|_| exported)
+    output.flush().map(|_| (exported, listing.damaged()))
 }
 
 /// One sentence on stderr.

@@ -1,18 +1,20 @@
 //! `larder kv list`.
 
 use clap::Args;
-use kv_core::{AnyStore, Item, Scan, StoreExt as _};
+use kv_core::{Item, Scan};
 use serde_json::json;
 
+use super::Common;
+use super::listing::{Listing, OnDamage, Step};
 use super::output::{Output, Reader};
-use super::{Common, failed};
 use crate::Failure;
 
 /// Arguments of `larder kv list`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Of one collection a line is an id; of all it is collection, tab, id. Control characters are \
-                        escaped; --json shows names as they are."
+                        escaped; --json shows names as they are. Where the store's order changes midway (Redis was restarted or \
+                        resharded) it begins anew, and says so: lines come again then."
 )]
 pub(crate) struct List {
     #[command(flatten)]
@@ -24,14 +26,17 @@ pub(crate) struct List {
     /// Only ids that begin with this
     #[arg(long, value_name = "P", default_value = "", hide_default_value = true)]
     prefix: String,
+
+    #[command(flatten)]
+    on_damage: OnDamage,
 }
 
 impl List {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Self { common, collection, prefix } = self;
+        let Self { common, collection, prefix, on_damage } = self;
         let names = Names { json: common.json, with_collection: collection.is_none() };
         let all = collection.as_deref().map_or(Scan::under(""), Scan::one).prefix(&prefix);
-        common.with_existing(async |store| names.print(&store, all).await).await
+        common.with_existing(async |store| names.print(Listing::new(&store, all, on_damage)).await).await
     }
 }
 
@@ -43,17 +48,18 @@ struct Names {
 }
 
 impl Names {
-    async fn print(self, store: &AnyStore, scan: Scan<'_>) -> Result<(), Failure> {
+    async fn print(self, mut listing: Listing<'_>) -> Result<(), Failure> {
         let mut output = Output::new();
-        let mut pages = store.scan_all(scan);
-        while let Some(items) = pages.page().await.map_err(failed)? {
+        while let Some(step) = listing.next().await? {
+            let Step::Items(items) = step else { continue };
             for item in items {
                 if self.line(&mut output, &item)? == Reader::Gone {
                     return Ok(());
                 }
             }
         }
-        output.flush().map(drop)
+        output.flush()?;
+        listing.end()
     }
 
     fn line(self, output: &mut Output, item: &Item) -> Result<Reader, Failure> {

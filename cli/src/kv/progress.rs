@@ -36,6 +36,11 @@ impl Progress {
     pub(super) fn add(&self, entries: u64) {
         self.0.inc(entries);
     }
+
+    /// Counts from nothing again.
+    pub(super) fn again(&self) {
+        self.0.set_position(0);
+    }
 }
 
 impl Drop for Progress {

@@ -1,16 +1,19 @@
 //! `larder kv stats`.
 
-use std::collections::BTreeMap;
+mod tallies;
+
 use std::time::Duration;
 
 use clap::Args;
-use kv_core::{AnyStore, Entry, Item, Scan, StoreExt as _};
+use kv_core::{AnyStore, Entry, Item, Scan, Store as _};
 use serde_json::{Value, json};
 
+use self::tallies::Tallies;
+use super::Common;
 use super::list::printable;
+use super::listing::{Listing, OnDamage, Step, passed_over};
 use super::output::{Output, Reader};
 use super::progress::Progress;
-use super::{Common, failed};
 use crate::Failure;
 use crate::clock::whole_ms;
 
@@ -19,7 +22,8 @@ use crate::clock::whole_ms;
 #[command(
     after_help = "It reads every entry, values included: on a large store over a network that takes long and costs \
                   what reading costs there. Sizes are those of the values as callers see them, decrypted and \
-                  decompressed. The largest collections come first."
+                  decompressed. The largest collections come first. Of more than 10,000 collections the largest are \
+                  counted apart, all others together; on Redis, which lists in no order, those that were met first."
 )]
 pub(crate) struct Stats {
     #[command(flatten)]
@@ -28,12 +32,17 @@ pub(crate) struct Stats {
     /// Only this collection
     collection: Option<String>,
 
-    /// At most so many collections by name; the others in one line
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    top: usize,
+    /// At most so many collections by name in the table; the others in one line
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=5_000))]
+    top: u32,
+
+    #[command(flatten)]
+    on_damage: OnDamage,
 }
 
 const PAGE: usize = 500;
+/// Collections that are counted apart at a time: what is held in memory does not grow with the store.
+const MOST_NAMED: usize = 10_000;
 
 /// What some entries come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,44 +60,57 @@ struct Tally {
 
 impl Stats {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Self { common, collection, top } = self;
+        let Self { common, collection, top, on_damage } = self;
         let scan = collection.as_deref().map_or(Scan::under(""), Scan::one).values().limit(PAGE);
-        let found = common.with_existing(async |store| count(&store, scan).await).await?;
+        let counted = common.with_existing(async |store| {
+            count(Listing::new(&store, scan, on_damage), Tallies::new(is_ordered(&store), MOST_NAMED)).await
+        });
+        let (found, damaged) = counted.await?;
         let mut output = Output::new();
+        let top = usize::try_from(top).unwrap_or(MOST_NAMED);
         let shown =
             if common.json { as_json(&mut output, &found) } else { as_table(&mut output, &found, top) };
-        if shown? == Reader::Gone {
-            return Ok(());
+        if shown? == Reader::Reads {
+            output.flush()?;
         }
-        output.flush().map(drop)
+        passed_over(damaged)
     }
 }
 
-async fn count(store: &AnyStore, scan: Scan<'_>) -> Result<BTreeMap<String, Tally>, Failure> {
+/// Whether each collection is listed as a whole before the next one.
+fn is_ordered(store: &AnyStore) -> bool {
+    store.capabilities().scan == kv_core::Listing::Ordered
+}
+
+/// The tallies, and how many damaged entries were passed over.
+async fn count(mut listing: Listing<'_>, mut found: Tallies) -> Result<(Tallies, u64), Failure> {
     let progress = Progress::beside_stdout("counted");
-    let (mut found, mut pages) = (BTreeMap::<String, Tally>::new(), store.scan_all(scan));
-    while let Some(items) = pages.page().await.map_err(failed)? {
+    while let Some(step) = listing.next().await? {
+        let Step::Items(items) = step else {
+            found.clear();
+            progress.again();
+            continue;
+        };
         progress.add(items.len() as u64);
         for Item { collection, entry, .. } in items {
             if let Some(entry) = entry {
-                found.entry(collection).or_default().add(&entry);
+                found.add(collection, &entry);
             }
         }
     }
-    Ok(found)
+    Ok((found, listing.damaged()))
 }
 
 impl Tally {
-    fn add(&mut self, entry: &Entry) {
+    fn of(entry: &Entry) -> Self {
         let bytes = entry.value.len() as u64;
-        let one = Self {
+        Self {
             entries: 1,
             bytes,
             largest: bytes,
             expiring: u64::from(entry.ttl.is_some()),
             soonest: entry.ttl,
-        };
-        *self = self.and(&one);
+        }
     }
 
     fn and(&self, other: &Self) -> Self {
@@ -101,8 +123,9 @@ impl Tally {
         }
     }
 
-    fn all<'a>(tallies: impl IntoIterator<Item = &'a Self>) -> Self {
-        tallies.into_iter().fold(Self::default(), |sum, tally| sum.and(tally))
+    /// What makes a collection large.
+    fn size(&self) -> (u64, u64) {
+        (self.bytes, self.entries)
     }
 
     fn line(&self, name: &str) -> String {
@@ -119,19 +142,28 @@ impl Tally {
     }
 }
 
-/// One line for each collection, in the order of their names, and the sum, whose collection is null.
-fn as_json(output: &mut Output, found: &BTreeMap<String, Tally>) -> Result<Reader, Failure> {
-    for (name, tally) in found {
+/// One line for each collection that was counted apart, in the order of their names; one for the others, if there are
+/// some; and the sum, whose collection is null.
+fn as_json(output: &mut Output, found: &Tallies) -> Result<Reader, Failure> {
+    for (name, tally) in found.named() {
         if output.json(&tally.to_json(Some(name)))? == Reader::Gone {
             return Ok(Reader::Gone);
         }
     }
-    output.json(&Tally::all(found.values()).to_json(None))
+    if let Some(others) = found.others() {
+        let mut line = others.to_json(None);
+        if let Some(line) = line.as_object_mut() {
+            line.remove("collection");
+            line.insert("other_collections".into(), json!(found.folded()));
+        }
+        output.json(&line)?;
+    }
+    output.json(&found.all().to_json(None))
 }
 
-fn as_table(output: &mut Output, found: &BTreeMap<String, Tally>, top: usize) -> Result<Reader, Failure> {
-    let mut largest_first: Vec<_> = found.iter().collect();
-    largest_first.sort_by_key(|(_, tally)| std::cmp::Reverse((tally.bytes, tally.entries)));
+fn as_table(output: &mut Output, found: &Tallies, top: usize) -> Result<Reader, Failure> {
+    let mut largest_first: Vec<_> = found.named().collect();
+    largest_first.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.size()));
     let (named, others) = largest_first.split_at(top.min(largest_first.len()));
     let mut text = format!(
         "{:>12} {:>15} {:>12} {:>12} {:>16}  collection\n",
@@ -140,11 +172,16 @@ fn as_table(output: &mut Output, found: &BTreeMap<String, Tally>, top: usize) ->
     for (name, tally) in named {
         text += &tally.line(&printable(name));
     }
-    if !others.is_empty() {
-        let rest = Tally::all(others.iter().map(|(_, tally)| *tally));
-        text += &rest.line(&format!("({} other collections)", others.len()));
+    let rest = others.iter().map(|(_, tally)| *tally).chain(found.others());
+    let rest = rest.fold(Tally::default(), |sum, tally| sum.and(tally));
+    let number = found.folded().map(|folded| folded + others.len() as u64);
+    if rest.entries > 0 {
+        let number = number.map_or("all".to_owned(), |number| number.to_string());
+        text += &rest.line(&format!("({number} other collections)"));
     }
-    text += &Tally::all(found.values()).line(&format!("(all {} collections)", found.len()));
+    let all = number.map(|number| number + named.len() as u64);
+    let all = all.map_or_else(|| format!("more than {MOST_NAMED}"), |all| all.to_string());
+    text += &found.all().line(&format!("(all {all} collections)"));
     output.bytes(text.as_bytes())
 }
 
@@ -162,27 +199,46 @@ fn human(left: Duration) -> String {
 mod tests {
     use std::time::Duration;
 
-    use kv_core::{Key, NewEntry, PutMode, Scan, Store as _, StoreExt as _};
+    use kv_core::testing::{Fault, Faults, Faulty};
+    use kv_core::{AnyStore, ErrorKind, Key, NewEntry, PutMode, Scan, Store as _, StoreExt as _};
     use kv_memory::MemoryStore;
 
-    use super::{Tally, count};
+    use super::{Listing, OnDamage, Tallies, count};
 
-    #[tokio::test]
-    async fn collections_are_counted_apart_and_together() {
-        let store = MemoryStore::new().erased();
+    async fn counted(store: &AnyStore) -> Tallies {
+        let listing = Listing::new(store, Scan::under("").values().limit(2), OnDamage::default());
+        count(listing, Tallies::new(true, 100)).await.unwrap().0
+    }
+
+    async fn store() -> MemoryStore {
+        let store = MemoryStore::new();
         for (collection, id, value, ttl) in
             [("a", "1", "xx", None), ("a", "2", "xxxx", Some(60)), ("b", "1", "", Some(10))]
         {
             let entry = NewEntry::new(value).ttl(ttl.map(Duration::from_secs));
             store.put(Key::new(collection, id), entry, PutMode::Create).await.unwrap();
         }
-        let found = count(&store, Scan::under("").values()).await.unwrap();
-        let a = found["a"];
-        assert_eq!((a.entries, a.bytes, a.largest, a.expiring), (2, 6, 4, 1));
-        let all = Tally::all(found.values());
+        store
+    }
+
+    #[tokio::test]
+    async fn collections_are_counted_apart_and_together() {
+        let found = counted(&store().await.erased()).await;
+        let (name, a) = found.named().next().unwrap();
+        assert_eq!((name, a.entries, a.bytes, a.largest, a.expiring), ("a", 2, 6, 4, 1));
+        let all = found.all();
         assert_eq!((all.entries, all.bytes, all.expiring), (3, 6, 2));
         assert!(
             all.soonest.unwrap() <= Duration::from_secs(10) && a.soonest.unwrap() > Duration::from_secs(50)
         );
+    }
+
+    #[tokio::test]
+    async fn a_count_that_begins_anew_counts_nothing_twice() {
+        let faults = Faults::none();
+        let store = Faulty::new(store().await, &faults).erased();
+        faults.next("scan", Fault::delayed(Duration::ZERO)).next("scan", Fault::refused(ErrorKind::Conflict));
+        assert_eq!(counted(&store).await.all().entries, 3);
+        assert!(faults.all_met());
     }
 }

@@ -34,7 +34,10 @@ fn copied(home: &Home, source: &str, more: &[&str]) -> u64 {
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let entries = answer["copied"].as_u64().unwrap();
     let alike = json!({ "alike": entries, "missing": 0, "different": 0, "changed": 0 });
-    assert_eq!(answer, json!({ "copied": entries, "expired": 0, "refused": 0, "compared": alike }));
+    assert_eq!(
+        answer,
+        json!({ "copied": entries, "expired": 0, "refused": 0, "damaged": 0, "compared": alike })
+    );
     entries
 }
 

@@ -43,7 +43,7 @@ fn a_copy_holds_everything_alike() {
     fill(&home, ONE, 1_300);
     let copied = home.run(["kv", "copy", ONE, TWO, "--verify", "--json"]);
     let compared = json!({ "alike": 1_300, "missing": 0, "different": 0, "changed": 0 });
-    let expected = json!({ "copied": 1_300, "expired": 0, "refused": 0, "compared": compared });
+    let expected = json!({ "copied": 1_300, "expired": 0, "refused": 0, "damaged": 0, "compared": compared });
     assert_eq!(parsed(&done(&copied)), [expected]);
     assert_eq!(exported(&home, TWO), exported(&home, ONE));
 }
@@ -185,4 +185,68 @@ fn a_bench_shows_stores_side_by_side_and_leaves_nothing() {
     assert_eq!(lines.len(), 4);
     assert!(lines.iter().all(|line| line["per_second"].as_f64().unwrap() > 0.0), "{lines:?}");
     assert_eq!(done(&home.run(["kv", "list", ONE])), "");
+}
+
+/// Runs the program with this key.
+fn keyed(home: &Home, key: &str, arguments: &[&str]) -> std::process::Output {
+    home.larder([]).args(arguments).env("LARDER_KEY", key).output().unwrap()
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_ends_a_command_by_its_name_and_can_be_passed_over_or_removed() {
+    let home = Home::new();
+    let sealed = "disk:sealed?encrypt=aead";
+    for (key, id) in [(KEY, "a"), (NEW_KEY, "b"), (KEY, "c")] {
+        done(&keyed(&home, key, &["kv", "put", sealed, "c", id, "value"]));
+    }
+    let commands: [&[&str]; 4] = [
+        &["kv", "export", sealed],
+        &["kv", "stats", sealed],
+        &["kv", "copy", sealed, TWO],
+        &["kv", "copy", sealed, TWO, "--dry-run"],
+    ];
+    for command in commands {
+        let ended = keyed(&home, KEY, command);
+        assert_eq!(ended.status.code(), Some(1), "{command:?}");
+        let told = stderr(&ended);
+        let ways = ["the entry \"b\"", "--skip-damaged", "larder kv delete URL \"c\" \"b\""];
+        assert!(ways.iter().all(|way| told.contains(way)), "{command:?}: {told}");
+    }
+    let skipping = |command: &[&str]| {
+        let ended = keyed(&home, KEY, &[command, &["--skip-damaged"]].concat());
+        assert_eq!(ended.status.code(), Some(1), "{command:?}");
+        assert!(
+            stderr(&ended).contains("1 entries that cannot be read were passed over"),
+            "{}",
+            stderr(&ended)
+        );
+        parsed(&stdout(&ended))
+    };
+    let ids: Vec<_> = skipping(&["kv", "export", sealed]).iter().map(|line| line["id"].clone()).collect();
+    assert_eq!(ids, ["a", "c"]);
+    assert_eq!(skipping(&["kv", "stats", sealed, "--json"])[0]["entries"], 2);
+    let compared = json!({ "alike": 2, "missing": 0, "different": 0, "changed": 0 });
+    let copied = json!({ "copied": 2, "expired": 0, "refused": 0, "damaged": 1, "compared": compared });
+    assert_eq!(skipping(&["kv", "copy", sealed, TWO, "--verify", "--json"]), [copied]);
+    done(&keyed(&home, KEY, &["kv", "delete", sealed, "c", "b"]));
+    assert_eq!(parsed(&done(&keyed(&home, KEY, &["kv", "export", sealed]))).len(), 2);
+}
+
+#[test]
+fn a_list_names_what_is_damaged_and_goes_on_behind_it() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path("tree/plain")).unwrap();
+    for (id, text) in [("a", r#"{"value":{"n":1}}"#), ("b", r#"{"val"#), ("c", r#"{"value":{"n":1}}"#)] {
+        std::fs::write(home.path(&format!("tree/plain/{id}.json")), text).unwrap();
+    }
+    let tree = "filetree:tree?codec=py-key-value";
+    let ended = home.run(["kv", "list", tree]);
+    assert!(
+        ended.status.code() == Some(1) && stderr(&ended).contains("the entry \"b\""),
+        "{}",
+        stderr(&ended)
+    );
+    let passed = home.run(["kv", "list", tree, "--skip-damaged"]);
+    assert_eq!((passed.status.code(), stdout(&passed).as_str()), (Some(1), "plain\ta\nplain\tc\n"));
+    assert!(stderr(&passed).contains("passed over: the entry \"b\""), "{}", stderr(&passed));
 }

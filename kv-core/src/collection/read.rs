@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use super::{Collection, Found};
 use crate::{
     Codec, Cursor, Entry, Error, ErrorKind, Item, Key, Page, Result, Scan, ScanAll, Store, StoreExt,
+    Unreadable,
 };
 
 /// One page of a typed listing.
@@ -62,11 +63,9 @@ impl<T: DeserializeOwned + Send, S: Store> Collection<T, S> {
     /// # Errors
     /// As [`Store::scan`], and `Corrupt` for an unreadable entry, unless that counts as absent.
     pub async fn list(&self, prefix: &str, limit: usize, from: Option<&Cursor>) -> Result<Listed<T>> {
-        let scan = Scan::one(&self.name).prefix(prefix).limit(limit);
-        let Page { items, next } = match self.store.scan(scan.values(), from).await {
-            Err(error) if self.counts_as_absent(&error) => self.page_one_by_one(scan, from).await?,
-            page => page?,
-        };
+        let scan = Scan::one(&self.name).prefix(prefix).limit(limit).values();
+        let scan = if self.unreadable == Unreadable::Miss { scan.skip_damaged() } else { scan };
+        let Page { items, next, .. } = self.store.scan(scan, from).await?;
         let mut listed = Vec::with_capacity(items.len());
         for Item { id, entry, .. } in items {
             if let Some(found) = self.typed(Ok(entry), "scan", self.key(&id))? {
@@ -74,20 +73,6 @@ impl<T: DeserializeOwned + Send, S: Store> Collection<T, S> {
             }
         }
         Ok(Listed { items: listed, next })
-    }
-
-    /// A page whose entries are read by themselves, so that one that is damaged below does not take the others along.
-    async fn page_one_by_one(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
-        let Page { mut items, next } = self.store.scan(scan, from).await?;
-        let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
-        let keys: Vec<_> = ids.iter().map(|id| self.key(id)).collect();
-        for (item, answer) in items.iter_mut().zip(self.store.get_many(&keys).await?) {
-            item.entry = match answer {
-                Err(error) if self.counts_as_absent(&error) => None,
-                answer => answer?,
-            };
-        }
-        Ok(Page::new(items, next))
     }
 
     pub(super) fn typed(

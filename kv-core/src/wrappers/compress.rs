@@ -129,12 +129,19 @@ impl<S: Store> Store for Compress<S> {
             page = self.inner.scan(scan, from).await?;
         }
         let mut pause = Pause::every(STEP);
-        for item in &mut page.items {
-            let unpacked = Self::unpacked(item.entry.take()).await;
-            item.entry = unpacked.map_err(|e| e.during("scan").at(Key::new(&item.collection, &item.id)))?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for mut item in page.items {
+            match Self::unpacked(item.entry.take()).await {
+                Ok(entry) => item.entry = entry,
+                Err(e) => {
+                    page.damaged.push(scan.pass_over(Some(Key::new(&item.collection, &item.id)), e)?);
+                    continue;
+                }
+            }
             pause.after(length(item.entry.as_ref())).await;
+            items.push(item);
         }
-        Ok(page)
+        Ok(Page::new(items, page.next).passed_over(page.damaged))
     }
 
     async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {

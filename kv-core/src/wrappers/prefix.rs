@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::{
-    AnyStore, Capabilities, Change, Changes, Collections, Cursor, Entry, Error, ErrorKind, Item, Key,
-    NewEntry, Page, PutMode, Result, Scan, Signals, Store, Version,
+    AnyStore, Capabilities, Change, Changes, Collections, Cursor, Damaged, Entry, Error, ErrorKind, Item,
+    Key, NewEntry, Page, PutMode, Result, Scan, Signals, Store, Version,
 };
 
 /// Maps collection `c` to `p/c`, `%` and `/` in the prefix escaped as `%25` and `%2F`. Topics map alike.
@@ -36,6 +36,14 @@ impl<S: Store> Prefix<S> {
 
     fn mapped_all<'a>(&self, keys: impl Iterator<Item = Key<'a>>) -> Vec<String> {
         keys.map(|key| self.mapped(key.collection)).collect()
+    }
+
+    /// What was passed over, by the caller's names. A name outside of the prefix is none that the caller could delete.
+    fn own_damage(&self, damaged: Damaged) -> Damaged {
+        let name = damaged.name.and_then(|(collection, id)| {
+            collection.strip_prefix(&*self.head).map(|name| (name.to_owned(), id))
+        });
+        Damaged { name, error: damaged.error.without(&self.head) }
     }
 
     fn stripped(&self, item: Item) -> Result<Item> {
@@ -94,8 +102,11 @@ impl<S: Store> Store for Prefix<S> {
             Collections::One(_) => Collections::One(&mapped),
             Collections::Under(_) => Collections::Under(&mapped),
         };
-        let Page { items, next } = self.inner.scan(scan, from).await.map_err(|e| e.without(&self.head))?;
-        Ok(Page::new(items.into_iter().map(|item| self.stripped(item)).collect::<Result<_>>()?, next))
+        let page = self.inner.scan(scan, from).await.map_err(|e| e.without(&self.head))?;
+        let Page { items, damaged, next } = page;
+        let items = items.into_iter().map(|item| self.stripped(item)).collect::<Result<_>>()?;
+        let damaged = damaged.into_iter().map(|damaged| self.own_damage(damaged)).collect();
+        Ok(Page::new(items, next).passed_over(damaged))
     }
 
     async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {

@@ -191,6 +191,43 @@ async fn an_error_of_a_scan_under_a_prefix_shows_the_callers_name() {
     assert!(!format!("{error} {error:?}").contains("secret-tenant"));
 }
 
+#[cfg(feature = "compress")]
+#[tokio::test]
+async fn a_scan_passes_over_damaged_entries_through_wrappers_and_tells_them_by_the_callers_names() {
+    let (bare, other) = (memory(), memory());
+    let packed = |bare: &MemoryStore| bare.clone().compressed().prefixed("p");
+    for (bare, collection) in [(&bare, "c"), (&other, "d")] {
+        for id in ["a", "b", "c"] {
+            put(&packed(bare), Key::new(collection, id), None).await;
+        }
+        put(&bare.clone().prefixed("p"), Key::new(collection, "b"), None).await; // by nobody who compresses
+    }
+    let store = packed(&bare).erased().routed().collection("d", packed(&other).erased()).retried();
+    for limit in [1, 2, 1_000] {
+        let (mut names, mut damaged, mut from) = (Vec::new(), Vec::new(), None);
+        loop {
+            let scan = Scan::under("").values().limit(limit).skip_damaged();
+            let page = store.scan(scan, from.as_ref()).await.unwrap();
+            assert!(page.items.len() + page.damaged.len() <= limit);
+            names.extend(page.items.into_iter().map(|item| item.collection + &item.id));
+            for one in page.damaged {
+                assert_eq!((one.error.kind(), one.error.operation()), (ErrorKind::Corrupt, Some("scan")));
+                assert_eq!(one.error.key(), one.name.as_ref().map(|(c, id)| format!("{c}/{id}")).as_deref());
+                damaged.push(one.name.unwrap());
+            }
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        names.sort_unstable();
+        damaged.sort_unstable();
+        assert_eq!(names, ["ca", "cc", "da", "dc"], "{limit}");
+        assert_eq!(damaged, [("c".to_owned(), "b".to_owned()), ("d".to_owned(), "b".to_owned())]);
+    }
+    assert_eq!(store.scan(Scan::one("c").values(), None).await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
 #[tokio::test]
 async fn a_read_only_store_reads_and_refuses_every_write_before_anything_is_sent() {
     let below = Recording::new(memory());

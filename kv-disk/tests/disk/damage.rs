@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use kv_core::{Error, ErrorKind, Key, NewEntry, PutMode, Result, Store, StoreExt, Unreadable};
+use kv_core::{Error, ErrorKind, Key, NewEntry, PutMode, Result, Scan, Store, StoreExt, Unreadable};
 use kv_disk::{DiskConfig, DiskStore, Engine};
 use tempfile::TempDir;
 
@@ -249,6 +249,36 @@ fn spoil_first_entry(dir: &Path) {
     tree.insert(key, spoiled).unwrap();
     drop((tree, raw));
     fs::remove_file(dir.join("data/CLOSED")).unwrap(); // else the whole log is refused
+}
+
+#[tokio::test]
+async fn a_scan_goes_on_behind_a_damaged_entry_where_that_is_asked_for() {
+    let dir = TempDir::new().unwrap();
+    let store = open(Engine::Sled, dir.path()).await;
+    let ids = store.collection::<String>("c");
+    for id in ["a", "b", "c"] {
+        ids.put(id, &id.to_owned()).await.unwrap();
+    }
+    store.close().await.unwrap();
+    spoil_first_entry(dir.path());
+    let store = open(Engine::Sled, dir.path()).await;
+    for scan in [Scan::one("c"), Scan::under("").values()] {
+        assert_eq!(store.scan(scan, None).await.unwrap_err().key(), Some("c/a"));
+        let mut pages = store.scan_all(scan.limit(1).skip_damaged());
+        let mut found = Vec::new();
+        while let Some(items) = pages.page().await.unwrap() {
+            found.extend(items.into_iter().map(|item| item.id));
+        }
+        let damaged = pages.damaged();
+        assert_eq!(
+            (found, damaged.len(), damaged[0].key()),
+            (vec!["b".into(), "c".into()], 1, Some(Key::new("c", "a")))
+        );
+    }
+    let lenient = store.collection::<String>("c").unreadable(Unreadable::Miss);
+    assert_eq!(lenient.list("", 10, None).await.unwrap().items.len(), 2);
+    assert_eq!(store.destroy("c").await.unwrap(), 3, "what is damaged goes too");
+    assert!(store.scan(Scan::under(""), None).await.unwrap().items.is_empty());
 }
 
 #[tokio::test]

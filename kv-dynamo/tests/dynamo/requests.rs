@@ -113,3 +113,23 @@ async fn a_page_passes_over_empty_ones_of_the_service_but_not_for_ever() {
     }
     assert_eq!((pages, server.asked("Scan").len()), (3, 41), "sixteen at a time");
 }
+
+#[tokio::test]
+async fn a_page_tells_damaged_items_beside_the_others_where_that_is_asked_for() {
+    let server = Scripted::start(ready(|operation, _| {
+        let item = |id: &str| json!({ "pk": { "S": "larder/c" }, "sk": { "S": format!("i{id}") } });
+        let mut whole = item("b");
+        whole["v"] = json!({ "B": "AAAAAAAAAAAAAAAAAAAAAA==" });
+        whole["d"] = json!({ "B": "AA==" });
+        let misnamed = json!({ "pk": { "S": "larder/c" }, "sk": { "S": "ix" }, "n": { "S": "y" } });
+        assert_eq!(operation, "Query");
+        Answer::ok(json!({ "Items": [item("a"), whole, misnamed] }))
+    }))
+    .await;
+    let store = server.open().await;
+    assert_eq!(store.scan(Scan::one(C).values(), None).await.unwrap_err().key(), Some("c/a"));
+    let page = store.scan(Scan::one(C).values().skip_damaged(), None).await.unwrap();
+    assert_eq!(page.items.iter().map(|item| &*item.id).collect::<Vec<_>>(), ["b"]);
+    let damaged: Vec<_> = page.damaged.iter().map(|one| one.key().map(|key| key.id)).collect();
+    assert_eq!(damaged, [Some("a"), None], "of the last not even the name is known");
+}

@@ -59,3 +59,38 @@ async fn an_entry_that_was_prolonged_during_a_scan_is_listed() {
     }
     server.delete_index().await;
 }
+
+#[tokio::test]
+async fn a_scan_goes_on_behind_a_damaged_document_where_that_is_asked_for() {
+    let Some(server) = Server::found().map(Server::own_index) else { return };
+    let store = server.store().await;
+    for id in ["a", "b", "c", "d"] {
+        set(&store, id, "x").await;
+    }
+    for (id, doc) in [("b", json!({ "value": "%" })), ("c", json!({ "version": "none" }))] {
+        let query = json!({ "query": { "term": { "id": id } } });
+        let search = format!("{}/_search?filter_path=hits.hits._id", server.index);
+        let (_, found) = server.ask(reqwest::Method::POST, &search, Some(query)).await;
+        let document = found["hits"]["hits"][0]["_id"].as_str().unwrap().to_owned();
+        let update = format!("{}/_update/{document}?refresh=true", server.index);
+        let (status, said) = server.ask(reqwest::Method::POST, &update, Some(json!({ "doc": doc }))).await;
+        assert!(status < 300, "{status} {said}");
+    }
+    let scan = Scan::one(HERE).values();
+    assert!(store.scan(scan, None).await.is_err());
+    for limit in [1, 10] {
+        let (mut found, mut damaged, mut from) = (String::new(), Vec::new(), None);
+        loop {
+            let page = store.scan(scan.limit(limit).skip_damaged(), from.as_ref()).await.unwrap();
+            found.extend(page.items.into_iter().map(|item| item.id));
+            damaged.extend(page.damaged.into_iter().filter_map(|one| one.name).map(|(_, id)| id));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        damaged.sort_unstable();
+        assert_eq!((found.as_str(), damaged), ("ad", vec!["b".to_owned(), "c".to_owned()]), "{limit}");
+    }
+    server.delete_index().await;
+}

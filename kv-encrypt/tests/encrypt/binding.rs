@@ -217,6 +217,20 @@ async fn a_value_under_a_foreign_key_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_scan_passes_over_what_does_not_open_where_that_is_asked_for() {
+    let bottom = bottom();
+    for (key, id) in [(1, "a"), (2, "b"), (1, "c")] {
+        put(&sealed_by(&bottom, &[key], Cipher::Aead), Key::new("c", id), id, Meta::default()).await;
+    }
+    let store = sealed_by(&bottom, &[1], Cipher::Aead);
+    let page = store.scan(Scan::one("c").values().skip_damaged(), None).await.unwrap();
+    let ids: Vec<_> = page.items.iter().map(|item| (&*item.id, item.entry.is_some())).collect();
+    assert_eq!(ids, [("a", true), ("c", true)]);
+    let [damaged] = &page.damaged[..] else { panic!("{:?}", page.damaged) };
+    assert_eq!((damaged.key(), damaged.error.kind()), (Some(Key::new("c", "b")), ErrorKind::Corrupt));
+}
+
+#[tokio::test]
 async fn every_key_of_the_ring_opens_and_both_forms_are_read_in_either() {
     let bottom = bottom();
     for (index, cipher) in [(1, Cipher::Aead), (2, Cipher::Fernet), (3, Cipher::Aead), (4, Cipher::Fernet)] {

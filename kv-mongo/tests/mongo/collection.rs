@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kv_core::{ErrorKind, Key, Meta, NewEntry, PutMode, Store};
+use kv_core::{ErrorKind, Key, Meta, NewEntry, PutMode, Scan, Store};
 use kv_mongo::MongoStore;
 use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
@@ -89,4 +89,30 @@ async fn a_collection_of_a_later_version_and_one_of_others_are_not_opened() {
     assert_eq!(value(&store, "a").await.as_deref(), Some("x"));
     let marker = documents.find_one(doc! { "_id": "" }).await.unwrap().unwrap();
     assert_eq!(marker.get_i64("larder").unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_scan_goes_on_behind_a_damaged_document_where_that_is_asked_for() {
+    let Some(server) = Server::start(&[]) else { return };
+    let store = server.open().await;
+    for id in ["a", "b", "c"] {
+        put(&store, id, id).await.unwrap();
+    }
+    let documents = server.documents().await;
+    documents.update_one(doc! { "_id": "larder/c/b" }, doc! { "$set": { "d": "text" } }).await.unwrap();
+    let scan = Scan::one("c").values();
+    assert_eq!(store.scan(scan, None).await.unwrap_err().key(), Some("c/b"));
+    for limit in [1, 10] {
+        let (mut found, mut damaged, mut from) = (String::new(), Vec::new(), None);
+        loop {
+            let page = store.scan(scan.limit(limit).skip_damaged(), from.as_ref()).await.unwrap();
+            found.extend(page.items.into_iter().map(|item| item.id));
+            damaged.extend(page.damaged.into_iter().filter_map(|one| one.name));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!((found.as_str(), damaged), ("ac", vec![("c".to_owned(), "b".to_owned())]));
+    }
 }

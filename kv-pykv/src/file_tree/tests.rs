@@ -116,6 +116,12 @@ async fn a_damaged_file_is_corrupt_by_name_and_the_others_are_read() {
     let store = opened(&dir).await;
     let error = store.scan(Scan::one("plain"), None).await.unwrap_err();
     assert_eq!((error.kind(), error.key()), (ErrorKind::Corrupt, Some("plain/x")));
+    let page = store.scan(Scan::one("plain").values().skip_damaged(), None).await.unwrap();
+    assert_eq!(page.items.iter().map(|item| &*item.id).collect::<Vec<_>>(), ["S_k_-beb30569", "y"]);
+    assert_eq!(
+        page.damaged.iter().map(kv_core::Damaged::key).collect::<Vec<_>>(),
+        [Some(Key::new("plain", "x"))]
+    );
     let keys = [Key::new("plain", "x"), Key::new("plain", "y")];
     let answers = store.get_many(&keys).await.unwrap();
     assert_eq!(answers[0].as_ref().unwrap_err().kind(), ErrorKind::Corrupt);

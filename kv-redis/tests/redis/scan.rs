@@ -54,3 +54,29 @@ async fn few_entries_among_many_others_are_found() {
     assert_eq!(found.len(), 7);
     assert!(pages < 30, "{pages} pages");
 }
+
+#[tokio::test]
+async fn a_scan_goes_on_behind_a_damaged_entry_where_that_is_asked_for() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let store = RedisStore::open(server.config()).await.unwrap();
+    fill(&store, 30).await;
+    let namespace = server.config().namespace;
+    let mut raw = server.raw().await;
+    let key = format!("{namespace}:c:00007");
+    redis::cmd("SETRANGE").arg(&key).arg(32).arg("#").exec_async(&mut raw).await.unwrap();
+    assert_eq!(store.scan(Scan::one("c").values(), None).await.unwrap_err().key(), Some("c/00007"));
+    for limit in [1, 7, 1_000] {
+        let (mut found, mut damaged, mut from) = (BTreeSet::new(), BTreeSet::new(), None);
+        loop {
+            let page =
+                store.scan(Scan::one("c").values().limit(limit).skip_damaged(), from.as_ref()).await.unwrap();
+            found.extend(page.items.into_iter().map(|item| item.id));
+            damaged.extend(page.damaged.into_iter().map(|one| one.name.unwrap().1));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!((found.len(), damaged), (29, BTreeSet::from(["00007".to_owned()])));
+    }
+}

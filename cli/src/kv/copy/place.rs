@@ -18,8 +18,8 @@ pub(super) struct Place {
     file: Option<PathBuf>,
     purpose: String,
     cursor: Option<Cursor>,
-    /// What earlier runs of this copy had to leave out.
-    refused: u64,
+    /// What earlier runs of this copy had to leave out: refused by the target, and damaged.
+    left_out: (u64, u64),
 }
 
 /// What the file holds. A cursor may hold names: the file is its owner's alone.
@@ -34,6 +34,9 @@ struct Kept {
     cursor: String,
     /// Entries that were refused until then.
     refused: u64,
+    /// Damaged entries that were passed over until then.
+    #[serde(default)]
+    damaged: u64,
 }
 
 const FORM: u32 = 1;
@@ -45,40 +48,33 @@ impl Place {
     /// The file cannot be read, is something else, or belongs to another copy; it then stays as it is.
     pub(super) fn open(file: Option<&Path>, purpose: &str) -> Result<Self, Failure> {
         let purpose = format!("{:x}", Sha256::digest(purpose));
-        let (cursor, refused) = match file {
+        let (cursor, left_out) = match file {
             Some(path) => kept(path, &purpose)?.unzip(),
             None => (None, None),
         };
-        Ok(Self { file: file.map(Path::to_owned), purpose, cursor, refused: refused.unwrap_or(0) })
+        Ok(Self { file: file.map(Path::to_owned), purpose, cursor, left_out: left_out.unwrap_or_default() })
     }
 
     pub(super) const fn cursor(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
     }
 
-    /// What earlier runs of this copy had to leave out.
-    pub(super) const fn refused(&self) -> u64 {
-        self.refused
+    /// What earlier runs of this copy had to leave out: refused by the target, and damaged.
+    pub(super) const fn left_out(&self) -> (u64, u64) {
+        self.left_out
     }
 
-    /// Keeps where the next page begins, and how many entries were refused in this run.
+    /// Keeps where the next page begins, and how many entries were left out so far, in earlier runs too.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn advance(&mut self, next: Cursor, refused: u64) -> Result<(), Failure> {
+    pub(super) fn advance(&self, next: &Cursor, (refused, damaged): (u64, u64)) -> Result<(), Failure> {
         if let Some(path) = &self.file {
             let cursor = STANDARD.encode(next.as_bytes());
-            let refused = self.refused + refused;
-            let kept = Kept { larder_copy: FORM, of: self.purpose.clone(), cursor, refused };
+            let kept = Kept { larder_copy: FORM, of: self.purpose.clone(), cursor, refused, damaged };
             replace(path, &kept).map_err(|error| unwritable(path).because(error))?;
         }
-        self.cursor = Some(next);
         Ok(())
-    }
-
-    /// Goes back to the beginning. The file follows with the next page.
-    pub(super) fn restart(&mut self) {
-        self.cursor = None;
     }
 
     /// Removes the file: the copy is complete.
@@ -94,7 +90,7 @@ impl Place {
     }
 }
 
-fn kept(path: &Path, purpose: &str) -> Result<Option<(Cursor, u64)>, Failure> {
+fn kept(path: &Path, purpose: &str) -> Result<Option<(Cursor, (u64, u64))>, Failure> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -117,7 +113,7 @@ fn kept(path: &Path, purpose: &str) -> Result<Option<(Cursor, u64)>, Failure> {
             path.display()
         )));
     }
-    Ok(Some((Cursor::from_bytes(cursor), kept.refused)))
+    Ok(Some((Cursor::from_bytes(cursor), (kept.refused, kept.damaged))))
 }
 
 /// Whole or not at all: a copy that is killed now finds the old place.
@@ -156,12 +152,12 @@ mod tests {
     fn a_place_is_found_again_by_the_same_copy_alone() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("place");
-        let mut place = Place::open(Some(&file), "a to b").unwrap();
+        let place = Place::open(Some(&file), "a to b").unwrap();
         assert!(place.cursor().is_none() && !file.exists());
-        place.advance(Cursor::from_bytes("here"), 3).unwrap();
+        place.advance(&Cursor::from_bytes("here"), (3, 1)).unwrap();
         drop(place);
         let again = Place::open(Some(&file), "a to b").unwrap();
-        assert_eq!((again.cursor().unwrap().as_bytes().as_ref(), again.refused()), (&b"here"[..], 3));
+        assert_eq!((again.cursor().unwrap().as_bytes().as_ref(), again.left_out()), (&b"here"[..], (3, 1)));
         let other = Place::open(Some(&file), "a to c").unwrap_err().to_string();
         assert!(other.contains("other stores") && file.exists(), "{other}");
         again.finish().unwrap();
@@ -183,7 +179,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("place");
-        Place::open(Some(&file), "p").unwrap().advance(Cursor::from_bytes("x"), 0).unwrap();
+        Place::open(Some(&file), "p").unwrap().advance(&Cursor::from_bytes("x"), (0, 0)).unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use kv_core::{AnyStore, Entry, Item, Key, Scan, Store as _, StoreExt as _};
+use kv_core::{AnyStore, Entry, ErrorKind, Item, Key, Store as _};
 use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::kv::export::tell;
 use crate::kv::failed;
+use crate::kv::listing::{Listing, Step};
 use crate::kv::progress::Progress;
 
 /// What two lifetimes may differ by: clocks, roundings, and the time between two reads.
@@ -50,22 +51,33 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// Reads all that `scan` names in both stores.
+/// Reads all of `listing`, which is of `source`, in both stores.
 pub(super) async fn compare(
+    mut listing: Listing<'_>,
     source: &AnyStore,
     target: &AnyStore,
-    scan: Scan<'_>,
 ) -> Result<Comparison, Failure> {
     let progress = Progress::new("compared");
-    let (mut found, mut pages) = (Comparison::default(), source.scan_all(scan));
-    while let Some(items) = pages.page().await.map_err(failed)? {
+    let mut found = Comparison::default();
+    while let Some(step) = listing.next().await? {
+        let Step::Items(items) = step else {
+            found = Comparison::default(); // everything comes once more
+            progress.again();
+            continue;
+        };
         let read = Instant::now();
         let keys: Vec<_> = items.iter().map(|item| Key::new(&item.collection, &item.id)).collect();
         let copies = target.get_many(&keys).await.map_err(failed)?;
         let since = read.elapsed();
         for (item, copy) in items.iter().zip(copies) {
             let Some(entry) = &item.entry else { continue };
-            let copy = copy.map_err(failed)?;
+            let copy = match copy {
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    found.differ(item, false);
+                    continue;
+                }
+                copy => copy.map_err(failed)?,
+            };
             if copy.as_ref().is_some_and(|copy| are_alike(entry, copy, since)) {
                 found.alike += 1;
             } else if has_changed(source, item, entry).await? {
@@ -108,10 +120,34 @@ async fn has_changed(source: &AnyStore, item: &Item, seen: &Entry) -> Result<boo
 mod tests {
     use std::time::Duration;
 
-    use kv_core::{AnyStore, Key, NewEntry, PutMode, Scan, Store as _, StoreExt as _};
+    use kv_core::testing::{Fault, Faults, Faulty};
+    use kv_core::{AnyStore, ErrorKind, Key, NewEntry, PutMode, Scan, Store as _, StoreExt as _};
     use kv_memory::MemoryStore;
 
     use super::{Comparison, compare};
+    use crate::kv::listing::{Listing, OnDamage};
+
+    async fn compared(source: &AnyStore, target: &AnyStore) -> Comparison {
+        let listing = Listing::new(source, Scan::under("").values().limit(3), OnDamage::default());
+        compare(listing, source, target).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_comparison_that_begins_anew_counts_nothing_twice() {
+        let ids: Vec<_> = (0..9).map(|n| n.to_string()).collect();
+        let entries: Vec<_> = ids.iter().map(|id| (id.as_str(), "1", None)).collect();
+        let faults = Faults::none();
+        let source = Faulty::new(store(&entries).await, &faults).erased();
+        let target = store(&entries[..8]).await;
+        let answered = || Fault::delayed(Duration::ZERO);
+        faults
+            .next("scan", answered())
+            .next("scan", answered())
+            .next("scan", Fault::refused(ErrorKind::Conflict));
+        let found = compared(&source, &target).await;
+        assert!(faults.all_met());
+        assert_eq!(found, Comparison { alike: 8, missing: 1, different: 0, changed: 0 });
+    }
 
     async fn store(entries: &[(&str, &str, Option<u64>)]) -> AnyStore {
         let store = MemoryStore::new().erased();
@@ -128,7 +164,7 @@ mod tests {
             store(&[("a", "1", None), ("b", "1", Some(60)), ("c", "1", None), ("d", "1", None)]).await;
         let target =
             store(&[("a", "1", None), ("b", "1", Some(90)), ("c", "2", None), ("e", "1", None)]).await;
-        let found = compare(&source, &target, Scan::under("").values()).await.unwrap();
+        let found = compared(&source, &target).await;
         assert_eq!(found, Comparison { alike: 1, missing: 1, different: 2, changed: 0 });
         assert!(!found.is_alike());
     }
@@ -137,6 +173,6 @@ mod tests {
     async fn lifetimes_that_differ_by_a_moment_are_alike() {
         let source = store(&[("a", "1", Some(60))]).await;
         let target = store(&[("a", "1", Some(58))]).await;
-        assert!(compare(&source, &target, Scan::under("").values()).await.unwrap().is_alike());
+        assert!(compared(&source, &target).await.is_alike());
     }
 }

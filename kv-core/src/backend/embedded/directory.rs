@@ -117,7 +117,7 @@ fn prepared(dir: &Path, create: bool) -> Result<PathBuf> {
     if missing && !create {
         return Err(Error::new(
             ErrorKind::Invalid,
-            format!("there is no store in {}, and none is to be created", dir.display()),
+            format!("there is no store in {}, and none is to be made", dir.display()),
         ));
     }
     if missing {

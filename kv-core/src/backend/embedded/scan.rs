@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Namespace, error, stored};
 use crate::backend::ScanRange;
-use crate::{Collections, Cursor, Error, Item, Key, Page, Result, Scan};
+use crate::{Collections, Cursor, Damaged, Item, Key, Page, Result, Scan};
 
 /// A page looks at so many entries at most, however few of them are alive or asked for.
 const MAX_SEEN: usize = 10_000;
@@ -24,6 +24,7 @@ pub struct Request {
     prefix: String,
     values: bool,
     limit: usize,
+    skip_damaged: bool,
 }
 
 impl Request {
@@ -34,14 +35,22 @@ impl Request {
             Collections::Under(name) => (name, false),
         };
         let (collection, prefix) = (collection.to_owned(), scan.prefix.to_owned());
-        Self { collection, one, prefix, values: scan.values, limit: scan.limit }
+        Self {
+            collection,
+            one,
+            prefix,
+            values: scan.values,
+            limit: scan.limit,
+            skip_damaged: scan.skip_damaged,
+        }
     }
 
     /// The page that begins behind `from`, judged at `now`. `visit` shows keys and stored bytes of a range in order until
     /// what it calls breaks off.
     ///
     /// # Errors
-    /// Those of `visit`; `Invalid` for a bad limit and a cursor of another scan, `Corrupt` for a damaged entry.
+    /// Those of `visit`; `Invalid` for a bad limit and a cursor of another scan, `Corrupt` for a damaged entry
+    /// that is not to be passed over.
     pub fn page(
         &self,
         namespace: &Namespace,
@@ -68,6 +77,7 @@ impl Request {
     fn scan(&self) -> Scan<'_> {
         let scan = if self.one { Scan::one(&self.collection) } else { Scan::under(&self.collection) };
         let scan = scan.prefix(&self.prefix).limit(self.limit);
+        let scan = if self.skip_damaged { scan.skip_damaged() } else { scan };
         if self.values { scan.values() } else { scan }
     }
 }
@@ -83,6 +93,7 @@ struct Draft<'a> {
     range: &'a ScanRange<'a>,
     now: u64,
     items: Vec<Item>,
+    damaged: Vec<Damaged>,
     bytes: usize,
     seen: usize,
     /// The last key that was looked at.
@@ -101,6 +112,7 @@ impl<'a> Draft<'a> {
             range,
             now,
             items: Vec::new(),
+            damaged: Vec::new(),
             bytes: 0,
             seen: 0,
             last: Vec::new(),
@@ -110,8 +122,8 @@ impl<'a> Draft<'a> {
     }
 
     fn see(&mut self, key: &[u8], stored: &[u8]) -> ControlFlow<()> {
-        if self.items.len() >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES || self.seen >= MAX_SEEN
-        {
+        let found = self.items.len() + self.damaged.len();
+        if found >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES || self.seen >= MAX_SEEN {
             self.more = Ok(true);
             return ControlFlow::Break(());
         }
@@ -132,14 +144,21 @@ impl<'a> Draft<'a> {
     /// The item, if its entry is alive and asked for. Checked whole even if only its name is wanted: a flipped bit
     /// may have hit the name.
     fn item(&mut self, key: &[u8], stored: &[u8]) -> Result<Option<Item>> {
-        let (collection, id) = self.namespace.names(key).ok_or_else(error::damaged_entry)?;
+        let Some((collection, id)) = self.namespace.names(key) else {
+            self.damaged.push(self.scan.pass_over(None, error::damaged_entry())?);
+            return Ok(None);
+        };
         if !self.range.admits(id) {
             self.seek = Some(self.range.seek(&collection, id));
             return Ok(None);
         }
-        let at = |e: Error| e.at(Key::new(&collection, id));
-        let Some(entry) = stored::open(key, Bytes::copy_from_slice(stored), || self.now).map_err(at)? else {
-            return Ok(None);
+        let entry = match stored::open(key, Bytes::copy_from_slice(stored), || self.now) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ok(None),
+            Err(e) => {
+                self.damaged.push(self.scan.pass_over(Some(Key::new(&collection, id)), e)?);
+                return Ok(None);
+            }
         };
         self.bytes += if self.scan.values { entry.value.len() } else { 0 };
         Ok(Some(Item::new(collection, id, self.scan.values.then_some(entry))))
@@ -147,6 +166,6 @@ impl<'a> Draft<'a> {
 
     fn finish(self) -> Result<Page> {
         let next = self.more?.then(|| self.range.cursor(&self.last));
-        Ok(Page::new(self.items, next))
+        Ok(Page::new(self.items, next).passed_over(self.damaged))
     }
 }

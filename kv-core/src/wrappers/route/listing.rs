@@ -30,11 +30,14 @@ pub(super) async fn page<S: Store>(
     };
     let here = (place < table.len()).then_some(place);
     let items = page.items.into_iter().filter(|item| table.place_of(&item.collection) == here).collect();
+    let of_here = |name: &(String, String)| table.place_of(&name.0) == here;
+    let damaged =
+        page.damaged.into_iter().filter(|damaged| damaged.name.as_ref().is_none_or(of_here)).collect();
     let next = match page.next {
         Some(within) => Some(Position { place, within: Some(within) }),
         None => here.map(|place| Position { place: place + 1, within: None }),
     };
-    Ok(Page::new(items, next.map(|position| position.cursor(digest))))
+    Ok(Page::new(items, next.map(|position| position.cursor(digest))).passed_over(damaged))
 }
 
 /// Where a listing stands: at a place of the table, or behind its last at the first store; and where in that store.
