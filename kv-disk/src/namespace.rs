@@ -7,9 +7,13 @@
 //! sled keeps a key of up to 22 bytes without following a pointer, so a short head makes short keys quicker. The store
 //! notes the numbers beside its marker, under `namespace/NAME`, as `NUMBER CRC`: decimal, and CRC-32C of name and number in
 //! hexadecimal. A number that was damaged would show the entries of another namespace, each of them whole.
+//!
+//! A namespace that nothing was written to has no number noted: who only looks into a store leaves nothing there, whatever
+//! name was mistyped. The number is noted, durably, before the first entry is.
 
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kv_core::backend::embedded::Namespace;
 use kv_core::{Error, ErrorKind, Result};
@@ -22,8 +26,8 @@ const NOTE: &[u8] = b"namespace/";
 /// What comes before a number of more than one byte.
 const LONG: u8 = u8::MAX;
 
-/// The namespace `name` of an open store; one that it has not seen yet gets the next number, durably.
-pub(crate) fn claim(db: &Db, name: &str) -> Result<Namespace> {
+/// The namespace `name` of an open store, and its note; for one that it has not seen yet, with the next number.
+pub(crate) fn claim(db: &Db, name: &str) -> Result<(Namespace, Note)> {
     let mut taken = BTreeSet::new();
     let mut own = None;
     for (known, noted) in db.notes(NOTE)? {
@@ -34,7 +38,7 @@ pub(crate) fn claim(db: &Db, name: &str) -> Result<Namespace> {
         }
     }
     if let Some(number) = own {
-        return Ok(numbered(name, number));
+        return Ok((numbered(name, number), Note::made()));
     }
     let next = u16::try_from(taken.last().map_or(0, |last| u32::from(*last) + 1));
     let next = next.map_err(|_| Error::new(ErrorKind::Full, "a store has at most 65,536 namespaces"))?;
@@ -42,8 +46,35 @@ pub(crate) fn claim(db: &Db, name: &str) -> Result<Namespace> {
     if is_in_use(db, &namespace)? {
         return Err(error::damaged("there are entries of a namespace whose number is missing"));
     }
-    db.note(&[NOTE, name.as_bytes()].concat(), note(name.as_bytes(), next).as_bytes())?;
-    Ok(namespace)
+    let note = Note { of: Some((name.to_owned(), next)), is_made: AtomicBool::new(false) };
+    Ok((namespace, note))
+}
+
+/// What says whose entries begin with a number.
+#[derive(Debug)]
+pub(crate) struct Note {
+    /// What it says; `None` if it was there when the store was opened.
+    of: Option<(String, u16)>,
+    is_made: AtomicBool,
+}
+
+impl Note {
+    fn made() -> Self {
+        Self { of: None, is_made: AtomicBool::new(true) }
+    }
+
+    /// Whether entries may be written.
+    pub(crate) fn is_made(&self) -> bool {
+        self.is_made.load(Ordering::Acquire)
+    }
+
+    /// Makes it, durably, unless it is made. To be called by one thread, the one that commits.
+    pub(crate) fn make(&self, db: &Db) -> Result<()> {
+        let Some((name, number)) = self.of.as_ref().filter(|_| !self.is_made()) else { return Ok(()) };
+        db.note(&[NOTE, name.as_bytes()].concat(), note(name.as_bytes(), *number).as_bytes())?;
+        self.is_made.store(true, Ordering::Release);
+        Ok(())
+    }
 }
 
 fn note(name: &[u8], number: u16) -> String {

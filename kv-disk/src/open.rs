@@ -35,8 +35,8 @@ impl Open {
         let engine = found_or_created(&directory, config, &poison)?;
         let data = directory.data();
         let db = poison.guard(|| Db::open(engine, &data, config))?;
-        let namespace = match poison.guard(|| namespace::claim(&db, &config.namespace)) {
-            Ok(namespace) => namespace,
+        let (namespace, note) = match poison.guard(|| namespace::claim(&db, &config.namespace)) {
+            Ok(claimed) => claimed,
             Err(failed) => {
                 if poison.is_poisoned() {
                     db.abandon();
@@ -53,6 +53,7 @@ impl Open {
             deadlines: Deadlines::new(config.clock.clone(), Clock::unix_ms, weak.clone()),
             news: News::new(),
             namespace,
+            note,
             closing: AtomicBool::new(false),
         });
         let mut open = Self { shared: Some(shared), threads: Vec::new(), directory, engine, _freed: freed };

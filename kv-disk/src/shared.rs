@@ -11,6 +11,7 @@ use kv_core::backend::{Deadlines, Reclaim};
 use kv_core::{Clock, Cursor, Entry, Page, Result};
 
 use crate::engine::Db;
+use crate::namespace::Note;
 
 /// The walk at open looks at so many entries before it lets others have the engine.
 const STRIDE: usize = 1_024;
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) deadlines: Deadlines<Arc<[u8]>>,
     pub(crate) news: News,
     pub(crate) namespace: Namespace,
+    /// Whether its number stands in the store.
+    pub(crate) note: Note,
     /// Set when the store is closing: the walk at open ends early.
     pub(crate) closing: AtomicBool,
 }
@@ -38,7 +41,7 @@ impl Shared {
         }
     }
 
-    /// Does one write at once, without making it durable.
+    /// Does one write at once, without making it durable. The number of the namespace must be noted.
     pub(crate) fn apply(&self, op: &Op) -> Result<Applied> {
         let applied = self.poison.guard(|| self.db.apply(op, self.clock.unix_ms()))?;
         self.settle(op, &applied);
@@ -47,7 +50,12 @@ impl Shared {
 
     /// Does these writes and makes them, and all before, durable.
     pub(crate) fn commit(&self, ops: &[Op]) -> Answer<Applied> {
-        let answer = self.poison.guard(|| self.db.commit(ops, self.clock.unix_ms()))?;
+        let answer = self.poison.guard(|| {
+            if ops.iter().any(|op| matches!(op.action, Action::Put { .. })) {
+                self.note.make(&self.db)?;
+            }
+            self.db.commit(ops, self.clock.unix_ms())
+        })?;
         for (op, applied) in ops.iter().zip(&answer) {
             if let Ok(applied) = applied {
                 self.settle(op, applied);

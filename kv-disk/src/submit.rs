@@ -23,7 +23,7 @@ pub(crate) enum Submitted {
 /// Submits these writes. Never waits.
 pub(crate) fn submit(shared: &Shared, ops: Vec<Op>) -> Submitted {
     // Law 7: a write whose caller gave up must not land on one that was acknowledged later.
-    if shared.db.buffers() && is_small(&ops) && shared.queue.is_clear() {
+    if shared.db.buffers() && shared.note.is_made() && is_small(&ops) && shared.queue.is_clear() {
         let applied: Vec<_> = ops.iter().map(|op| shared.apply(op)).collect();
         let changed = applied.iter().any(|applied| applied.as_ref().is_ok_and(|applied| applied.changed));
         return Submitted::Done { applied, flush: changed.then(|| shared.queue.push(Vec::new())) };

@@ -204,6 +204,51 @@ async fn namespaces_in_one_directory_never_meet() {
     assert_eq!(store.held().await.unwrap().entries, 2);
 }
 
+#[tokio::test]
+async fn a_namespace_that_nothing_was_written_to_leaves_nothing_behind() {
+    for engine in ENGINES {
+        let dir = TempDir::new().unwrap();
+        let named = |name: usize| {
+            let mut config = config(engine, dir.path());
+            config.namespace = format!("n{name}");
+            config
+        };
+        for name in 0..20 {
+            let store = DiskStore::open(named(name)).await.unwrap();
+            assert!(entries(&store).await.unwrap().is_empty());
+            assert!(store.take(Key::new("c", "k"), None).await.unwrap().is_none());
+            store.delete_many(&[Key::new("c", "k")]).await.unwrap();
+            store.close().await.unwrap();
+        }
+        let store = DiskStore::open(named(20)).await.unwrap();
+        store.put(Key::new("", ""), NewEntry::new(""), PutMode::Create).await.unwrap();
+        store.close().await.unwrap();
+        assert_eq!(notes(engine, dir.path()), ["n20"]);
+        let store = DiskStore::open(named(20)).await.unwrap();
+        assert_eq!(store.get(Key::new("", "")).await.unwrap().unwrap().value, "");
+        drop(store);
+    }
+}
+
+/// The namespaces that have a number, read past the store.
+fn notes(engine: Engine, dir: &Path) -> Vec<String> {
+    let name =
+        |key: &[u8]| key.strip_prefix(b"namespace/").map(|name| String::from_utf8(name.to_vec()).unwrap());
+    match engine {
+        Engine::Sled => {
+            let db = sled::open(dir.join("data")).unwrap();
+            db.open_tree("larder").unwrap().iter().filter_map(|item| name(&item.unwrap().0)).collect()
+        }
+        _ => {
+            let db = redb::Database::open(dir.join("data/store.redb")).unwrap();
+            let table = redb::TableDefinition::<&[u8], &[u8]>::new("larder");
+            let table = redb::ReadableDatabase::begin_read(&db).unwrap().open_table(table).unwrap();
+            let notes = redb::ReadableTable::iter(&table).unwrap();
+            notes.filter_map(|item| name(item.unwrap().0.value())).collect()
+        }
+    }
+}
+
 #[cfg(unix)]
 mod permissions {
     use std::fs::{self, Permissions};
