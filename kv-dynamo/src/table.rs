@@ -224,7 +224,7 @@ async fn turn_on(client: &Client, config: &DynamoConfig) -> Result<()> {
 
 fn missing(config: &DynamoConfig) -> Error {
     let message = format!(
-        "there is no table `{}` in this region: add `create=true`, or make it with the partition key `{PK}` and the sort \
+        "there is no table `{}` in this region: write with `create=true`, or make it with the partition key `{PK}` and the sort \
          key `{SK}`, both strings",
         config.table
     );

@@ -18,7 +18,9 @@ pub(crate) async fn ensure(http: &Http, product: &Product, index: &str, create: 
     let mut found = http.get(&path).await?;
     if found.status == 404 {
         if !create {
-            let message = format!("there is no index `{index}`: create it, or leave out `create=false`");
+            let message = format!(
+                "there is no index `{index}`, and none is to be made here: leave out `create=false`, or write first"
+            );
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         create_index(http, product, index).await?;

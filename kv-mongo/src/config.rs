@@ -24,6 +24,8 @@ pub struct MongoConfig {
     pub database: String,
     /// The collection, made on demand. All entries are in this one. Default `larder`.
     pub collection: String,
+    /// Whether a missing collection is made, with its index. Default true.
+    pub create: bool,
     /// Sets apart several users of one collection. Default `larder`.
     pub namespace: String,
     /// How long an operation waits for a server that takes it, unless the URL says `serverSelectionTimeoutMS`.
@@ -65,6 +67,7 @@ impl MongoConfig {
             address,
             database,
             collection,
+            create: true,
             namespace,
             patience: Duration::from_millis(1_500),
             clock: None,

@@ -42,8 +42,12 @@ impl Link {
         let is_standalone = look_at(&database).await?;
         let collection = database.collection(&config.collection);
         let mut warnings = Vec::new();
-        warnings.extend(clean_up_expired(&collection).await?);
-        check_format(mark(&collection).await?.as_ref())?;
+        if config.create {
+            warnings.extend(clean_up_expired(&collection).await?);
+            check_format(mark(&collection).await?.as_ref())?;
+        } else {
+            check_format(Some(&marked(&collection, config).await?))?;
+        }
         let (collection, consistency) = reading(&database, collection, is_standalone).await?;
         let time = match &config.clock {
             Some(clock) => Time::Caller(clock.clone()),
@@ -85,6 +89,17 @@ async fn clean_up_expired(collection: &Collection<RawDocumentBuf>) -> Result<Opt
         ))),
         _ => Err(failed),
     }
+}
+
+/// The marker of a collection that is there.
+async fn marked(collection: &Collection<RawDocumentBuf>, config: &MongoConfig) -> Result<RawDocumentBuf> {
+    let found = collection.find_one(doc! { ID: MARKER }).await.map_err(|e| error::driver(&e))?;
+    found.ok_or_else(|| {
+        let MongoConfig { database, collection, .. } = config;
+        let message =
+            format!("there is no store in the collection `{database}.{collection}`, and none is to be made");
+        Error::new(ErrorKind::Invalid, message)
+    })
 }
 
 /// The marker, made if it is missing; `None` where it is missing and the user may only read.

@@ -2,7 +2,7 @@
 
 use kv_core::{AnyStore, Error, ErrorKind, Result};
 
-use crate::open::open;
+use crate::open::{Missing, open};
 use crate::platform::{Os, Platform, named};
 
 const VARIABLE: &str = "LARDER_STORE";
@@ -10,11 +10,11 @@ const VARIABLE: &str = "LARDER_STORE";
 pub(crate) async fn default_store(platform: &impl Platform, app: &str) -> Result<AnyStore> {
     named(app)?;
     if let Some(url) = told(platform)? {
-        return open(platform, app, &url).await;
+        return open(platform, app, &url, Missing::IsMade).await;
     }
     match platform.os() {
         Os::Linux => {
-            let store = open(platform, app, "memory://").await?;
+            let store = open(platform, app, "memory://", Missing::IsMade).await?;
             platform.tell(&format!(
                 "{app}: no store is set: everything is kept in memory and lost at the end; set {VARIABLE}, for \
                  example to disk:///var/lib/{app}?encrypt=aead"
@@ -28,7 +28,7 @@ pub(crate) async fn default_store(platform: &impl Platform, app: &str) -> Result
 pub(crate) async fn program_store(platform: &impl Platform, app: &str) -> Result<AnyStore> {
     named(app)?;
     match told(platform)? {
-        Some(url) => open(platform, app, &url).await,
+        Some(url) => open(platform, app, &url, Missing::IsMade).await,
         None => kept(platform, app).await,
     }
 }

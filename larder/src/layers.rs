@@ -25,6 +25,10 @@ pub(crate) fn checked(scheme: &Scheme, given: &Reserved) -> Result<Reserved> {
     if scheme.place != Where::Network {
         only_for_servers(name, given)?;
     }
+    if scheme.place == Where::Process && given.namespace.is_some() && given.encrypt.is_none() {
+        let why = "each open is a store of its own";
+        return Err(invalid(format!("`namespace` sets nothing apart on `{name}`; leave it out: {why}")));
+    }
     if given.key_file.is_some() && given.encrypt.is_none() {
         return Err(invalid("`key_file` alone encrypts nothing: add `encrypt=aead`"));
     }

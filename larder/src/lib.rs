@@ -128,6 +128,15 @@ pub async fn open(url: &str) -> Result<AnyStore> {
     platform::open(&System, url).await
 }
 
+/// As [`open`], for who only reads: a store that is not there is not made, whatever the URL says. A namespace that nothing
+/// was written to is empty, and nothing is left behind there.
+///
+/// # Errors
+/// As [`open`]; `Invalid` where there is no such directory, table, index or collection.
+pub async fn open_existing(url: &str) -> Result<AnyStore> {
+    platform::open_existing(&System, url).await
+}
+
 /// As [`open`]; beside the store what its backend says of the database: settings that matter here, clocks, room.
 ///
 /// # Errors
@@ -136,11 +145,19 @@ pub async fn diagnose(url: &str) -> Result<(AnyStore, Vec<Finding>)> {
     platform::diagnose(&System, url).await
 }
 
+/// As [`diagnose`], of a store that is there: see [`open_existing`].
+///
+/// # Errors
+/// As [`open_existing`].
+pub async fn diagnose_existing(url: &str) -> Result<(AnyStore, Vec<Finding>)> {
+    platform::diagnose_existing(&System, url).await
+}
+
 /// The store that `url` names from its encryption downwards, to rotate its keys: what stands above (compression,
 /// prefix, ttl) is left away, so names have their prefixes and values are as they are sealed.
 ///
 /// # Errors
-/// As [`open`]; `Invalid` for a URL without `encrypt`.
+/// As [`open_existing`]; `Invalid` for a URL without `encrypt`.
 #[cfg(feature = "encrypt")]
 pub async fn open_encrypted(url: &str) -> Result<encrypt::Encrypted<AnyStore>> {
     platform::open_encrypted(&System, url).await

@@ -3,7 +3,8 @@
 use std::future::{Future, ready};
 use std::sync::{Mutex, PoisonError};
 
-use kv_core::{AnyStore, Diagnose, Finding, Reserved, Result, Store, StoreUrl};
+use kv_core::backend::embedded::Directory;
+use kv_core::{AnyStore, Diagnose, Error, ErrorKind, Finding, Reserved, Result, Store, StoreUrl};
 
 #[cfg(any(feature = "encrypt", feature = "pykv"))]
 use crate::foreign;
@@ -12,9 +13,23 @@ use crate::platform::Platform;
 use crate::scheme::{self, Where};
 use crate::{layers, password};
 
+/// What becomes of a store that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is made, unless the URL says otherwise.
+    IsMade,
+    /// That is an error, whatever the URL says.
+    IsRefused,
+}
+
 /// Opens `url` for `app`, whose key file is the last place to look for a key.
-pub(crate) async fn open(platform: &impl Platform, app: &str, url: &str) -> Result<AnyStore> {
-    opened(platform, app, url, None).await
+pub(crate) async fn open(
+    platform: &impl Platform,
+    app: &str,
+    url: &str,
+    missing: Missing,
+) -> Result<AnyStore> {
+    opened(platform, app, url, missing, None).await
 }
 
 /// As [`open`]; beside it what the backend says of its database.
@@ -22,13 +37,14 @@ pub(crate) async fn diagnose(
     platform: &impl Platform,
     app: &str,
     url: &str,
+    missing: Missing,
 ) -> Result<(AnyStore, Vec<Finding>)> {
     let findings = Mutex::default();
-    let store = opened(platform, app, url, Some(&findings)).await?;
+    let store = opened(platform, app, url, missing, Some(&findings)).await?;
     Ok((store, findings.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
-/// The store of `url` from its encryption downwards: without what stands above it.
+/// The store of `url` from its encryption downwards: without what stands above it. It must be there.
 #[cfg(feature = "encrypt")]
 pub(crate) async fn open_encrypted(
     platform: &impl Platform,
@@ -46,12 +62,14 @@ pub(crate) async fn open_encrypted(
         Where::Process | Where::Network => Place::Elsewhere,
         Where::Directory => Place::ExistingDirectory,
     };
+    look_at_directory(&url).await.map_err(named)?;
     let seal = Seal::find(platform, app, &reserved, place).await.map_err(named)?;
     let seal =
         seal.ok_or_else(|| named(layers::invalid("the URL asks for no encryption: add `encrypt=aead`")))?;
     (reserved.encrypt, reserved.key_file, reserved.compress) = (None, None, None);
     (reserved.prefix, reserved.ttl, reserved.near) = (None, None, None);
-    let backend = by_scheme(platform, app, &mut url, reserved, None).await.map_err(named)?;
+    let missing = Missing::IsRefused;
+    let backend = by_scheme(platform, app, &mut url, reserved, missing, None).await.map_err(named)?;
     Ok(seal.directly_around(backend))
 }
 
@@ -59,13 +77,17 @@ async fn opened(
     platform: &impl Platform,
     app: &str,
     url: &str,
+    missing: Missing,
     findings: Option<&Mutex<Vec<Finding>>>,
 ) -> Result<AnyStore> {
     let named = |error: kv_core::Error| error.during("open");
     let mut url = StoreUrl::parse(url).map_err(named)?;
     let scheme = scheme::find(url.scheme()).map_err(named)?;
     let reserved = layers::checked(scheme, url.reserved()).map_err(named)?;
-    by_scheme(platform, app, &mut url, reserved, findings).await.map_err(named)
+    if missing == Missing::IsRefused {
+        look_at_directory(&url).await.map_err(named)?;
+    }
+    by_scheme(platform, app, &mut url, reserved, missing, findings).await.map_err(named)
 }
 
 /// One arm per backend: its config from the URL, then what opens it. A backend in a directory says whether it is there.
@@ -74,6 +96,7 @@ async fn by_scheme(
     app: &str,
     url: &mut StoreUrl,
     reserved: Reserved,
+    missing: Missing,
     findings: Option<&Mutex<Vec<Finding>>>,
 ) -> Result<AnyStore> {
     let scheme = scheme::find(url.scheme())?;
@@ -86,18 +109,34 @@ async fn by_scheme(
             frame.around(async { kv_memory::MemoryStore::open(config) }).await
         }
         #[cfg(feature = "disk")]
-        "disk" => disk(frame, kv_disk::DiskConfig::from_url(url)?).await,
+        "disk" => {
+            let mut config = kv_disk::DiskConfig::from_url(url)?;
+            config.create &= missing == Missing::IsMade;
+            disk(frame, config).await
+        }
         #[cfg(feature = "rocksdb")]
-        "rocksdb" => rocksdb(frame, kv_rocksdb::RocksConfig::from_url(url)?).await,
+        "rocksdb" => {
+            let mut config = kv_rocksdb::RocksConfig::from_url(url)?;
+            config.create &= missing == Missing::IsMade;
+            rocksdb(frame, config).await
+        }
         #[cfg(feature = "memcached")]
         "memcached" => {
             let config = kv_memcached::MemcachedConfig::from_url(url)?;
             frame.around(kv_memcached::MemcachedStore::open(config)).await
         }
         #[cfg(feature = "dynamo")]
-        "dynamodb" => dynamo(frame, kv_dynamo::DynamoConfig::from_url(url)?).await,
+        "dynamodb" => {
+            let mut config = kv_dynamo::DynamoConfig::from_url(url)?;
+            config.create &= missing == Missing::IsMade;
+            dynamo(frame, config).await
+        }
         #[cfg(feature = "mongo")]
-        "mongodb" | "mongodb+srv" => mongo(frame, kv_mongo::MongoConfig::from_url(url)?).await,
+        "mongodb" | "mongodb+srv" => {
+            let mut config = kv_mongo::MongoConfig::from_url(url)?;
+            config.create &= missing == Missing::IsMade;
+            mongo(frame, config).await
+        }
         #[cfg(feature = "redis")]
         name if name.starts_with("redis") || name.starts_with("valkey") => {
             #[cfg(feature = "pykv")]
@@ -109,7 +148,8 @@ async fn by_scheme(
         }
         #[cfg(feature = "elastic")]
         "elasticsearch" | "opensearch" => {
-            let config = kv_elastic::ElasticConfig::from_url(url)?;
+            let mut config = kv_elastic::ElasticConfig::from_url(url)?;
+            config.create &= missing == Missing::IsMade;
             frame.around(kv_elastic::ElasticStore::open(config)).await
         }
         #[cfg(feature = "pykv")]
@@ -117,6 +157,23 @@ async fn by_scheme(
         // Not to be reached: what `find` calls built has its arm above.
         _ => frame.around(ready(Err::<AnyStore, _>(scheme::not_built(scheme)))).await,
     }
+}
+
+/// Sees to it that a directory holds a store, before anybody asks for the key that was made with it.
+async fn look_at_directory(url: &StoreUrl) -> Result<()> {
+    if !matches!(url.scheme(), "disk" | "rocksdb") {
+        return Ok(());
+    }
+    let dir = url.directory()?;
+    let look = tokio::task::spawn_blocking(move || (Directory::holds_a_store(&dir), dir)).await;
+    let (holds_a_store, dir) = look.map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "looking into the directory was interrupted").because(error)
+    })?;
+    if holds_a_store {
+        return Ok(());
+    }
+    let message = format!("there is no store in {}, and none is to be made", dir.display());
+    Err(Error::new(ErrorKind::Invalid, message))
 }
 
 /// What stands around a backend: the same for each.

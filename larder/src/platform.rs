@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use kv_core::{AnyStore, Error, ErrorKind, Finding, Result};
 
+use crate::open::Missing;
+
 mod system;
 
 pub use system::System;
@@ -54,7 +56,15 @@ pub trait Platform: Send + Sync {
 /// # Errors
 /// As there.
 pub async fn open(platform: &impl Platform, url: &str) -> Result<AnyStore> {
-    crate::open::open(platform, APP, url).await
+    crate::open::open(platform, APP, url, Missing::IsMade).await
+}
+
+/// As [`crate::open_existing`], on this platform.
+///
+/// # Errors
+/// As there.
+pub async fn open_existing(platform: &impl Platform, url: &str) -> Result<AnyStore> {
+    crate::open::open(platform, APP, url, Missing::IsRefused).await
 }
 
 /// As [`crate::diagnose`], on this platform.
@@ -62,7 +72,15 @@ pub async fn open(platform: &impl Platform, url: &str) -> Result<AnyStore> {
 /// # Errors
 /// As there.
 pub async fn diagnose(platform: &impl Platform, url: &str) -> Result<(AnyStore, Vec<Finding>)> {
-    crate::open::diagnose(platform, APP, url).await
+    crate::open::diagnose(platform, APP, url, Missing::IsMade).await
+}
+
+/// As [`crate::diagnose_existing`], on this platform.
+///
+/// # Errors
+/// As there.
+pub async fn diagnose_existing(platform: &impl Platform, url: &str) -> Result<(AnyStore, Vec<Finding>)> {
+    crate::open::diagnose(platform, APP, url, Missing::IsRefused).await
 }
 
 /// As [`crate::open_encrypted`], on this platform.

@@ -67,6 +67,7 @@ async fn a_scan_goes_on_behind_a_damaged_document_where_that_is_asked_for() {
     for id in ["a", "b", "c", "d"] {
         set(&store, id, "x").await;
     }
+    server.ask(reqwest::Method::POST, &format!("{}/_refresh", server.index), None).await;
     for (id, doc) in [("b", json!({ "value": "%" })), ("c", json!({ "version": "none" }))] {
         let query = json!({ "query": { "term": { "id": id } } });
         let search = format!("{}/_search?filter_path=hits.hits._id", server.index);

@@ -116,3 +116,16 @@ async fn a_scan_goes_on_behind_a_damaged_document_where_that_is_asked_for() {
         assert_eq!((found.as_str(), damaged), ("ac", vec![("c".to_owned(), "b".to_owned())]));
     }
 }
+
+#[tokio::test]
+async fn who_makes_nothing_finds_no_store_in_an_empty_database_and_leaves_it_so() {
+    let Some(server) = Server::start(&[]) else { return };
+    let mut config = server.config();
+    config.create = false;
+    let error = MongoStore::open(config.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    let names = server.driver().await.database(&config.database).list_collection_names().await.unwrap();
+    assert!(names.is_empty(), "{names:?}");
+    put(&server.open().await, "a", "1").await.unwrap();
+    assert_eq!(value(&MongoStore::open(config).await.unwrap(), "a").await.as_deref(), Some("1"));
+}

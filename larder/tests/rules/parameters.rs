@@ -127,6 +127,35 @@ async fn what_this_version_would_ignore_is_refused_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_namespace_that_would_set_nothing_apart_is_refused_and_one_that_seals_bind_is_not() {
+    let error = larder::open("memory://?namespace=x").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.message().contains("`namespace`") && error.message().contains("of its own"), "{error}");
+    let fake = Fake::new(Os::Linux).with("LARDER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    open(&fake, "memory://?namespace=x&encrypt=aead").await.unwrap();
+}
+
+#[tokio::test]
+async fn who_opens_what_is_there_makes_nothing_whatever_the_url_says() {
+    use larder::platform::{diagnose_existing, open_existing};
+    let fake = Fake::new(Os::Linux);
+    std::fs::create_dir(fake.path("empty")).unwrap();
+    for below in ["empty", "missing"] {
+        for query in ["", "create=true", "encrypt=aead"] {
+            let url = fake.url(below, query);
+            let error = open_existing(&fake, &url).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.message().contains("there is no store in"), "{error}");
+            assert!(diagnose_existing(&fake, &url).await.is_err());
+        }
+    }
+    assert!(!fake.path("missing").exists() && !fake.key_file().exists());
+    assert_eq!(std::fs::read_dir(fake.path("empty")).unwrap().count(), 0);
+    open(&fake, &fake.url("empty", "")).await.unwrap().close().await.unwrap();
+    open_existing(&fake, &fake.url("empty", "")).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_wrapped_store_is_the_backend_still() {
     let store = larder::open("memory://?ttl=1h&timeout=5s&prefix=p").await.unwrap();
     let version = store.put(Key::new("c", "a"), NewEntry::new("1"), PutMode::Create).await.unwrap();
