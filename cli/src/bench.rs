@@ -22,7 +22,7 @@ use crate::{Failure, logging, serve, store};
 /// Arguments of `larder bench`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It writes into a collection of its own, `larder-bench-` and a random name, and removes its \
+    after_help = "What was measured is shown also when another store fails; the exit status is then not 0. It writes into a collection of its own, `larder-bench-` and a random name, and removes its \
                   entries, also when it is interrupted; if it is killed, those of `put` stay and the others live for an \
                   hour. Stores are measured one after the other, each as it answers to this \
                   program from here: the network is part of it. `update` changes an entry that the task has just \
@@ -62,32 +62,53 @@ impl BenchSettings {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         logging::start(&LogSettings { log_level: Level::Warn, json_logs: false });
         let urls = self.url.iter().map(|url| resolved(url, "URL")).collect::<Result<Vec<_>, _>>()?;
-        let mut rows = Vec::new();
+        let (mut rows, mut ended) = (Vec::new(), Ok(Next::GoOn));
         for url in &urls {
-            let store = store::open(url, "URL").await?;
-            let name = RedactedUrl::new(url).to_string();
-            let measured = self.measure(&name, &store).await;
-            serve::close(&store).await;
-            rows.extend(measured?);
+            let measured = self.measure_url(url, &mut rows).await;
+            if let Err(failure) = &measured
+                && urls.len() > 1
+            {
+                let cause = std::error::Error::source(failure).map(|cause| format!(": {cause}"));
+                tell(&format!("{}: {failure}{}", RedactedUrl::new(url), cause.unwrap_or_default()));
+            }
+            let interrupted = matches!(measured, Ok(Next::Stop));
+            ended = ended.and(measured);
+            if interrupted {
+                break;
+            }
         }
-        if self.json { report::as_json(&rows) } else { report::as_tables(&rows) }
+        // What was measured is shown, whatever became of the others.
+        if !rows.is_empty() {
+            if self.json { report::as_json(&rows) } else { report::as_tables(&rows) }?;
+        }
+        match ended? {
+            Next::GoOn => Ok(()),
+            Next::Stop => Err(Failure::new("interrupted; its entries are removed")),
+        }
+    }
+
+    async fn measure_url(&self, url: &str, rows: &mut Vec<Row>) -> Result<Next, Failure> {
+        let store = store::open(url, "URL").await?;
+        let measured = self.measure(&RedactedUrl::new(url).to_string(), &store, rows).await;
+        serve::close(&store).await;
+        measured
     }
 
     /// Everything about one store. Its entries are removed also when something fails.
-    async fn measure(&self, name: &str, store: &AnyStore) -> Result<Vec<Row>, Failure> {
-        let bench = Bench::new(store, self.entries.get(), self.value, self.time);
+    async fn measure(&self, name: &str, store: &AnyStore, rows: &mut Vec<Row>) -> Result<Next, Failure> {
+        let tasks = self.tasks.iter().map(|tasks| tasks.get()).max().unwrap_or(1);
+        let bench = Bench::new(store, self.entries.get(), self.value, self.time, tasks);
         let measured = tokio::select! {
-            measured = self.measure_all(name, &bench) => measured,
-            _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted; its entries are removed")),
+            measured = self.measure_all(name, &bench, rows) => measured.map(|()| Next::GoOn),
+            _ = tokio::signal::ctrl_c() => Ok(Next::Stop),
         };
         let removed = bench.clean().await.map_err(failed);
-        let rows = measured?;
-        removed.map(|()| rows)
+        let next = measured?;
+        removed.map(|()| next)
     }
 
-    async fn measure_all(&self, name: &str, bench: &Bench) -> Result<Vec<Row>, Failure> {
+    async fn measure_all(&self, name: &str, bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Failure> {
         bench.fill().await.map_err(failed)?;
-        let mut rows = Vec::new();
         for tasks in self.tasks.iter().map(|tasks| tasks.get()) {
             for operation in &self.only {
                 if *operation == Operation::Page && bench.store().capabilities().scan == Listing::No {
@@ -99,8 +120,15 @@ impl BenchSettings {
                 rows.push(Row { store: name.to_owned(), operation: *operation, tasks, figures });
             }
         }
-        Ok(rows)
+        Ok(())
     }
+}
+
+/// What a store's end means for the next one.
+enum Next {
+    GoOn,
+    /// Somebody pressed Ctrl-C.
+    Stop,
 }
 
 fn size(text: &str) -> Result<usize, String> {

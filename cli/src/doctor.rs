@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use kv_core::{AnyStore, Finding, Store as _, StoreUrl, Verdict};
+use larder::platform;
 use serde_json::json;
 
 use crate::kv::output::Output;
-use crate::kv::{missing_directory, resolved};
+use crate::kv::resolved;
 use crate::settings::{Level, LogSettings};
+use crate::store::Program;
 use crate::url_argument::UrlArgument;
 use crate::{Failure, logging, serve, store};
 
@@ -25,7 +27,7 @@ pub(crate) struct Doctor {
     /// The store: a URL, `default`, @FILE or $NAME that holds a URL
     url: UrlArgument,
 
-    /// Write nothing: only look
+    /// Write nothing, make nothing: only look
     #[arg(long)]
     read_only: bool,
 
@@ -38,9 +40,13 @@ impl Doctor {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         logging::start(&LogSettings { log_level: Level::Error, json_logs: false });
         let url = resolved(&self.url, "URL")?;
-        missing_directory(&url, "URL")?;
         let started = Instant::now();
-        let opened = larder::diagnose(&url).await;
+        // A directory that holds no store is mistyped; what a server lacks may be made by who tries it.
+        let opened = if self.read_only || store::is_directory(&url) {
+            platform::diagnose_existing(&Program, &url).await
+        } else {
+            platform::diagnose(&Program, &url).await
+        };
         let (store, of_backend) = opened.map_err(|error| store::failure(&url, "URL", error))?;
         let took = started.elapsed();
         let findings = self.examine(&url, &store, took, of_backend).await;

@@ -15,12 +15,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use kv_core::{AnyStore, ErrorKind, parse_duration};
+use larder::platform;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::greeting::{Reception, Scope};
 use self::relay::Relay;
 use crate::serve::{Owner, ServeSettings};
+use crate::store::Program;
 use crate::{Failure, store};
 
 pub(crate) use door::Door;
@@ -105,7 +107,7 @@ async fn way_in(url: &str, dir: &Path) -> Result<WayIn, Failure> {
                 Reception::Silence => {}
             }
         }
-        match larder::open(&at_once).await {
+        match platform::open(&Program, &at_once).await {
             Ok(store) => return Ok(WayIn::Own(store)),
             Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() < until => {
                 sleep(AGAIN).await;

@@ -82,15 +82,13 @@ pub(crate) async fn run(command: KvCommand) -> Result<(), Failure> {
 }
 
 impl Common {
-    /// Works on a store that is there. In a directory that is not, none is made: its name is mistyped.
+    /// Works on a store that is there. Where none is, none is made: its name is mistyped.
     async fn with_existing<T, W, F>(&self, work: W) -> Result<T, Failure>
     where
         W: FnOnce(AnyStore) -> F,
         F: Future<Output = Result<T, Failure>>,
     {
-        let url = self.resolved()?;
-        missing_directory(&url, "URL")?;
-        on(&url, work).await
+        on(store::open_existing(&self.resolved()?, "URL").await?, work).await
     }
 
     /// Works on a store that is made if need be.
@@ -99,7 +97,7 @@ impl Common {
         W: FnOnce(AnyStore) -> F,
         F: Future<Output = Result<T, Failure>>,
     {
-        on(&self.resolved()?, work).await
+        on(store::open(&self.resolved()?, "URL").await?, work).await
     }
 
     fn resolved(&self) -> Result<String, Failure> {
@@ -115,21 +113,12 @@ pub(crate) fn resolved(given: &UrlArgument, what: &str) -> Result<String, Failur
     }
 }
 
-/// Refuses a store in a directory that is not there: none is made for who wants to read.
-pub(crate) fn missing_directory(url: &str, what: &str) -> Result<(), Failure> {
-    match store::directory(url).filter(|dir| !dir.exists()) {
-        Some(dir) => Err(Failure::usage(format!("there is no store in {}: change {what}", dir.display()))),
-        None => Ok(()),
-    }
-}
-
-/// Opens the store, works on it and closes it, whatever the work brought.
-async fn on<T, W, F>(url: &str, work: W) -> Result<T, Failure>
+/// Works on the store and closes it, whatever the work brought.
+async fn on<T, W, F>(store: AnyStore, work: W) -> Result<T, Failure>
 where
     W: FnOnce(AnyStore) -> F,
     F: Future<Output = Result<T, Failure>>,
 {
-    let store = store::open(url, "URL").await?;
     let done = work(store.clone()).await;
     serve::close(&store).await;
     done

@@ -1,9 +1,10 @@
 //! The store that a command works on.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use kv_core::{AnyStore, ErrorKind, RedactedUrl, StoreUrl};
-use larder::platform::{self, System};
+use larder::platform::{self, Os, Platform, System};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use crate::Failure;
@@ -31,10 +32,15 @@ pub(crate) fn default_url() -> Result<String, Failure> {
     Ok(format!("disk://{slash}{}?encrypt=aead", percent_encode(path.replace('\\', "/").as_bytes(), ESCAPED)))
 }
 
-/// The directory of a store on disk; `None` for every other store, and for what is no URL.
+/// The directory of a store of `disk`; `None` for every other store, and for what is no URL.
 pub(crate) fn directory(url: &str) -> Option<PathBuf> {
     let url = StoreUrl::parse(url).ok()?;
     if url.scheme() == "disk" { url.directory().ok() } else { None }
+}
+
+/// Whether the store lies in a directory of this machine.
+pub(crate) fn is_directory(url: &str) -> bool {
+    StoreUrl::parse(url).is_ok_and(|url| matches!(url.scheme(), "disk" | "rocksdb"))
 }
 
 /// Opens `url`; `what` names the flag or argument in errors.
@@ -42,7 +48,37 @@ pub(crate) fn directory(url: &str) -> Option<PathBuf> {
 /// # Errors
 /// As [`larder::open`], with what to do about it.
 pub(crate) async fn open(url: &str, what: &str) -> Result<AnyStore, Failure> {
-    larder::open(url).await.map_err(|error| failure(url, what, error))
+    platform::open(&Program, url).await.map_err(|error| failure(url, what, error))
+}
+
+/// As [`open`], for who reads: what is not there is not made.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn open_existing(url: &str, what: &str) -> Result<AnyStore, Failure> {
+    platform::open_existing(&Program, url).await.map_err(|error| failure(url, what, error))
+}
+
+/// The system, but that what a store has to tell goes to the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Program;
+
+impl Platform for Program {
+    fn os(&self) -> Os {
+        System.os()
+    }
+
+    fn var(&self, name: &str) -> Option<OsString> {
+        System.var(name)
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        System.home()
+    }
+
+    fn tell(&self, line: &str) {
+        tracing::warn!(target: "larder", "{line}");
+    }
 }
 
 pub(crate) fn failure(url: &str, what: &str, error: kv_core::Error) -> Failure {
@@ -58,12 +94,13 @@ pub(crate) fn failure(url: &str, what: &str, error: kv_core::Error) -> Failure {
 mod tests {
     use std::path::Path;
 
-    use super::directory;
+    use super::{directory, is_directory};
 
     #[test]
     fn only_a_store_on_disk_has_a_directory() {
         assert_eq!(directory("disk:///a%20b?encrypt=aead").as_deref(), Some(Path::new("/a b")));
         assert_eq!(directory("memory://"), None);
         assert_eq!(directory("no url"), None);
+        assert!(is_directory("rocksdb:a") && is_directory("disk:a") && !is_directory("redis://a"));
     }
 }

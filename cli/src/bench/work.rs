@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use kv_core::{AnyStore, Key, NewEntry, PutMode, Result, Scan, Store as _, Version};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
+use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
 use super::measure::{Figures, Times};
@@ -58,6 +59,8 @@ impl fmt::Display for Operation {
 const BATCH: usize = 50;
 /// After so many turns a task lets the others have theirs.
 const YIELD_EVERY: usize = 16;
+/// How long tasks that were stopped are waited for.
+const ENDING: Duration = Duration::from_secs(10);
 /// What a bench leaves behind when it is killed is gone after so long, but for what `put` wrote.
 const LEFTOVERS: Duration = Duration::from_secs(3_600);
 
@@ -69,14 +72,19 @@ pub(super) struct Bench {
     entries: usize,
     value: Bytes,
     time: Duration,
+    /// How many tasks there are at most.
+    tasks: usize,
+    /// Held by each task, so that none writes any more once entries are removed.
+    at_work: Arc<RwLock<()>>,
 }
 
 impl Bench {
-    pub(super) fn new(store: &AnyStore, entries: usize, bytes: usize, time: Duration) -> Self {
+    pub(super) fn new(store: &AnyStore, entries: usize, bytes: usize, time: Duration, tasks: usize) -> Self {
         let mut value = vec![0; bytes];
         StdRng::seed_from_u64(1).fill_bytes(&mut value); // what does not compress
         let collection = format!("larder-bench-{:016x}", rand::rng().random::<u64>());
-        Self { store: store.clone(), collection: collection.into(), entries, value: value.into(), time }
+        let (collection, value, at_work) = (collection.into(), value.into(), Arc::default());
+        Self { store: store.clone(), collection, entries, value, time, tasks, at_work }
     }
 
     pub(super) const fn store(&self) -> &AnyStore {
@@ -91,15 +99,16 @@ impl Bench {
         Ok(())
     }
 
-    /// Removes all that was written, by name: not every store can list.
+    /// Removes all that was written, by name: not every store can list. Tasks that were stopped have ended before.
     ///
     /// # Errors
     /// The first one; it goes on after it.
     pub(super) async fn clean(&self) -> Result<()> {
+        drop(tokio::time::timeout(ENDING, self.at_work.write()).await);
+        let all: Vec<_> = (0..self.entries).map(id).chain((0..self.tasks).map(own)).collect();
         let mut done = Ok(());
-        for first in (0..self.entries).step_by(1_000) {
-            let ids: Vec<_> = (first..self.entries.min(first + 1_000)).map(id).collect();
-            let removed = self.store.delete_many(&self.keys(&ids)).await;
+        for ids in all.chunks(1_000) {
+            let removed = self.store.delete_many(&self.keys(ids)).await;
             done = done.and(removed.and_then(|removed| removed.into_iter().collect()));
         }
         done
@@ -110,8 +119,12 @@ impl Bench {
         let mut running = JoinSet::new();
         let begun = Instant::now();
         for task in 0..tasks {
-            let bench = self.clone();
-            running.spawn(async move { bench.repeat(operation, task, begun).await });
+            let (bench, at_work) = (self.clone(), Arc::clone(&self.at_work).read_owned().await);
+            running.spawn(async move {
+                let done = bench.repeat(operation, task, begun).await;
+                drop(at_work);
+                done
+            });
         }
         let mut times = Vec::with_capacity(tasks);
         while let Some(done) = running.join_next().await {
@@ -124,7 +137,7 @@ impl Bench {
     }
 
     async fn repeat(&self, operation: Operation, task: usize, begun: Instant) -> Result<Times> {
-        let own = format!("task {task}");
+        let own = own(task);
         let own = Key::new(&self.collection, &own);
         let random = StdRng::seed_from_u64(task as u64);
         let mut turns = Turns { bench: self, operation, own, random, version: None };
@@ -230,6 +243,11 @@ async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(T, Duration)
     Ok((done, started.elapsed()))
 }
 
+/// The name of an entry that one task alone touches.
+fn own(task: usize) -> String {
+    format!("task {task}")
+}
+
 fn id(number: usize) -> String {
     format!("{number:010}")
 }
@@ -238,7 +256,8 @@ fn id(number: usize) -> String {
 mod tests {
     use std::time::Duration;
 
-    use kv_core::StoreExt as _;
+    use kv_core::testing::{Fault, Faults, Faulty};
+    use kv_core::{ErrorKind, StoreExt as _};
     use kv_memory::MemoryStore;
 
     use super::{Bench, Operation};
@@ -246,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn every_operation_is_measured_and_nothing_is_left() {
         let memory = MemoryStore::new();
-        let bench = Bench::new(&memory.clone().erased(), 120, 10, Duration::from_millis(5));
+        let bench = Bench::new(&memory.clone().erased(), 120, 10, Duration::from_millis(5), 3);
         bench.fill().await.unwrap();
         for operation in Operation::ALL {
             for tasks in [1, 3] {
@@ -255,6 +274,23 @@ mod tests {
                 assert!(figures.p50 <= figures.p99 && figures.p99 <= figures.max);
             }
         }
+        bench.clean().await.unwrap();
+        assert_eq!(memory.held().entries, 0);
+    }
+
+    #[tokio::test]
+    async fn a_bench_that_fails_midway_leaves_nothing_either() {
+        let (memory, faults) = (MemoryStore::new(), Faults::none());
+        let store = Faulty::new(memory.clone(), &faults).erased();
+        let bench = Bench::new(&store, 20, 10, Duration::from_secs(60), 3);
+        bench.fill().await.unwrap();
+        for _ in 0..50 {
+            faults.next("take", Fault::delayed(Duration::ZERO));
+        }
+        faults.next("take", Fault::refused(ErrorKind::Unavailable));
+        bench.run(Operation::Take, 3).await.unwrap_err();
+        faults.clear();
+        assert!(memory.held().entries > 20, "what a task had just written is there");
         bench.clean().await.unwrap();
         assert_eq!(memory.held().entries, 0);
     }

@@ -2,6 +2,7 @@
 
 mod pace;
 mod place;
+mod same;
 mod verify;
 
 use std::num::NonZeroU32;
@@ -18,8 +19,8 @@ use self::verify::Comparison;
 use super::export::tell;
 use super::listing::{Listing, OnDamage, Step, passed_over};
 use super::output::Output;
-use super::progress::Progress;
-use super::{failed, missing_directory, resolved};
+use super::progress::{Progress, Whom};
+use super::{failed, resolved};
 use crate::url_argument::UrlArgument;
 use crate::{Failure, serve, store};
 
@@ -27,8 +28,7 @@ use crate::{Failure, serve, store};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Values, lifetimes, codecs and tags are kept; versions are new. Entries replace what stands under \
-                  their names in DST, and nothing there is removed, so copying again is harmless. Two URLs that \
-                  differ may name one store, which is then written onto itself. What was encrypted \
+                  their names in DST, and nothing there is removed, so copying again is harmless. What was encrypted \
                   is decrypted on the way and sealed by DST if its URL says so. Writers may go on meanwhile: stop \
                   them before a last copy, or their last writes stay behind. Exit status 1 if an entry was refused \
                   by DST or passed over as damaged, or if --verify found a difference."
@@ -96,11 +96,10 @@ struct Counts {
 impl Copy {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (from, to) = (resolved(&self.from, "SRC")?, resolved(&self.to, "DST")?);
-        if from == to {
+        if same::is_same(&from, &to) {
             return Err(Failure::usage("SRC and DST are the same store: change one of them"));
         }
-        missing_directory(&from, "SRC")?;
-        let source = store::open(&from, "SRC").await?;
+        let source = store::open_existing(&from, "SRC").await?;
         let done =
             if self.dry_run { self.count(&source).await } else { self.transfer(&from, &to, &source).await };
         serve::close(&source).await;
@@ -141,7 +140,7 @@ impl Copy {
             return Err(failure);
         }
         let compared = if self.verify {
-            Some(verify::compare(self.listing(source).quiet(), source, target).await?)
+            Some(verify::compare(self.listing(source).quiet(), source, target, Whom::of(self.json)).await?)
         } else {
             None
         };
@@ -164,7 +163,7 @@ impl Copy {
         place: &Place,
         counts: &mut Counts,
     ) -> Result<(), Failure> {
-        let progress = Progress::new(if self.dry_run { "counted" } else { "copied" });
+        let progress = Progress::new(if self.dry_run { "counted" } else { "copied" }, Whom::of(self.json));
         let mut throttle = Pace::new(self.rate);
         let mut listing = self.listing(source).from(place.cursor(), counts.damaged);
         loop {

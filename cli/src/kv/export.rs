@@ -10,7 +10,7 @@ use super::Common;
 use super::line::Line;
 use super::listing::{Listing, OnDamage, Step, passed_over};
 use super::output::{Output, Reader};
-use super::progress::Progress;
+use super::progress::{Progress, Whom};
 use crate::Failure;
 use crate::clock::now_ms;
 
@@ -41,7 +41,9 @@ impl Export {
         let Self { common, collection, on_damage } = self;
         tell("values leave the store decrypted: keep what is written here as safe as the key");
         let all = collection.as_deref().map_or(Scan::under(""), Scan::one).values().limit(PAGE);
-        let done = common.with_existing(async |store| export(Listing::new(&store, all, on_damage)).await);
+        let whom = Whom::of(common.json);
+        let done =
+            common.with_existing(async |store| export(Listing::new(&store, all, on_damage), whom).await);
         let (exported, damaged) = done.await?;
         if common.json {
             eprint(&json!({ "exported": exported, "damaged": damaged }).to_string());
@@ -53,8 +55,8 @@ impl Export {
 }
 
 /// How many entries were written, and how many damaged ones passed over.
-async fn export(mut listing: Listing<'_>) -> Result<(u64, u64), Failure> {
-    let (mut output, progress) = (Output::new(), Progress::beside_stdout("exported"));
+async fn export(mut listing: Listing<'_>, whom: Whom) -> Result<(u64, u64), Failure> {
+    let (mut output, progress) = (Output::new(), Progress::beside_stdout("exported", whom));
     let mut exported = 0;
     while let Some(step) = listing.next().await? {
         let Step::Items(items) = step else {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin, stdin};
 use super::export::tell;
 use super::line::{Line, Read};
 use super::output::Output;
-use super::progress::Progress;
+use super::progress::{Progress, Whom};
 use super::{Common, failed};
 use crate::Failure;
 use crate::clock::now_ms;
@@ -31,7 +31,10 @@ const BATCH_BYTES: usize = 4 << 20;
 impl Import {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let mut counts = Counts::default();
-        let done = self.common.with_store(async |store| import(&store, &mut counts).await).await;
+        let done = self
+            .common
+            .with_store(async |store| import(&store, &mut counts, Whom::of(self.common.json)).await)
+            .await;
         let Counts { imported, expired, .. } = counts;
         if let Err(failure) = done {
             tell(&format!("{imported} entries were imported until then"));
@@ -54,8 +57,8 @@ struct Counts {
     expired: u64,
 }
 
-async fn import(store: &AnyStore, counts: &mut Counts) -> Result<(), Failure> {
-    let progress = Progress::new("imported");
+async fn import(store: &AnyStore, counts: &mut Counts, whom: Whom) -> Result<(), Failure> {
+    let progress = Progress::new("imported", whom);
     let mut lines = BufReader::with_capacity(256 << 10, stdin()).lines();
     loop {
         let batch = next_batch(&mut lines, counts).await?;

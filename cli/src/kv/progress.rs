@@ -9,19 +9,33 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[derive(Debug)]
 pub(super) struct Progress(ProgressBar);
 
+/// Who is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    People,
+    /// With `--json`: nothing moves.
+    Programs,
+}
+
+impl Whom {
+    pub(super) const fn of(json: bool) -> Self {
+        if json { Self::Programs } else { Self::People }
+    }
+}
+
 impl Progress {
     /// Counts while something is read.
-    pub(super) fn new(verb: &'static str) -> Self {
-        Self::on(ProgressDrawTarget::stderr(), verb)
+    pub(super) fn new(verb: &'static str, whom: Whom) -> Self {
+        Self::on(whom == Whom::People, verb)
     }
 
     /// Counts while something is written to stdout, unless that is a terminal too.
-    pub(super) fn beside_stdout(verb: &'static str) -> Self {
-        let hidden = stdout().is_terminal();
-        Self::on(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }, verb)
+    pub(super) fn beside_stdout(verb: &'static str, whom: Whom) -> Self {
+        Self::on(whom == Whom::People && !stdout().is_terminal(), verb)
     }
 
-    fn on(target: ProgressDrawTarget, verb: &'static str) -> Self {
+    fn on(shown: bool, verb: &'static str) -> Self {
+        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) =
             ProgressStyle::with_template("{spinner} {msg} {human_pos} entries ({per_sec}, {elapsed})")

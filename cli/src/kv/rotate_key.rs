@@ -3,12 +3,14 @@
 use clap::Args;
 use kv_core::{AnyStore, ErrorKind, Store as _};
 use larder::encrypt::{Encrypted, KeysInUse, Rotation};
+use larder::platform;
 use serde_json::json;
 
 use super::export::tell;
 use super::output::Output;
-use super::progress::Progress;
-use super::{Common, failed, missing_directory};
+use super::progress::{Progress, Whom};
+use super::{Common, failed};
+use crate::store::Program;
 use crate::{Failure, store};
 
 /// Arguments of `larder kv rotate-key`.
@@ -39,8 +41,7 @@ pub(crate) struct RotateKey {
 impl RotateKey {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let url = self.common.resolved()?;
-        missing_directory(&url, "URL")?;
-        let opened = larder::open_encrypted(&url).await;
+        let opened = platform::open_encrypted(&Program, &url).await;
         let sealed = opened.map_err(|error| store::failure(&url, "URL", error))?;
         let sealed = if self.migrate { sealed.mode(larder::encrypt::Mode::Migration) } else { sealed };
         let done = self.rotate(&sealed).await;
@@ -51,7 +52,8 @@ impl RotateKey {
     }
 
     async fn rotate(&self, sealed: &Encrypted<AnyStore>) -> Result<(), Failure> {
-        let rotation = if self.check { None } else { Some(rotated(sealed).await?) };
+        let rotation =
+            if self.check { None } else { Some(rotated(sealed, Whom::of(self.common.json)).await?) };
         let in_use = sealed.keys_in_use().await.map_err(unlisted)?;
         self.answer(sealed, rotation, &in_use)?;
         match rotation.filter(|rotation| !rotation.is_complete()) {
@@ -114,8 +116,8 @@ impl RotateKey {
     }
 }
 
-async fn rotated(sealed: &Encrypted<AnyStore>) -> Result<Rotation, Failure> {
-    let progress = Progress::new("looked at");
+async fn rotated(sealed: &Encrypted<AnyStore>, whom: Whom) -> Result<Rotation, Failure> {
+    let progress = Progress::new("looked at", whom);
     let mut seen = 0;
     let rotation = sealed.rotate(|so_far| {
         let now = so_far.rotated + so_far.already + so_far.gone + so_far.unreadable + so_far.contended;

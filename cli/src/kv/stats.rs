@@ -13,7 +13,7 @@ use super::Common;
 use super::list::printable;
 use super::listing::{Listing, OnDamage, Step, passed_over};
 use super::output::{Output, Reader};
-use super::progress::Progress;
+use super::progress::{Progress, Whom};
 use crate::Failure;
 use crate::clock::whole_ms;
 
@@ -63,7 +63,12 @@ impl Stats {
         let Self { common, collection, top, on_damage } = self;
         let scan = collection.as_deref().map_or(Scan::under(""), Scan::one).values().limit(PAGE);
         let counted = common.with_existing(async |store| {
-            count(Listing::new(&store, scan, on_damage), Tallies::new(is_ordered(&store), MOST_NAMED)).await
+            count(
+                Listing::new(&store, scan, on_damage),
+                Tallies::new(is_ordered(&store), MOST_NAMED),
+                Whom::of(common.json),
+            )
+            .await
         });
         let (found, damaged) = counted.await?;
         let mut output = Output::new();
@@ -83,8 +88,8 @@ fn is_ordered(store: &AnyStore) -> bool {
 }
 
 /// The tallies, and how many damaged entries were passed over.
-async fn count(mut listing: Listing<'_>, mut found: Tallies) -> Result<(Tallies, u64), Failure> {
-    let progress = Progress::beside_stdout("counted");
+async fn count(mut listing: Listing<'_>, mut found: Tallies, whom: Whom) -> Result<(Tallies, u64), Failure> {
+    let progress = Progress::beside_stdout("counted", whom);
     while let Some(step) = listing.next().await? {
         let Step::Items(items) = step else {
             found.clear();
@@ -203,11 +208,11 @@ mod tests {
     use kv_core::{AnyStore, ErrorKind, Key, NewEntry, PutMode, Scan, Store as _, StoreExt as _};
     use kv_memory::MemoryStore;
 
-    use super::{Listing, OnDamage, Tallies, count};
+    use super::{Listing, OnDamage, Tallies, Whom, count};
 
     async fn counted(store: &AnyStore) -> Tallies {
         let listing = Listing::new(store, Scan::under("").values().limit(2), OnDamage::default());
-        count(listing, Tallies::new(true, 100)).await.unwrap().0
+        count(listing, Tallies::new(true, 100), Whom::Programs).await.unwrap().0
     }
 
     async fn store() -> MemoryStore {

@@ -198,6 +198,57 @@ fn reading_makes_no_store_where_there_is_none() {
 }
 
 #[test]
+fn reading_an_empty_directory_or_a_mistyped_namespace_leaves_nothing_behind() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("empty")).unwrap();
+    let commands: [&[&str]; 9] = [
+        &["kv", "get", "disk:empty", "c", "i"],
+        &["kv", "delete", "disk:empty?create=true", "c", "i"],
+        &["kv", "list", "disk:empty"],
+        &["kv", "export", "disk:empty?encrypt=aead"],
+        &["kv", "stats", "disk:empty?engine=redb"],
+        &["kv", "copy", "disk:empty", "disk:target"],
+        &["kv", "rotate-key", "disk:empty?encrypt=aead"],
+        &["doctor", "disk:empty"],
+        &["doctor", "disk:empty", "--read-only"],
+    ];
+    for arguments in commands {
+        let output = home.larder([]).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("there is no store in"), "{arguments:?}: {}", stderr(&output));
+    }
+    assert_eq!(std::fs::read_dir(home.path("empty")).unwrap().count(), 0);
+    assert!(!home.path("target").exists() && !home.path("config").exists());
+
+    done(&home.run(["kv", "put", "disk:real?engine=redb", "c", "i", "x"]));
+    for _ in 0..2 {
+        assert_eq!(done(&home.run(["kv", "list", "disk:real?namespace=mistyped"])), "");
+    }
+    done(&home.run(["kv", "export", "disk:real?namespace=mistyped"]));
+    let file = std::fs::read(home.path("real/data/store.redb")).unwrap();
+    let holds = |name: &[u8]| file.windows(name.len()).any(|part| part == name);
+    assert!(holds(b"namespace/larder") && !holds(b"namespace/mistyped"));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_store_has_to_tell_goes_to_the_log() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    std::fs::create_dir(home.path("open")).unwrap();
+    std::fs::set_permissions(home.path("open"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut serve = home.larder(["serve", "--store", "disk:open", "--json-logs"]);
+    let output = serve.output().unwrap(); // stdin is at its end
+    let lines: Vec<serde_json::Value> =
+        stderr(&output).lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let told: Vec<_> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+    assert_eq!(told.len(), 1, "{lines:?}");
+    assert!(told[0]["message"].as_str().unwrap().contains("open"), "{told:?}");
+    let silent = home.run(["serve", "--store", "disk:open", "--log-level", "off"]);
+    assert_eq!(stderr(&silent), "");
+}
+
+#[test]
 fn a_directory_in_use_names_its_owner_and_what_to_do() {
     let home = Home::new();
     let store = "disk:used?lock_wait=0";

@@ -10,6 +10,8 @@ mod memory;
 mod moving_in;
 mod operations;
 mod owners;
+#[cfg(unix)]
+mod progress;
 mod settings;
 mod support;
 mod survival;

@@ -93,6 +93,11 @@ fn a_difference_is_found_and_is_status_1() {
     assert!(only_others.status.success(), "{}", stderr(&only_others));
     let same = home.run(["kv", "copy", ONE, ONE]);
     assert_eq!(same.status.code(), Some(2));
+    let path = home.path("one");
+    let written_otherwise = format!("disk://{}/../one/?lock_wait=0", path.display());
+    let same = home.run(["kv", "copy", ONE, &written_otherwise]);
+    assert_eq!(same.status.code(), Some(2));
+    assert!(stderr(&same).contains("are the same store"), "{}", stderr(&same));
     let none = home.run(["kv", "copy", "disk:none", TWO]);
     assert!(none.status.code() == Some(2) && stderr(&none).contains("SRC"), "{}", stderr(&none));
 }
@@ -184,6 +189,12 @@ fn a_bench_shows_stores_side_by_side_and_leaves_nothing() {
     let lines = parsed(&done(&home.run(["bench", ONE, "--time", "20ms", "--only", "get,take", "--json"])));
     assert_eq!(lines.len(), 4);
     assert!(lines.iter().all(|line| line["per_second"].as_f64().unwrap() > 0.0), "{lines:?}");
+    assert_eq!(done(&home.run(["kv", "list", ONE])), "");
+    let one_is_bad =
+        home.run(["bench", ONE, "disk:one?engine=redb", "memory://", "--time", "20ms", "--only", "get"]);
+    assert_eq!(one_is_bad.status.code(), Some(2), "{}", stderr(&one_is_bad));
+    let text = stdout(&one_is_bad);
+    assert!(text.contains("disk:one") && text.contains("memory://") && text.contains("get"), "{text}");
     assert_eq!(done(&home.run(["kv", "list", ONE])), "");
 }
 

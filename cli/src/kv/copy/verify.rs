@@ -10,7 +10,7 @@ use crate::Failure;
 use crate::kv::export::tell;
 use crate::kv::failed;
 use crate::kv::listing::{Listing, Step};
-use crate::kv::progress::Progress;
+use crate::kv::progress::{Progress, Whom};
 
 /// What two lifetimes may differ by: clocks, roundings, and the time between two reads.
 const LIFETIME_TOLERANCE: Duration = Duration::from_secs(5);
@@ -56,8 +56,9 @@ pub(super) async fn compare(
     mut listing: Listing<'_>,
     source: &AnyStore,
     target: &AnyStore,
+    whom: Whom,
 ) -> Result<Comparison, Failure> {
-    let progress = Progress::new("compared");
+    let progress = Progress::new("compared", whom);
     let mut found = Comparison::default();
     while let Some(step) = listing.next().await? {
         let Step::Items(items) = step else {
@@ -124,12 +125,12 @@ mod tests {
     use kv_core::{AnyStore, ErrorKind, Key, NewEntry, PutMode, Scan, Store as _, StoreExt as _};
     use kv_memory::MemoryStore;
 
-    use super::{Comparison, compare};
+    use super::{Comparison, Whom, compare};
     use crate::kv::listing::{Listing, OnDamage};
 
     async fn compared(source: &AnyStore, target: &AnyStore) -> Comparison {
         let listing = Listing::new(source, Scan::under("").values().limit(3), OnDamage::default());
-        compare(listing, source, target).await.unwrap()
+        compare(listing, source, target, Whom::Programs).await.unwrap()
     }
 
     #[tokio::test]
