@@ -97,7 +97,7 @@ impl Inner {
                     page.items.extend(entry.map(|entry| Item::new(hit.collection, hit.id, Some(entry))));
                 }
                 Err(error) => {
-                    page.damaged.push(scan.pass_over(Some(Key::new(&hit.collection, &hit.id)), error)?)
+                    page.damaged.push(scan.pass_over(Some(Key::new(&hit.collection, &hit.id)), error)?);
                 }
             }
         }

@@ -148,11 +148,12 @@ fn invalid(message: &'static str) -> Error {
 
 impl fmt::Debug for MongoConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, database, collection, namespace, patience, clock } = self;
+        let Self { address, database, collection, create, namespace, patience, clock } = self;
         f.debug_struct("MongoConfig")
             .field("address", &kv_core::RedactedUrl::new(address))
             .field("database", database)
             .field("collection", collection)
+            .field("create", create)
             .field("namespace", namespace)
             .field("patience", patience)
             .field("clock", clock)

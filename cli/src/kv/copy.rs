@@ -14,7 +14,7 @@ use kv_core::{AnyStore, ErrorKind, Item, Key, NewEntry, RedactedUrl, Scan, Store
 use serde_json::json;
 
 use self::pace::Pace;
-use self::place::Place;
+use self::place::{LeftOut, Place};
 use self::verify::Comparison;
 use super::export::tell;
 use super::listing::{Listing, OnDamage, Step, passed_over};
@@ -132,7 +132,7 @@ impl Copy {
             tell("DST forgets: what is copied there may be gone when it needs room, or when a process ends");
         }
         let place = Place::open(self.resume.as_deref(), &self.purpose(from, to))?;
-        let (refused, damaged) = place.left_out();
+        let LeftOut { refused, damaged } = place.left_out();
         let mut counts = Counts { refused, damaged, ..Counts::default() };
         let copied = self.copy(source, Some(target), &place, &mut counts).await;
         if let Err(failure) = copied {
@@ -185,7 +185,8 @@ impl Copy {
             }
             counts.damaged = listing.damaged();
             if let Some(next) = listing.cursor() {
-                place.advance(next, (counts.refused, counts.damaged))?;
+                let Counts { refused, damaged, .. } = *counts;
+                place.advance(next, LeftOut { refused, damaged })?;
             }
         }
     }
@@ -308,7 +309,7 @@ mod tests {
     async fn a_copy_that_begins_anew_counts_nothing_twice() {
         let faults = Faults::none();
         let source = Faulty::new(MemoryStore::new(), &faults).erased();
-        for n in 0..2 * PAGE + 1 {
+        for n in 0..=2 * PAGE {
             let id = n.to_string();
             source.put(Key::new("c", &id), NewEntry::new("v"), PutMode::Create).await.unwrap();
         }

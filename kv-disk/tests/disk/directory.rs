@@ -234,19 +234,16 @@ async fn a_namespace_that_nothing_was_written_to_leaves_nothing_behind() {
 fn notes(engine: Engine, dir: &Path) -> Vec<String> {
     let name =
         |key: &[u8]| key.strip_prefix(b"namespace/").map(|name| String::from_utf8(name.to_vec()).unwrap());
-    match engine {
-        Engine::Sled => {
-            let db = sled::open(dir.join("data")).unwrap();
-            db.open_tree("larder").unwrap().iter().filter_map(|item| name(&item.unwrap().0)).collect()
-        }
-        _ => {
-            let db = redb::Database::open(dir.join("data/store.redb")).unwrap();
-            let table = redb::TableDefinition::<&[u8], &[u8]>::new("larder");
-            let table = redb::ReadableDatabase::begin_read(&db).unwrap().open_table(table).unwrap();
-            let notes = redb::ReadableTable::iter(&table).unwrap();
-            notes.filter_map(|item| name(item.unwrap().0.value())).collect()
-        }
+    if engine == Engine::Sled {
+        let db = sled::open(dir.join("data")).unwrap();
+        let notes = db.open_tree("larder").unwrap();
+        return notes.iter().filter_map(|item| name(&item.unwrap().0)).collect();
     }
+    let db = redb::Database::open(dir.join("data/store.redb")).unwrap();
+    let table = redb::TableDefinition::<&[u8], &[u8]>::new("larder");
+    let table = redb::ReadableDatabase::begin_read(&db).unwrap().open_table(table).unwrap();
+    let notes = redb::ReadableTable::iter(&table).unwrap();
+    notes.filter_map(|item| name(item.unwrap().0.value())).collect()
 }
 
 #[cfg(unix)]

@@ -18,8 +18,17 @@ pub(super) struct Place {
     file: Option<PathBuf>,
     purpose: String,
     cursor: Option<Cursor>,
-    /// What earlier runs of this copy had to leave out: refused by the target, and damaged.
-    left_out: (u64, u64),
+    /// What earlier runs of this copy had to leave out.
+    left_out: LeftOut,
+}
+
+/// What could not be copied, in entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    /// The target cannot hold them.
+    pub(super) refused: u64,
+    /// They cannot be read.
+    pub(super) damaged: u64,
 }
 
 /// What the file holds. A cursor may hold names: the file is its owner's alone.
@@ -59,8 +68,8 @@ impl Place {
         self.cursor.as_ref()
     }
 
-    /// What earlier runs of this copy had to leave out: refused by the target, and damaged.
-    pub(super) const fn left_out(&self) -> (u64, u64) {
+    /// What earlier runs of this copy had to leave out.
+    pub(super) const fn left_out(&self) -> LeftOut {
         self.left_out
     }
 
@@ -68,9 +77,10 @@ impl Place {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn advance(&self, next: &Cursor, (refused, damaged): (u64, u64)) -> Result<(), Failure> {
+    pub(super) fn advance(&self, next: &Cursor, left_out: LeftOut) -> Result<(), Failure> {
         if let Some(path) = &self.file {
             let cursor = STANDARD.encode(next.as_bytes());
+            let LeftOut { refused, damaged } = left_out;
             let kept = Kept { larder_copy: FORM, of: self.purpose.clone(), cursor, refused, damaged };
             replace(path, &kept).map_err(|error| unwritable(path).because(error))?;
         }
@@ -90,7 +100,7 @@ impl Place {
     }
 }
 
-fn kept(path: &Path, purpose: &str) -> Result<Option<(Cursor, (u64, u64))>, Failure> {
+fn kept(path: &Path, purpose: &str) -> Result<Option<(Cursor, LeftOut)>, Failure> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -113,7 +123,8 @@ fn kept(path: &Path, purpose: &str) -> Result<Option<(Cursor, (u64, u64))>, Fail
             path.display()
         )));
     }
-    Ok(Some((Cursor::from_bytes(cursor), (kept.refused, kept.damaged))))
+    let left_out = LeftOut { refused: kept.refused, damaged: kept.damaged };
+    Ok(Some((Cursor::from_bytes(cursor), left_out)))
 }
 
 /// Whole or not at all: a copy that is killed now finds the old place.
@@ -146,18 +157,19 @@ fn unwritable(path: &Path) -> Failure {
 mod tests {
     use kv_core::Cursor;
 
-    use super::Place;
+    use super::{LeftOut, Place};
 
     #[test]
     fn a_place_is_found_again_by_the_same_copy_alone() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("place");
+        let three = LeftOut { refused: 3, damaged: 1 };
         let place = Place::open(Some(&file), "a to b").unwrap();
         assert!(place.cursor().is_none() && !file.exists());
-        place.advance(&Cursor::from_bytes("here"), (3, 1)).unwrap();
+        place.advance(&Cursor::from_bytes("here"), three).unwrap();
         drop(place);
         let again = Place::open(Some(&file), "a to b").unwrap();
-        assert_eq!((again.cursor().unwrap().as_bytes().as_ref(), again.left_out()), (&b"here"[..], (3, 1)));
+        assert_eq!((again.cursor().unwrap().as_bytes().as_ref(), again.left_out()), (&b"here"[..], three));
         let other = Place::open(Some(&file), "a to c").unwrap_err().to_string();
         assert!(other.contains("other stores") && file.exists(), "{other}");
         again.finish().unwrap();
@@ -179,7 +191,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("place");
-        Place::open(Some(&file), "p").unwrap().advance(&Cursor::from_bytes("x"), (0, 0)).unwrap();
+        Place::open(Some(&file), "p").unwrap().advance(&Cursor::from_bytes("x"), LeftOut::default()).unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
