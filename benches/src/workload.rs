@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-/// How many entries a store holds while it is measured.
+/// How many entries a store on this machine holds while it is measured.
 pub const KEYS: u64 = 200_000;
 /// How many of them share a collection: a whole page of a scan.
 pub const IN_COLLECTION: u64 = 1_000;
@@ -120,14 +120,19 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// The number of an entry that every store holds, all equally likely.
+    /// The number of an entry that every store on this machine holds, all equally likely.
     pub fn key(&mut self) -> u64 {
-        self.next() % KEYS
+        self.below(KEYS)
     }
 
-    /// The numbers of a batch of entries.
-    pub fn batch(&mut self) -> [u64; BATCH] {
-        std::array::from_fn(|_| self.key())
+    /// One of so many, all equally likely.
+    pub fn below(&mut self, keys: u64) -> u64 {
+        self.next() % keys
+    }
+
+    /// The numbers of a batch of entries, each below `keys`.
+    pub fn batch(&mut self, keys: u64) -> [u64; BATCH] {
+        std::array::from_fn(|_| self.below(keys))
     }
 }
 

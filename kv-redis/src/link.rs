@@ -18,6 +18,7 @@ use crate::news::News;
 
 mod clock;
 mod dial;
+mod gather;
 mod keeper;
 mod live;
 mod target;

@@ -7,10 +7,10 @@ use larder_benches::workload::{KEYS, Values};
 use tempfile::TempDir;
 
 use crate::drive::Drive;
-use crate::larder::Larder;
 use crate::peers::{Flush, Moka, MokaWithTtl, Redb, Sled};
-use crate::subject::{Points, Subject, fill, fill_points};
 use crate::suite::{Bench, Lazy, Raw, reads, writes};
+use larder_benches::larder::Larder;
+use larder_benches::subject::{Points, Subject, fill, fill_points};
 
 /// What each engine's cache may take, ours and the raw one's, for values of so many bytes: all entries stay warm.
 #[expect(clippy::cast_possible_truncation, reason = "200,000")]
@@ -18,13 +18,13 @@ pub(crate) const fn cache_bytes(value: usize) -> usize {
     (256 << 20) + 2 * (KEYS as usize) * value
 }
 
-pub(crate) fn filled<S: Subject>(drive: &Drive, subject: S, values: &Values) -> S {
-    drive.block_on(fill(&subject, values));
+pub(crate) fn filled<S: Subject>(drive: &Drive, mut subject: S, values: &Values) -> S {
+    drive.block_on(fill(&mut subject, values, KEYS));
     subject
 }
 
-fn filled_points<S: Points>(drive: &Drive, subject: S, values: &Values) -> S {
-    drive.block_on(fill_points(&subject, values));
+fn filled_points<S: Points>(drive: &Drive, mut subject: S, values: &Values) -> S {
+    drive.block_on(fill_points(&mut subject, values, KEYS));
     subject
 }
 

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use larder_benches::workload::{BATCH, Random, SPARE, Values, used};
+use larder_benches::workload::{BATCH, KEYS, Random, SPARE, Values, used};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::subject::{Points, Subject, batch_from};
+use larder_benches::subject::{Points, Subject, batch_from};
 
 /// So many tasks do the same at once.
 pub(crate) const TASKS: [u64; 2] = [1, 64];
@@ -47,7 +47,7 @@ impl Drive {
 
     pub(crate) fn get<S: Points>(&self, subject: &S, tasks: u64, rounds: u64) -> Duration {
         self.time(tasks, |_| {
-            let (subject, mut random) = (subject.clone(), Random::fresh());
+            let (mut subject, mut random) = (subject.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
                     let found = subject.get(random.key()).await.expect("an entry is there");
@@ -59,7 +59,7 @@ impl Drive {
 
     pub(crate) fn put<S: Points>(&self, subject: &S, values: &Values, tasks: u64, rounds: u64) -> Duration {
         self.time(tasks, |_| {
-            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::fresh());
+            let (mut subject, values, mut random) = (subject.clone(), values.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
                     subject.put(random.key(), values.of(random.next())).await;
@@ -76,7 +76,7 @@ impl Drive {
         rounds: u64,
     ) -> Duration {
         self.time(tasks, |_| {
-            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::fresh());
+            let (mut subject, values, mut random) = (subject.clone(), values.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
                     subject.put_with_ttl(random.key(), values.of(random.next())).await;
@@ -87,10 +87,10 @@ impl Drive {
 
     pub(crate) fn get_many<S: Subject>(&self, subject: &S, tasks: u64, rounds: u64) -> Duration {
         self.time(tasks, |_| {
-            let (subject, mut random) = (subject.clone(), Random::fresh());
+            let (mut subject, mut random) = (subject.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
-                    let found = subject.get_many(&random.batch()).await;
+                    let found = subject.get_many(&random.batch(KEYS)).await;
                     for value in &found {
                         black_box(used(value.as_ref().expect("an entry is there").as_ref()));
                     }
@@ -107,10 +107,10 @@ impl Drive {
         rounds: u64,
     ) -> Duration {
         self.time(tasks, |_| {
-            let (subject, values, mut random) = (subject.clone(), values.clone(), Random::fresh());
+            let (mut subject, values, mut random) = (subject.clone(), values.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
-                    subject.put_many(&random.batch(), &values).await;
+                    subject.put_many(&random.batch(KEYS), &values).await;
                 }
             }
         })
@@ -118,7 +118,7 @@ impl Drive {
 
     pub(crate) fn page<S: Subject>(&self, subject: &S, tasks: u64, rounds: u64) -> Duration {
         self.time(tasks, |_| {
-            let (subject, mut random) = (subject.clone(), Random::fresh());
+            let (mut subject, mut random) = (subject.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
                     black_box(subject.page(random.key()).await);
@@ -135,7 +135,7 @@ impl Drive {
             let some = left.min(TAKEN_AT_ONCE / tasks);
             self.block_on(write_spare(subject, values, tasks * some));
             taken += self.time(tasks, |task| {
-                let subject = subject.clone();
+                let mut subject = subject.clone();
                 let mine = SPARE.start + task * some;
                 async move {
                     for number in mine..mine + some {
@@ -154,7 +154,7 @@ impl Drive {
 async fn write_spare<S: Subject>(subject: &S, values: &Values, count: u64) {
     let firsts = (SPARE.start..SPARE.start + count).step_by(BATCH);
     let writes = firsts.map(|first| {
-        let (subject, values) = (subject.clone(), values.clone());
+        let (mut subject, values) = (subject.clone(), values.clone());
         tokio::spawn(async move { subject.put_many(&batch_from(first), &values).await })
     });
     for write in writes.collect::<Vec<_>>() {

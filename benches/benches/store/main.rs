@@ -4,10 +4,8 @@
 
 mod backends;
 mod drive;
-mod larder;
 mod peers;
 mod sealing;
-mod subject;
 mod suite;
 
 use std::time::Duration;

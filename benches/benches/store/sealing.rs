@@ -10,22 +10,22 @@ use kv_core::{
 use kv_disk::Engine;
 use kv_encrypt::{Cipher as Form, EncryptExt as _, Encrypted, KeyRing, SecretKey};
 use kv_memory::MemoryStore;
-use larder_benches::workload::{Name, Values};
+use larder_benches::workload::{KEYS, Name, Values};
 
 use crate::backends::{cache_bytes, directory, disk};
 use crate::drive::Drive;
-use crate::larder::Larder;
 use crate::peers::{Aead, Cipher, Fernet, Flush, Moka, Sealed, Sled};
-use crate::subject::{Points, check_points, fill_part, fill_points};
 use crate::suite::{Bench, Lazy, Raw, points};
+use larder_benches::larder::Larder;
+use larder_benches::subject::{Points, check_points, fill_part, fill_points};
 
 fn encrypted<S: Store>(store: S, form: Form) -> Encrypted<S> {
     let ring = KeyRing::new([SecretKey::from_bytes([7; 32])]).expect("one key makes a ring");
     store.encrypted(ring).cipher(form)
 }
 
-fn filled<S: Points>(drive: &Drive, subject: S, values: &Values) -> S {
-    drive.block_on(fill_points(&subject, values));
+fn filled<S: Points>(drive: &Drive, mut subject: S, values: &Values) -> S {
+    drive.block_on(fill_points(&mut subject, values, KEYS));
     subject
 }
 
@@ -61,16 +61,16 @@ pub(crate) fn sled(bench: &mut Bench<'_>, values: &Values) {
 const PARTS: u64 = 500;
 
 /// By many tasks, or filling would wait for a flush after each entry.
-fn filled_grouped<S: Points>(drive: &Drive, subject: S, values: &Values) -> S {
+fn filled_grouped<S: Points>(drive: &Drive, mut subject: S, values: &Values) -> S {
     drive.block_on(async {
         let parts = (0..PARTS).map(|part| {
-            let (subject, values) = (subject.clone(), values.clone());
-            tokio::spawn(async move { fill_part(&subject, &values, part, PARTS).await })
+            let (mut subject, values) = (subject.clone(), values.clone());
+            tokio::spawn(async move { fill_part(&mut subject, &values, KEYS, part, PARTS).await })
         });
         for part in parts.collect::<Vec<_>>() {
             part.await.expect("a task ends");
         }
-        check_points(&subject, values).await;
+        check_points(&mut subject, values, KEYS).await;
     });
     subject
 }
@@ -89,7 +89,7 @@ fn alone_with<C: Cipher>(bench: &mut Bench<'_>, name: &str, values: &Values, for
     points(bench, name, values, &larder, &raw);
 }
 
-fn primed<S: Points>(drive: &Drive, subject: S, values: &Values) -> S {
+fn primed<S: Points>(drive: &Drive, mut subject: S, values: &Values) -> S {
     drive.block_on(subject.put(0, values.of(0)));
     let found = drive.block_on(subject.get(0));
     assert_eq!(found.as_ref().map(AsRef::as_ref), Some(values.of(0).as_ref()));
@@ -106,11 +106,11 @@ struct Bare<C> {
 impl<C: Cipher> Points for Bare<C> {
     type Value = Vec<u8>;
 
-    async fn get(&self, _: u64) -> Option<Vec<u8>> {
+    async fn get(&mut self, _: u64) -> Option<Vec<u8>> {
         Some(self.cipher.open(&Name::of(0), self.sealed.get()?))
     }
 
-    async fn put(&self, _: u64, value: &Bytes) {
+    async fn put(&mut self, _: u64, value: &Bytes) {
         let sealed = self.cipher.seal(&Name::of(0), value);
         if self.sealed.get().is_none() {
             drop(self.sealed.set(sealed)); // an error is that another task was first
@@ -127,13 +127,13 @@ struct Wrapped(Encrypted<OneEntry>);
 impl Points for Wrapped {
     type Value = Bytes;
 
-    async fn get(&self, _: u64) -> Option<Bytes> {
+    async fn get(&mut self, _: u64) -> Option<Bytes> {
         let name = Name::of(0);
         let (collection, id) = name.parts();
         self.0.get(Key::new(collection, id)).await.expect("a get succeeds").map(|entry| entry.value)
     }
 
-    async fn put(&self, _: u64, value: &Bytes) {
+    async fn put(&mut self, _: u64, value: &Bytes) {
         let name = Name::of(0);
         let (collection, id) = name.parts();
         let entry = NewEntry::new(value.clone());

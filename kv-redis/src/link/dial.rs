@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::Live;
+use super::gather::Gather;
 use super::live::Death;
 use crate::config::RedisConfig;
 use crate::error::{self, invalid, unconnected, unreachable};
@@ -125,7 +126,9 @@ impl Dial {
             .set_pipeline_buffer_size(WAITING)
             .set_push_sender(Sink { death: death.clone(), tell: sink });
         let (connection, driver) =
-            MultiplexedConnection::new_with_config(&self.login, stream, config).await.map_err(unconnected)?;
+            MultiplexedConnection::new_with_config(&self.login, Gather::new(stream), config)
+                .await
+                .map_err(unconnected)?;
         Ok(Live::new(connection, tokio::spawn(driver).abort_handle(), death, self.response_timeout))
     }
 }

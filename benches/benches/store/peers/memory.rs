@@ -7,8 +7,8 @@ use larder_benches::workload::{BATCH, Name, Values};
 use moka::Expiry;
 use moka::sync::Cache;
 
-use crate::larder::TTL;
-use crate::subject::{Points, Subject};
+use larder_benches::larder::TTL;
+use larder_benches::subject::{Points, Subject};
 
 /// A cache without limit and without expiry: the fastest that moka is.
 #[derive(Clone)]
@@ -27,11 +27,11 @@ fn owned(name: &Name) -> Box<str> {
 impl Points for Moka {
     type Value = Bytes;
 
-    async fn get(&self, number: u64) -> Option<Bytes> {
+    async fn get(&mut self, number: u64) -> Option<Bytes> {
         self.0.get(Name::of(number).as_str())
     }
 
-    async fn put(&self, number: u64, value: &Bytes) {
+    async fn put(&mut self, number: u64, value: &Bytes) {
         self.0.insert(owned(&Name::of(number)), value.clone());
     }
 }
@@ -40,26 +40,26 @@ impl Subject for Moka {
     type Page = Vec<(Box<str>, Bytes)>;
     const HAS_ORDER: bool = false;
 
-    async fn put_with_ttl(&self, number: u64, value: &Bytes) {
+    async fn put_with_ttl(&mut self, number: u64, value: &Bytes) {
         self.put(number, value).await;
     }
 
-    async fn take(&self, number: u64) -> Option<Bytes> {
+    async fn take(&mut self, number: u64) -> Option<Bytes> {
         self.0.remove(Name::of(number).as_str())
     }
 
-    async fn get_many(&self, numbers: &[u64; BATCH]) -> Vec<Option<Bytes>> {
+    async fn get_many(&mut self, numbers: &[u64; BATCH]) -> Vec<Option<Bytes>> {
         numbers.iter().map(|number| self.0.get(Name::of(*number).as_str())).collect()
     }
 
-    async fn put_many(&self, numbers: &[u64; BATCH], values: &Values) {
+    async fn put_many(&mut self, numbers: &[u64; BATCH], values: &Values) {
         for number in numbers {
             self.put(*number, values.of(*number)).await;
         }
     }
 
     /// moka has no order: whoever lists one collection looks at all of them.
-    async fn page(&self, number: u64) -> Self::Page {
+    async fn page(&mut self, number: u64) -> Self::Page {
         let name = Name::of(number);
         let (collection, _) = name.parts();
         let within = |key: &str| key.strip_prefix(collection).is_some_and(|rest| rest.starts_with('/'));
@@ -108,11 +108,11 @@ impl MokaWithTtl {
 impl Points for MokaWithTtl {
     type Value = Bytes;
 
-    async fn get(&self, number: u64) -> Option<Bytes> {
+    async fn get(&mut self, number: u64) -> Option<Bytes> {
         self.0.get(Name::of(number).as_str()).map(|(_, value)| value)
     }
 
-    async fn put(&self, number: u64, value: &Bytes) {
+    async fn put(&mut self, number: u64, value: &Bytes) {
         self.0.insert(owned(&Name::of(number)), (Some(TTL), value.clone()));
     }
 }

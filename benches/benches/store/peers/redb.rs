@@ -9,7 +9,7 @@ use redb::{Builder, Database, Durability, ReadableDatabase as _, TableDefinition
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::subject::{Points, Subject};
+use larder_benches::subject::{Points, Subject};
 
 const DATA: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("data");
 /// At most so many writes in one commit.
@@ -105,13 +105,13 @@ fn commit(db: &Database, writes: &[Write]) -> Taken {
 impl Points for Redb {
     type Value = Vec<u8>;
 
-    async fn get(&self, number: u64) -> Option<Vec<u8>> {
+    async fn get(&mut self, number: u64) -> Option<Vec<u8>> {
         let table = self.db.begin_read().expect("a read begins").open_table(DATA).expect("a table opens");
         let found = table.get(Name::of(number).as_bytes()).expect("a get succeeds");
         found.map(|found| found.value().to_vec())
     }
 
-    async fn put(&self, number: u64, value: &Bytes) {
+    async fn put(&mut self, number: u64, value: &Bytes) {
         self.write(vec![(Name::of(number), Some(value.clone()))]).await;
     }
 }
@@ -119,24 +119,24 @@ impl Points for Redb {
 impl Subject for Redb {
     type Page = Vec<(Vec<u8>, Vec<u8>)>;
 
-    async fn put_with_ttl(&self, number: u64, value: &Bytes) {
+    async fn put_with_ttl(&mut self, number: u64, value: &Bytes) {
         self.put(number, value).await;
     }
 
-    async fn take(&self, number: u64) -> Option<Vec<u8>> {
+    async fn take(&mut self, number: u64) -> Option<Vec<u8>> {
         self.write(vec![(Name::of(number), None)]).await.pop().flatten()
     }
 
-    async fn get_many(&self, numbers: &[u64; BATCH]) -> Vec<Option<Vec<u8>>> {
+    async fn get_many(&mut self, numbers: &[u64; BATCH]) -> Vec<Option<Vec<u8>>> {
         self.read(numbers)
     }
 
-    async fn put_many(&self, numbers: &[u64; BATCH], values: &Values) {
+    async fn put_many(&mut self, numbers: &[u64; BATCH], values: &Values) {
         let write = |number: &u64| (Name::of(*number), Some(values.of(*number).clone()));
         self.write(numbers.iter().map(write).collect()).await;
     }
 
-    async fn page(&self, number: u64) -> Self::Page {
+    async fn page(&mut self, number: u64) -> Self::Page {
         let first = number - number % IN_COLLECTION;
         let (begin, end) = (Name::of(first), Name::of(first + IN_COLLECTION));
         let table = self.db.begin_read().expect("a read begins").open_table(DATA).expect("a table opens");

@@ -7,7 +7,7 @@ use aws_lc_rs::rand;
 use bytes::Bytes;
 use larder_benches::workload::Name;
 
-use crate::subject::Points;
+use larder_benches::subject::Points;
 
 /// The least that seals and opens.
 pub(crate) trait Cipher: Clone + Send + Sync + 'static {
@@ -97,12 +97,12 @@ pub(crate) struct Sealed<P, C> {
 impl<P: Points, C: Cipher> Points for Sealed<P, C> {
     type Value = Vec<u8>;
 
-    async fn get(&self, number: u64) -> Option<Vec<u8>> {
+    async fn get(&mut self, number: u64) -> Option<Vec<u8>> {
         let sealed = self.engine.get(number).await?;
         Some(self.cipher.open(&Name::of(number), sealed.as_ref()))
     }
 
-    async fn put(&self, number: u64, value: &Bytes) {
+    async fn put(&mut self, number: u64, value: &Bytes) {
         let sealed = self.cipher.seal(&Name::of(number), value);
         self.engine.put(number, &sealed).await;
     }

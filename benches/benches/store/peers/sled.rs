@@ -9,7 +9,7 @@ use sled::{IVec, Tree};
 use tempfile::TempDir;
 
 use super::flusher::Flusher;
-use crate::subject::{Points, Subject};
+use larder_benches::subject::{Points, Subject};
 
 /// How writes become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +70,11 @@ fn open(dir: &Path, cache_bytes: usize) -> sled::Db {
 impl Points for Sled {
     type Value = IVec;
 
-    async fn get(&self, number: u64) -> Option<IVec> {
+    async fn get(&mut self, number: u64) -> Option<IVec> {
         self.read(number)
     }
 
-    async fn put(&self, number: u64, value: &Bytes) {
+    async fn put(&mut self, number: u64, value: &Bytes) {
         self.write(number, value);
         self.settle().await;
     }
@@ -83,28 +83,28 @@ impl Points for Sled {
 impl Subject for Sled {
     type Page = Vec<(IVec, IVec)>;
 
-    async fn put_with_ttl(&self, number: u64, value: &Bytes) {
+    async fn put_with_ttl(&mut self, number: u64, value: &Bytes) {
         self.put(number, value).await;
     }
 
-    async fn take(&self, number: u64) -> Option<IVec> {
+    async fn take(&mut self, number: u64) -> Option<IVec> {
         let taken = self.tree.remove(Name::of(number).as_bytes()).expect("a remove succeeds")?;
         self.settle().await;
         Some(taken)
     }
 
-    async fn get_many(&self, numbers: &[u64; BATCH]) -> Vec<Option<IVec>> {
+    async fn get_many(&mut self, numbers: &[u64; BATCH]) -> Vec<Option<IVec>> {
         numbers.iter().map(|number| self.read(*number)).collect()
     }
 
-    async fn put_many(&self, numbers: &[u64; BATCH], values: &Values) {
+    async fn put_many(&mut self, numbers: &[u64; BATCH], values: &Values) {
         for number in numbers {
             self.write(*number, values.of(*number));
         }
         self.settle().await;
     }
 
-    async fn page(&self, number: u64) -> Self::Page {
+    async fn page(&mut self, number: u64) -> Self::Page {
         let name = Name::of(number);
         let prefix = format!("{}/", name.parts().0);
         self.tree.scan_prefix(prefix).collect::<Result<_, _>>().expect("a scan succeeds")

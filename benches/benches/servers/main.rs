@@ -1,0 +1,27 @@
+//! Each backend on a server through `AnyStore`, beside its driver, which does the same work on the same server in the same
+//! seconds. `cargo bench -p larder-benches --bench servers --features redis,mongo` measures those that the features name;
+//! `scripts/services run redis mongodb -- ..` before it starts the servers.
+//!
+//! Runs come in pairs in alternating order. Names are `backend/operation/value size/tasks`; `-- redis/get` runs a part,
+//! `LARDER_BENCH_ROUNDS` sets how many pairs (5), `LARDER_BENCH_JSON` a file that all figures are added to.
+
+mod measure;
+mod operations;
+mod peers;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use crate::measure::Plan;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let plan = Plan::from_arguments(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    match peers::run(&plan) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(io::stderr(), "error: {error}")); // whom else to tell?
+            ExitCode::from(2)
+        }
+    }
+}
