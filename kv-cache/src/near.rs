@@ -16,6 +16,7 @@ use self::tier::{Look, Tier};
 mod copy;
 mod follow;
 mod tier;
+mod writes;
 
 /// How long copies are kept near, and how many.
 #[derive(Clone, Debug)]
@@ -90,9 +91,10 @@ impl Default for Near {
 ///
 /// What it does to the laws:
 ///
-/// - **Through this handle and its clones nothing is stale**: a write removes the copy before it is acknowledged, and
-///   a read that raced with it leaves none. A write that was dropped, or whose outcome is not known, keeps its entry
-///   from being copied for [`Near::ttl`], for it may still land.
+/// - **Through this handle and its clones nothing is stale**: a write removes the copy before it is sent, and none is
+///   made of what was read before all writes of the entry had ended. A write that was dropped, or whose outcome is not
+///   known, keeps its entry from being copied for [`Near::ttl`], for it may still land; other writes of the entry do
+///   not end that.
 /// - **What others write** is seen when the store's news of it arrives ([`Store::changes`]), and after [`Near::ttl`]
 ///   at the latest, if it got lost or the store has none. So reads may go back behind what another process has seen,
 ///   and [`Consistency`] is `BestEffort`: it is no home for codes that may be spent once. Conditional writes and
@@ -165,17 +167,17 @@ impl<S: Store> Store for NearCache<S> {
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
         self.attend();
-        self.tier.writing(key).await;
+        let write = self.tier.writing(key).await;
         let done = self.inner.put(key, entry, mode).await;
-        self.tier.written(key, &done).await;
+        write.answered(&done);
         done
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
         self.attend();
-        self.tier.writing(key).await;
+        let write = self.tier.writing(key).await;
         let done = self.inner.take(key, version).await;
-        self.tier.written(key, &done).await;
+        write.answered(&done);
         done
     }
 
@@ -211,17 +213,17 @@ impl<S: Store> Store for NearCache<S> {
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
         self.attend();
         let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
-        self.tier.writing_all(&keys).await;
+        let writes = self.tier.writing_all(&keys).await;
         let done = self.inner.put_many(entries).await;
-        self.tier.written_all(&keys, &done).await;
+        writes::answered(writes, &done);
         done
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
         self.attend();
-        self.tier.writing_all(keys).await;
+        let writes = self.tier.writing_all(keys).await;
         let done = self.inner.delete_many(keys).await;
-        self.tier.written_all(keys, &done).await;
+        writes::answered(writes, &done);
         done
     }
 

@@ -104,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_no_copies() {
-        for mark in [&b""[..], b"w"] {
-            assert_eq!(decode(held(Bytes::copy_from_slice(mark), 1), 0), None);
+    fn what_is_shorter_than_a_head_is_no_copy() {
+        for short in [&b""[..], &[0; HEAD - 1]] {
+            assert_eq!(decode(held(Bytes::copy_from_slice(short), 1), 0), None);
         }
     }
 }

@@ -1,28 +1,26 @@
 //! What is held near, and how a copy that raced with a change is kept out.
 //!
 //! Who reads the store first leaves a mark near, and its copy replaces that very mark; what changes an entry removes
-//! whatever stands there. So a copy of what was read before a change finds its mark gone.
+//! whatever stands there. So a copy of what was read before a change finds its mark gone. While an entry is written, and
+//! as long as a write may still land whose end nobody knows, a mark is left but no copy made.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use kv_core::{
-    Change, Clock, Entry, Key, NewEntry, Outcome, PutMode, Result, Store as _, StoreExt as _, Version,
-};
+use kv_core::{Change, Clock, Entry, Key, NewEntry, PutMode, Store as _, StoreExt as _, Version};
 use kv_memory::{Held, MemoryConfig, MemoryStore, OnFull};
 
 use super::Near;
 use super::copy::{self, Times};
 use super::follow::Followed;
+use super::writes::{Write, Writes};
 use crate::marks::{LEASE, TAG};
 
 /// Stands where an entry is being read. It is left behind where none was found, or the read was dropped: the next
 /// to read takes it up.
 const READING: &[u8] = b"";
-/// Stands where an entry is being written: nothing is copied then.
-const WRITING: &[u8] = b"w";
 
 pub(super) struct Tier {
     near: MemoryStore,
@@ -31,6 +29,7 @@ pub(super) struct Tier {
     max_item_bytes: usize,
     /// Copies of earlier epochs are none: raising it empties the tier.
     epoch: AtomicU64,
+    writes: Writes,
     pub(super) followed: Followed,
 }
 
@@ -57,32 +56,36 @@ impl Tier {
             ttl: near.longest(),
             max_item_bytes: near.max_item_bytes,
             epoch: AtomicU64::new(0),
+            writes: Writes::new(&near.clock, near.longest()),
             followed,
         }
     }
 
     pub(super) async fn look(&self, key: Key<'_>) -> Look {
         let epoch = self.epoch.load(Ordering::Acquire);
-        let Ok(found) = self.near.get(key).await else { return Look::Miss(None) };
-        let Some(found) = found else { return self.mark(key, PutMode::Create, epoch).await };
-        let (stands, is_reading, is_writing) =
-            (found.version, found.value == READING, found.value == WRITING);
-        if is_writing {
-            return Look::Miss(None);
-        }
-        if is_reading {
-            return Look::Miss(Some(Place { stands, epoch, since_ms: self.clock.monotonic_ms() }));
-        }
-        match copy::decode(found, epoch) {
-            Some(entry) => Look::Hit(entry),
-            None => self.mark(key, PutMode::Update(stands), epoch).await,
-        }
+        let place = match self.near.get(key).await {
+            Err(_) => None,
+            Ok(None) => self.mark(key, PutMode::Create, epoch).await,
+            Ok(Some(found)) => {
+                let stands = found.version;
+                if found.value == READING {
+                    Some(Place { stands, epoch, since_ms: self.clock.monotonic_ms() })
+                } else if let Some(entry) = copy::decode(found, epoch) {
+                    return Look::Hit(entry);
+                } else {
+                    self.mark(key, PutMode::Update(stands), epoch).await
+                }
+            }
+        };
+        // Asked once the mark stands: a write that begins later removes it.
+        Look::Miss(place.filter(|_| !self.writes.are_unsettled(key)))
     }
 
-    async fn mark(&self, key: Key<'_>, mode: PutMode, epoch: u64) -> Look {
+    async fn mark(&self, key: Key<'_>, mode: PutMode, epoch: u64) -> Option<Place> {
         let since_ms = self.clock.monotonic_ms();
-        let stands = self.near.put(key, self.entry(READING), mode).await.ok();
-        Look::Miss(stands.map(|stands| Place { stands, epoch, since_ms }))
+        let mark = NewEntry::new(Bytes::from_static(READING)).ttl(self.ttl);
+        let stands = self.near.put(key, mark, mode).await.ok()?;
+        Some(Place { stands, epoch, since_ms })
     }
 
     /// Keeps a copy of what was read since `place` was given, if nothing has changed there.
@@ -105,40 +108,18 @@ impl Tier {
         drop(self.near.put(key, copy, PutMode::Update(place.stands)).await);
     }
 
-    /// Before a write: from now on nothing is answered or copied.
-    pub(super) async fn writing(&self, key: Key<'_>) {
-        if self.near.put(key, self.entry(WRITING), PutMode::Replace).await.is_err() {
-            drop(self.near.delete(key).await);
-        }
+    /// Before a write: from now on nothing is copied, and what was is not answered.
+    pub(super) async fn writing(&self, key: Key<'_>) -> Write<'_> {
+        let write = self.writes.begin(key);
+        drop(self.near.delete(key).await);
+        write
     }
 
     /// As [`Tier::writing`], for all of a batch.
-    pub(super) async fn writing_all(&self, keys: &[Key<'_>]) {
-        let marks = keys.iter().map(|key| (*key, self.entry(WRITING))).collect();
-        drop(self.near.put_many(marks).await);
-    }
-
-    /// After a write: what is read from now on may be copied, unless the write may still land.
-    pub(super) async fn written<T: Sync>(&self, key: Key<'_>, done: &Result<T>) {
-        if may_still_land(done) {
-            self.writing(key).await; // anew, so that it stands for the whole time from now on
-        } else {
-            drop(self.near.delete(key).await);
-        }
-    }
-
-    /// As [`Tier::written`], for all of a batch.
-    pub(super) async fn written_all<T: Sync>(&self, keys: &[Key<'_>], done: &Result<Vec<Result<T>>>) {
-        let Ok(answers) = done else {
-            drop(self.near.delete_many(keys).await); // nothing was sent
-            return;
-        };
+    pub(super) async fn writing_all(&self, keys: &[Key<'_>]) -> Vec<Write<'_>> {
+        let writes = keys.iter().map(|key| self.writes.begin(*key)).collect();
         drop(self.near.delete_many(keys).await);
-        for (key, done) in keys.iter().zip(answers) {
-            if may_still_land(done) {
-                self.writing(*key).await;
-            }
-        }
+        writes
     }
 
     /// Forgets what another changed.
@@ -161,18 +142,10 @@ impl Tier {
     pub(super) async fn close(&self) {
         drop(self.near.close().await);
     }
-
-    fn entry(&self, mark: &'static [u8]) -> NewEntry {
-        NewEntry::new(Bytes::from_static(mark)).ttl(self.ttl)
-    }
 }
 
 impl fmt::Debug for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tier").field("near", &self.near).field("ttl", &self.ttl).finish_non_exhaustive()
     }
-}
-
-fn may_still_land<T>(done: &Result<T>) -> bool {
-    done.as_ref().is_err_and(|error| error.outcome() == Outcome::Unknown)
 }

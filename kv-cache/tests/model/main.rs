@@ -12,12 +12,15 @@ mod explorer;
 #[cfg(test)]
 mod far;
 #[cfg(test)]
+mod overlap;
+#[cfg(test)]
 mod world;
 
 #[cfg(test)]
 mod tests {
     use crate::explorer::{Explored, Orders};
     use crate::far::Fault;
+    use crate::overlap::{Act as Overlapping, Overlap};
     use crate::world::{Act, Before, Process, Then, World};
 
     use Act::{Drops, Finds, Reads, ReadsTagged, Writes, WritesTagged};
@@ -97,6 +100,34 @@ mod tests {
         for before in [Before::Nothing, Before::Stale] {
             holds(2, before, &[(Here, ReadsTagged), (Here, WritesTagged(Looks))]);
             holds(2, before, &[(Here, ReadsTagged), (There, WritesTagged(Goes))]);
+        }
+    }
+
+    /// Tries all orders with at most so many switches, and random ones, of writes and reads of one entry.
+    fn stays_true(switches: usize, acts: &[Overlapping]) {
+        for orders in [Orders::some(RANDOM, 7), Orders::all(switches)] {
+            let explored = Overlap::new().explore(orders, acts);
+            assert!(explored.as_ref().is_ok_and(|runs| *runs >= 100), "{acts:?}: {explored:?}");
+        }
+    }
+
+    #[test]
+    fn writes_that_overlap_with_one_that_lands_after_nobody_waits_for_it() {
+        use Overlapping::{Reads, Takes, TimesOut, TimesOutInABatch, Writes, WritesABatch};
+        for late in [TimesOut, TimesOutInABatch] {
+            for other in [Writes, Takes, WritesABatch] {
+                stays_true(2, &[late, other, Reads]);
+            }
+            stays_true(1, &[late, Writes, Writes, Reads]);
+            stays_true(1, &[late, Reads, Writes, Reads]);
+        }
+    }
+
+    #[test]
+    fn writes_that_overlap_with_one_that_is_dropped_on_its_way() {
+        use Overlapping::{Drops, Reads, Writes};
+        for steps in 1..6 {
+            stays_true(2, &[Drops(steps), Writes, Reads]);
         }
     }
 
