@@ -192,6 +192,18 @@ mod tests {
     }
 
     #[test]
+    fn a_password_with_a_slash_is_not_taken_for_a_path() {
+        for text in
+            ["redis://user:pa/s3cret@host/0", "redis+sentinel://a/b:s3cret@host", "redis://u:p/s3cret@h?a=b"]
+        {
+            assert_eq!(shown(text), format!("{}://***", text.split_once(':').unwrap().0));
+            let error = crate::StoreUrl::parse(text).unwrap_err().to_string();
+            assert!(error.contains("%2F") && !error.contains("s3cret"), "{error}");
+        }
+        assert!(crate::StoreUrl::parse("mongodb://host/a%40b").is_ok());
+    }
+
+    #[test]
     fn a_line_feed_cannot_forge_a_log_line() {
         assert!(!shown("disk:///a\nb").contains('\n'));
     }

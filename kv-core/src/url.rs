@@ -39,6 +39,12 @@ impl StoreUrl {
     /// `Invalid`, saying what to write and never repeating the text: it may hold a password.
     pub fn parse(text: &str) -> Result<Self> {
         let pieces = Pieces::split(text)?;
+        if pieces.authority.is_some() && pieces.path.contains('@') {
+            // It is a password that holds a `/`, and must not be shown as a path.
+            return Err(invalid(
+                "an `@` stands after a `/`: percent-encode a `/` in user or password (`%2F`), or an `@` in the path (`%40`)",
+            ));
+        }
         let (user, password, hosts) = authority(pieces.authority.unwrap_or(""))?;
         let mut params = Params::of(pairs(pieces.query)?)?;
         let reserved = Reserved::cut_from(&mut params)?;

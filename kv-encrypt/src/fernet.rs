@@ -44,7 +44,7 @@ pub(crate) fn open(ring: &KeyRing, binding: &Binding<'_>, stored: &[u8]) -> Resu
 
 /// All that a token holds, and the index of the key that opened it.
 pub(crate) fn open_unbound(ring: &KeyRing, stored: &[u8]) -> Result<(usize, Bytes)> {
-    let token = std::str::from_utf8(stored).ok();
+    let token = std::str::from_utf8(stored).ok().filter(|token| is_padded_once(token));
     let found = token.and_then(|token| {
         ring.keys().iter().enumerate().find_map(|(index, key)| Some((index, decrypt(&key.fernet, token)?)))
     });
@@ -57,6 +57,11 @@ pub(crate) fn open_unbound(ring: &KeyRing, stored: &[u8]) -> Result<(usize, Byte
 /// Whether `stored` begins as every token does until the year 2106: version 0x80, then the zeros of the time stamp.
 pub(crate) fn is_token(stored: &[u8]) -> bool {
     stored.starts_with(b"gAAAAA")
+}
+
+/// Whether it is padded as base64 writes it. The crate takes any number of `=`, and nothing that was changed may open.
+fn is_padded_once(token: &str) -> bool {
+    token.len().is_multiple_of(4) && !token.ends_with("===")
 }
 
 /// The longest value whose token has at most `stored` bytes; 0 where none has.
@@ -75,7 +80,7 @@ fn decrypt(key: &Fernet, token: &str) -> Option<Vec<u8>> {
 mod tests {
     use kv_core::{Key, Meta};
 
-    use super::{capacity, is_token, seal};
+    use super::{capacity, is_token, open_unbound, seal};
     use crate::binding::Binding;
     use crate::{KeyRing, SecretKey};
 
@@ -91,5 +96,22 @@ mod tests {
         }
         assert_eq!(capacity(10), 0);
         assert!(is_token(&seal(&ring, &binding, b"x")));
+    }
+
+    #[test]
+    fn a_token_with_other_padding_does_not_open() {
+        let ring = KeyRing::new([SecretKey::from_bytes([1; 32])]).unwrap();
+        let meta = Meta::default();
+        let binding = Binding { context: "", key: Key::new("c", "i"), meta: &meta };
+        for length in [15, 31, 47] {
+            let token = seal(&ring, &binding, &vec![b'x'; length]).to_vec();
+            assert!(open_unbound(&ring, &token).is_ok());
+            for more in ["=", "==", "===", "===="] {
+                let longer = [&token, more.as_bytes()].concat();
+                assert!(open_unbound(&ring, &longer).is_err(), "{length} and {more}");
+            }
+            let cut: Vec<u8> = token.iter().copied().filter(|byte| *byte != b'=').collect();
+            assert_eq!(open_unbound(&ring, &cut).is_ok(), cut == token, "{length}");
+        }
     }
 }

@@ -203,6 +203,12 @@ fn socket(url: &StoreUrl) -> Result<Place> {
     if !url.authority().is_empty() || !url.path().starts_with('/') {
         return Err(invalid("write `redis+unix:///path/to/redis.sock?db=0`"));
     }
+    if url.path().split_once(':').is_some_and(|(_, behind)| behind.contains('@')) {
+        // It would be shown wherever the path is.
+        return Err(invalid(
+            "a password stands before the path: write `redis+unix://user:password@/path/to/redis.sock`",
+        ));
+    }
     Ok(Place::Socket(PathBuf::from(url.path())))
 }
 
@@ -322,6 +328,7 @@ mod tests {
             "redis://ann@h",
             "redis+unix://h/p",
             "redis+unix:rel",
+            "redis+unix:///:hunter2@/run/redis.sock",
             "redis+cluster://a/1",
             "redis+sentinel://a",
             "redis+sentinel://a/s/x",
