@@ -10,6 +10,7 @@
 //! whose name is the sentence that it checks. What a store cannot do by its `capabilities()` is not asked of it,
 //! and the run says so. What a store breaks by design is named at the macro, with the reason, and must break.
 
+pub mod embedded;
 mod faulty;
 pub mod laws;
 mod list;

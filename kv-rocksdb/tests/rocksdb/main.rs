@@ -7,6 +7,8 @@ mod damage;
 #[cfg(test)]
 mod directory;
 #[cfg(test)]
+mod durability;
+#[cfg(test)]
 mod full;
 #[cfg(test)]
 mod lifecycle;
