@@ -1,5 +1,6 @@
 //! Memory and disk, each beside its engine.
 
+use kv_cache::{Near, NearCache};
 use kv_core::StoreExt as _;
 use kv_disk::{DiskConfig, DiskStore, Engine};
 use kv_memory::MemoryStore;
@@ -9,8 +10,8 @@ use tempfile::TempDir;
 use crate::drive::Drive;
 use crate::peers::{Flush, Moka, MokaWithTtl, Redb, Sled};
 use crate::suite::{Bench, Lazy, Raw, reads, writes};
-use larder_benches::larder::Larder;
-use larder_benches::subject::{Points, Subject, fill, fill_points};
+use larder_benches::larder::{Larder, TTL};
+use larder_benches::subject::{Points, Subject, check_points, fill, fill_points};
 
 /// What each engine's cache may take, ours and the raw one's, for values of so many bytes: all entries stay warm.
 #[expect(clippy::cast_possible_truncation, reason = "200,000")]
@@ -52,6 +53,24 @@ pub(crate) fn memory(bench: &mut Bench<'_>, values: &Values) {
     bench.each("memory/put_with_ttl", values.bytes(), |group| {
         group.run("raw", &with_ttl, |drive, s, tasks, rounds| drive.put(s, values, tasks, rounds));
         group.run("larder", &larder, |drive, s, tasks, rounds| drive.put_with_ttl(s, values, tasks, rounds));
+    });
+}
+
+/// A hit of a near tier beside a `get` of the memory backend: what is before a remote store should cost as little.
+pub(crate) fn near(bench: &mut Bench<'_>, values: &Values) {
+    let drive = bench.drive;
+    let memory = Lazy::new(|| filled_points(drive, Larder(MemoryStore::new().erased()), values));
+    let near = Lazy::new(|| {
+        let limits = Near::default().ttl(TTL).max_bytes(4 << 30);
+        let tier = drive.block_on(async { NearCache::new(MemoryStore::new(), &limits) });
+        let larder = filled_points(drive, Larder(tier.clone().erased()), values);
+        drive.block_on(check_points(&mut larder.clone(), values, KEYS)); // what was written last is copied now
+        assert!(tier.held().entries >= KEYS, "not all of it is near");
+        larder
+    });
+    bench.each("near/get", values.bytes(), |group| {
+        group.run("raw", &memory, Drive::get);
+        group.run("larder", &near, Drive::get);
     });
 }
 

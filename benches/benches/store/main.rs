@@ -31,6 +31,7 @@ fn main() {
     for values in SIZES.map(Values::new) {
         let mut bench = Bench { criterion: &mut criterion, drive: &drive };
         backends::memory(&mut bench, &values);
+        backends::near(&mut bench, &values);
         backends::sled(&mut bench, &values);
         backends::redb(&mut bench, &values);
         sealing::alone(&mut bench, &values);
