@@ -1,5 +1,7 @@
 //! The crate `redis`, on one multiplexed connection that all tasks share, as the store has it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use kv_core::{StoreExt as _, StoreUrl};
 use kv_redis::{RedisConfig, RedisStore};
@@ -7,7 +9,7 @@ use larder_benches::larder::{Larder, TTL};
 use larder_benches::subject::{Conditional, Points, Subject};
 use larder_benches::workload::{BATCH, Name, Random, Values};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, cmd};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, cmd};
 
 use super::{Failure, fresh, server};
 use crate::measure::Plan;
@@ -41,7 +43,10 @@ struct Raw {
 
 impl Raw {
     async fn open(url: &str) -> Result<Self, Failure> {
-        let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+        // Pages of 64 tasks take longer than the half second that it waits otherwise.
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
+        let client = redis::Client::open(url)?;
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let update = cmd("SCRIPT").arg("LOAD").arg(UPDATE).query_async(&mut connection).await?;
         let head = format!("{}:", fresh("driver")).into_bytes();
         Ok(Self { connection, head, update })
