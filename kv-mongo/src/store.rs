@@ -150,10 +150,12 @@ impl Store for MongoStore {
             Collections::Under(name) => (false, name.to_owned()),
         };
         let (prefix, values, limit) = (scan.prefix.to_owned(), scan.values, scan.limit);
+        let skip_damaged = scan.skip_damaged;
         let page = whole(async move {
             let _inside = inner.gate.enter()?;
             let scan = if one { Scan::one(&name) } else { Scan::under(&name) }.prefix(&prefix).limit(limit);
-            inner.scan(if values { scan.values() } else { scan }, from.as_ref()).await
+            let scan = if values { scan.values() } else { scan };
+            inner.scan(if skip_damaged { scan.skip_damaged() } else { scan }, from.as_ref()).await
         });
         page.await.map_err(|e| e.during("scan"))
     }

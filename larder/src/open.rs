@@ -84,9 +84,6 @@ async fn opened(
     let mut url = StoreUrl::parse(url).map_err(named)?;
     let scheme = scheme::find(url.scheme()).map_err(named)?;
     let reserved = layers::checked(scheme, url.reserved()).map_err(named)?;
-    if missing == Missing::IsRefused {
-        look_at_directory(&url).await.map_err(named)?;
-    }
     by_scheme(platform, app, &mut url, reserved, missing, findings).await.map_err(named)
 }
 
@@ -101,6 +98,9 @@ async fn by_scheme(
 ) -> Result<AnyStore> {
     let scheme = scheme::find(url.scheme())?;
     let frame = Frame { platform, app, place: scheme.place, reserved, findings };
+    if missing == Missing::IsRefused {
+        look_at_directory(url).await?;
+    }
     password::set(platform, url).await?;
     match url.scheme() {
         #[cfg(feature = "memory")]
