@@ -1,12 +1,12 @@
 //! What the handles of one store share: how they get at the open store, and what runs where.
 
-use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use kv_core::backend::embedded::{Action, Applied, Durability, GROUP, Guard, Namespace, Op};
+use kv_core::backend::embedded::{
+    Action, Applied, Durability, GROUP, Guard, Inline, Namespace, Op, apart, submit, together,
+};
 use kv_core::{
     Capabilities, Clock, Consistency, Entry, Error, ErrorKind, Judge, Key, Listing, NewEntry, Result, ttl,
 };
@@ -17,16 +17,11 @@ use crate::config::{DiskConfig, Engine};
 use crate::error;
 use crate::open::Open;
 use crate::shared::Shared;
-use crate::submit::submit;
 
 /// The largest value.
 const MAX_VALUE: usize = 100 << 20;
 /// The longest key: collection and id with 2 bytes between, NULs counted twice, and up to 3 for the namespace.
 const MAX_KEY: usize = 1_000_000;
-/// The longest that anything is meant to hold the executor's thread.
-const BUDGET: Duration = Duration::from_millis(1);
-/// One in so many reads of a single entry is timed.
-const SAMPLE: u64 = 16;
 /// A batch of reads goes on elsewhere after so many, or so long.
 const INLINE_READS: usize = 64;
 const INLINE_READING: Duration = Duration::from_micros(500);
@@ -41,7 +36,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) capabilities: Capabilities,
     pub(crate) facts: Facts,
-    pub(crate) slow_inline: AtomicU64,
+    pub(crate) inline: Inline,
 }
 
 /// What was found when the store was opened.
@@ -72,7 +67,7 @@ impl Inner {
             clock: config.clock.clone(),
             capabilities: capabilities(),
             facts: Facts { dir, engine, durability, warnings },
-            slow_inline: AtomicU64::new(0),
+            inline: Inline::default(),
         })
     }
 
@@ -80,17 +75,7 @@ impl Inner {
     pub(crate) fn here<T>(&self, work: impl FnOnce(&Shared) -> Result<T>) -> Result<T> {
         let open = self.open.load();
         let shared = open.as_ref().ok_or_else(error::closed)?.shared()?;
-        let started = Instant::now();
-        let done = work(shared);
-        self.note(started, 1);
-        done
-    }
-
-    /// Counts what began at `started` and ends now for `times` of its kind if it took too long.
-    fn note(&self, started: Instant, times: u64) {
-        if started.elapsed() > BUDGET {
-            self.slow_inline.fetch_add(times, Ordering::Relaxed);
-        }
+        self.inline.timed(|| work(shared))
     }
 
     /// Does something long off the executor. `close` waits for it, also when its caller gave up.
@@ -102,23 +87,16 @@ impl Inner {
         spawn_blocking(move || work(open.shared()?)).await.map_err(|e| error::lost().because(e)).flatten()
     }
 
-    /// Reads one entry here and now. To look at the clock takes longer than some steps of this, so one read in
-    /// [`SAMPLE`] is timed, and counts for all of them.
+    /// Reads one entry here and now.
     pub(crate) fn read(&self, key: Key<'_>) -> Result<Option<Entry>> {
-        thread_local!(static READS: Cell<u64> = const { Cell::new(0) });
-        let reads = READS.get();
-        READS.set(reads.wrapping_add(1));
-        let started = reads.is_multiple_of(SAMPLE).then(Instant::now);
-        let open = self.open.load();
-        let shared = open.as_ref().ok_or_else(error::closed)?.shared()?;
-        let found = self.namespace.with_key(key, |stored| {
-            check_length(stored)?;
-            shared.get(stored)
-        });
-        if let Some(started) = started {
-            self.note(started, SAMPLE);
-        }
-        found
+        self.inline.sampled(|| {
+            let open = self.open.load();
+            let shared = open.as_ref().ok_or_else(error::closed)?.shared()?;
+            self.namespace.with_key(key, |stored| {
+                check_length(stored)?;
+                shared.get(stored)
+            })
+        })
     }
 
     pub(crate) fn key(&self, key: Key<'_>) -> Result<Vec<u8>> {
@@ -181,28 +159,6 @@ fn check_length(stored: &[u8]) -> Result<()> {
         return Err(Error::new(ErrorKind::Invalid, "collection and id together exceed 1,000,000 bytes"));
     }
     Ok(())
-}
-
-/// The places in a batch whose name or entry was refused before the engine was asked, and why.
-type Refused = Vec<(usize, Error)>;
-
-fn apart<T>(prepared: Vec<Result<T>>) -> (Vec<T>, Refused) {
-    let mut refused = Vec::new();
-    let mut ready = Vec::with_capacity(prepared.len());
-    for (at, prepared) in prepared.into_iter().enumerate() {
-        match prepared {
-            Ok(one) => ready.push(one),
-            Err(e) => refused.push((at, e)),
-        }
-    }
-    (ready, refused)
-}
-
-fn together<T>(mut answers: Vec<Result<T>>, refused: Refused) -> Vec<Result<T>> {
-    for (at, e) in refused {
-        answers.insert(at.min(answers.len()), Err(e)); // ascending, so each lands at its own place
-    }
-    answers
 }
 
 fn capabilities() -> Capabilities {

@@ -39,7 +39,6 @@ mod namespace;
 mod open;
 mod shared;
 mod store;
-mod submit;
 
 pub use config::{DiskConfig, Engine};
 pub use kv_core::backend::embedded::Durability;

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use kv_core::backend::Deadlines;
-use kv_core::backend::embedded::{Directory, News, Poison, Queue, close_to_others};
+use kv_core::backend::embedded::{Answer, Applied, Directory, News, Poison, Queue, close_to_others};
 use kv_core::{Clock, Error, ErrorKind, Result};
+use tokio::sync::oneshot::Receiver;
 use tokio::sync::watch;
 
 use crate::config::{DiskConfig, Engine};
@@ -73,6 +74,11 @@ impl Open {
     /// The engine with all that surrounds it.
     pub(crate) fn shared(&self) -> Result<&Shared> {
         self.shared.as_deref().ok_or_else(error::closed)
+    }
+
+    /// Asks for a last commit of all that was written.
+    pub(crate) fn flush(&self) -> Result<Receiver<Answer<Applied>>> {
+        Ok(self.shared()?.queue.push(Vec::new()))
     }
 
     pub(crate) fn directory(&self) -> &Directory {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kv_core::backend::embedded::{
-    Action, Answer, Applied, Namespace, News, Op, Poison, Queue, Request, stored,
+    Action, Answer, Applied, Namespace, News, Op, Poison, Queue, Request, Submits, stored,
 };
 use kv_core::backend::{Deadlines, Reclaim};
 use kv_core::{Clock, Cursor, Entry, Page, Result};
@@ -39,13 +39,6 @@ impl Shared {
             Some(stored) => stored::open(key, stored, || self.clock.unix_ms()),
             None => Ok(None),
         }
-    }
-
-    /// Does one write at once, without making it durable. The number of the namespace must be noted.
-    pub(crate) fn apply(&self, op: &Op) -> Result<Applied> {
-        let applied = self.poison.guard(|| self.db.apply(op, self.clock.unix_ms()))?;
-        self.settle(op, &applied);
-        Ok(applied)
     }
 
     /// Does these writes and makes them, and all before, durable.
@@ -132,6 +125,27 @@ impl Shared {
             })
         })?;
         Ok((entries, bytes))
+    }
+}
+
+impl Submits for Shared {
+    fn queue(&self) -> &Queue<Op, Applied> {
+        &self.queue
+    }
+
+    /// The first write goes through a commit, which notes the number of the namespace.
+    fn buffers(&self) -> bool {
+        self.db.buffers() && self.note.is_made()
+    }
+
+    fn try_apply(&self, op: &Op) -> Result<Option<Applied>> {
+        let applied = self.poison.guard(|| self.db.apply(op, self.clock.unix_ms()))?;
+        self.settle(op, &applied);
+        Ok(Some(applied))
+    }
+
+    fn needs_commit(&self) -> bool {
+        true
     }
 }
 

@@ -3,17 +3,13 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::Duration;
 
 use bytes::Bytes;
-use kv_core::backend::embedded::{Action, Durability, Guard, Op, Request, stored};
+use kv_core::backend::embedded::{Action, Durability, Guard, Op, Request, end, stored};
 use kv_core::{
     Capabilities, Changes, Cursor, Entry, Error, Key, NewEntry, Page, PutMode, Result, Scan, Signals, Store,
     Version,
 };
-use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::config::{DiskConfig, Engine};
@@ -75,7 +71,7 @@ impl DiskStore {
     /// How often an operation held its executor's thread for more than the millisecond that is meant as the bound:
     /// a cold read, or an engine that had to write out its buffer. Of `get`s one in 16 is timed and counts for all.
     pub fn slow_inline(&self) -> u64 {
-        self.0.slow_inline.load(Ordering::Relaxed)
+        self.0.inline.slow()
     }
 
     /// What the store holds, counted by reading all of it.
@@ -86,23 +82,6 @@ impl DiskStore {
         let (entries, bytes) = self.0.elsewhere(Shared::held).await?;
         Ok(Held { entries, bytes })
     }
-}
-
-/// Flushes and closes on a thread of its own, also if nobody waits for it any more: the runtime may have none to spare.
-fn ended(open: Arc<Open>) -> oneshot::Receiver<Result<()>> {
-    let (answer, flushed) = oneshot::channel();
-    let end = move || {
-        let flush = open.shared().map(|shared| shared.queue.push(Vec::new()));
-        let done = flush.and_then(|flush| flush.blocking_recv().unwrap_or_else(|_| Err(error::lost())));
-        drop(answer.send(done.map(drop)));
-        // A step on an executor still holds the store for microseconds at most, and what runs elsewhere is waited for.
-        while Arc::strong_count(&open) > 1 {
-            thread::sleep(Duration::from_micros(100));
-        }
-    };
-    // Without a thread to be had it is closed here and now, by the drop.
-    drop(thread::Builder::new().name("larder-close".into()).spawn(end));
-    flushed
 }
 
 fn guard(mode: PutMode) -> Guard {
@@ -188,7 +167,7 @@ impl Store for DiskStore {
 
     async fn close(&self) -> Result<()> {
         let flushed = match self.0.open.swap(None) {
-            Some(open) => ended(open).await.unwrap_or_else(|_| Err(error::lost())),
+            Some(open) => end(open, Open::flush).await.unwrap_or_else(|_| Err(error::lost())),
             None => Ok(()),
         };
         let mut freed = self.0.freed.clone();

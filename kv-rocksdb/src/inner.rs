@@ -1,11 +1,12 @@
 //! What the handles of one store share: how they get at the open store, and what runs where.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use kv_core::backend::embedded::{Action, Applied, Durability, GROUP, Guard, Namespace, Op, error};
+use arc_swap::ArcSwapOption;
+use kv_core::backend::embedded::{
+    Action, Applied, Durability, GROUP, Guard, Inline, Namespace, Op, apart, error, submit, together,
+};
 use kv_core::{
     Capabilities, Clock, Consistency, Entry, Error, ErrorKind, Judge, Key, Listing, NewEntry, Result, ttl,
 };
@@ -15,28 +16,26 @@ use tokio::task::spawn_blocking;
 use crate::config::RocksConfig;
 use crate::open::Open;
 use crate::shared::Shared;
-use crate::submit::submit;
 
 /// The largest value.
 const MAX_VALUE: usize = 100 << 20;
 /// The longest key: namespace, collection and id with 2 bytes between each, NULs in the first two counted twice.
 const MAX_KEY: usize = 1_000_000;
-/// The longest that anything is meant to hold the executor's thread.
-const BUDGET: Duration = Duration::from_millis(1);
 /// A batch of reads goes on elsewhere after so many, or so long.
 const INLINE_READS: usize = 64;
 const INLINE_READING: Duration = Duration::from_micros(500);
 
 /// What the handles of a store share.
 pub(crate) struct Inner {
-    pub(crate) open: RwLock<Option<Arc<Open>>>,
+    /// `None` once closed. Readers share no counter that all of them would write to.
+    pub(crate) open: ArcSwapOption<Open>,
     /// Its sender goes when the directory is free again.
     pub(crate) freed: watch::Receiver<()>,
     namespace: Namespace,
     pub(crate) clock: Clock,
     pub(crate) capabilities: Capabilities,
     pub(crate) facts: Facts,
-    pub(crate) slow_inline: AtomicU64,
+    pub(crate) inline: Inline,
 }
 
 /// What was found when the store was opened.
@@ -58,26 +57,21 @@ impl Inner {
         }
         let namespace = open.shared()?.namespace.clone();
         Ok(Self {
-            open: RwLock::new(Some(Arc::new(open))),
+            open: ArcSwapOption::from_pointee(open),
             freed,
             namespace,
             clock: config.clock.clone(),
             capabilities: capabilities(),
             facts: Facts { dir, durability: config.durability, warnings },
-            slow_inline: AtomicU64::new(0),
+            inline: Inline::default(),
         })
     }
 
     /// Does something short here and now. `close` waits for it.
     pub(crate) fn here<T>(&self, work: impl FnOnce(&Shared) -> Result<T>) -> Result<T> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let open = self.open.load();
         let shared = open.as_ref().ok_or_else(error::closed)?.shared()?;
-        let started = Instant::now();
-        let done = work(shared);
-        if started.elapsed() > BUDGET {
-            self.slow_inline.fetch_add(1, Ordering::Relaxed);
-        }
-        done
+        self.inline.timed(|| work(shared))
     }
 
     /// Does something long off the executor. `close` waits for it, also when its caller gave up.
@@ -85,19 +79,25 @@ impl Inner {
         &self,
         work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let open =
-            self.open.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(error::closed)?;
+        let open = self.open.load_full().ok_or_else(error::closed)?;
         spawn_blocking(move || work(open.shared()?)).await.map_err(|e| error::lost().because(e)).flatten()
+    }
+
+    /// Reads one entry here and now.
+    pub(crate) fn read(&self, key: Key<'_>) -> Result<Option<Entry>> {
+        self.inline.sampled(|| {
+            let open = self.open.load();
+            let shared = open.as_ref().ok_or_else(error::closed)?.shared()?;
+            self.namespace.with_key(key, |stored| {
+                check_length(stored)?;
+                shared.get(stored)
+            })
+        })
     }
 
     pub(crate) fn key(&self, key: Key<'_>) -> Result<Vec<u8>> {
         let stored = self.namespace.key(key);
-        if stored.len() > MAX_KEY {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "namespace, collection and id together exceed 1,000,000 bytes",
-            ));
-        }
+        check_length(&stored)?;
         Ok(stored)
     }
 
@@ -150,26 +150,12 @@ impl Inner {
     }
 }
 
-/// The places in a batch whose name or entry was refused before the engine was asked, and why.
-type Refused = Vec<(usize, Error)>;
-
-fn apart<T>(prepared: Vec<Result<T>>) -> (Vec<T>, Refused) {
-    let mut refused = Vec::new();
-    let mut ready = Vec::with_capacity(prepared.len());
-    for (at, prepared) in prepared.into_iter().enumerate() {
-        match prepared {
-            Ok(one) => ready.push(one),
-            Err(e) => refused.push((at, e)),
-        }
+fn check_length(stored: &[u8]) -> Result<()> {
+    if stored.len() > MAX_KEY {
+        let message = "namespace, collection and id together exceed 1,000,000 bytes";
+        return Err(Error::new(ErrorKind::Invalid, message));
     }
-    (ready, refused)
-}
-
-fn together<T>(mut answers: Vec<Result<T>>, refused: Refused) -> Vec<Result<T>> {
-    for (at, e) in refused {
-        answers.insert(at.min(answers.len()), Err(e)); // ascending, so each lands at its own place
-    }
-    answers
+    Ok(())
 }
 
 fn capabilities() -> Capabilities {

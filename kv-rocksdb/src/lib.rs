@@ -38,7 +38,6 @@ mod open;
 mod seal;
 mod shared;
 mod store;
-mod submit;
 
 pub use config::RocksConfig;
 pub use kv_core::backend::embedded::Durability;

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use kv_core::backend::embedded::{Directory, Namespace, News, Poison, Queue, close_to_others, error};
+use kv_core::backend::embedded::{
+    Answer, Applied, Directory, Namespace, News, Poison, Queue, close_to_others, error,
+};
 use kv_core::backend::{Deadlines, encode};
 use kv_core::{Clock, Error, ErrorKind, Result};
+use tokio::sync::oneshot::Receiver;
 use tokio::sync::watch;
 
 use crate::config::RocksConfig;
@@ -62,6 +65,11 @@ impl Open {
     /// The engine with all that surrounds it.
     pub(crate) fn shared(&self) -> Result<&Shared> {
         self.shared.as_deref().ok_or_else(error::closed)
+    }
+
+    /// Asks for a last commit of all that was written.
+    pub(crate) fn flush(&self) -> Result<Receiver<Answer<Applied>>> {
+        Ok(self.shared()?.queue.push(Vec::new()))
     }
 
     pub(crate) fn directory(&self) -> &Directory {

@@ -4,7 +4,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use kv_core::backend::embedded::{
-    Action, Answer, Applied, Namespace, News, Op, Poison, Queue, Request, stored,
+    Action, Answer, Applied, Durability, Namespace, News, Op, Poison, Queue, Request, Submits, stored,
 };
 use kv_core::backend::{Deadlines, Reclaim};
 use kv_core::{Clock, Cursor, Entry, Page, Result};
@@ -34,15 +34,6 @@ impl Shared {
             Some(found) => stored::open(key, found, || self.clock.unix_ms()),
             None => Ok(None),
         }
-    }
-
-    /// Does one write at once, unless the engine would hold up its caller; without making it durable.
-    pub(crate) fn try_apply(&self, op: &Op) -> Result<Option<Applied>> {
-        let applied = self.poison.guard(|| self.db.try_apply(op, self.clock.unix_ms()))?;
-        if let Some(applied) = &applied {
-            self.settle(op, applied);
-        }
-        Ok(applied)
     }
 
     /// Does these writes and makes them, and all before, as durable as is asked for.
@@ -95,6 +86,28 @@ impl Shared {
 
     pub(crate) fn compact(&self) -> Result<()> {
         self.poison.guard(|| self.db.compact())
+    }
+}
+
+impl Submits for Shared {
+    fn queue(&self) -> &Queue<Op, Applied> {
+        &self.queue
+    }
+
+    fn buffers(&self) -> bool {
+        true
+    }
+
+    fn try_apply(&self, op: &Op) -> Result<Option<Applied>> {
+        let applied = self.poison.guard(|| self.db.try_apply(op, self.clock.unix_ms()))?;
+        if let Some(applied) = &applied {
+            self.settle(op, applied);
+        }
+        Ok(applied)
+    }
+
+    fn needs_commit(&self) -> bool {
+        self.db.durability() == Durability::Always
     }
 }
 
