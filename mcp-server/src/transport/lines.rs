@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -111,12 +111,7 @@ impl Connection {
     /// The input has ended: waits for what is in flight, `grace` at most, then cancels the rest and closes the
     /// output.
     pub(crate) async fn end(&self, grace: Duration) {
-        let idle = async {
-            while self.state().underway > 0 {
-                self.out.pushed().await;
-            }
-        };
-        if tokio::time::timeout(grace, idle).await.is_err() {
+        if tokio::time::timeout(grace, self.idle()).await.is_err() {
             let in_flight = std::mem::take(&mut self.state().in_flight);
             for request in in_flight.into_values() {
                 request.exchange.cancel();
@@ -126,6 +121,18 @@ impl Connection {
         let begun = self.state().handshake.take().is_some();
         if begun && let Err(error) = self.dispatcher.sessions().end(&self.principal, &self.session).await {
             tracing::warn!(%error, "the session could not be removed and will expire by itself");
+        }
+    }
+
+    /// Waits until no answer is under way.
+    async fn idle(&self) {
+        loop {
+            let mut pushed = pin!(self.out.pushed());
+            pushed.as_mut().enable(); // the last may end between the look and the wait
+            if self.state().underway == 0 {
+                return;
+            }
+            pushed.await;
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// Reading stops while so many bytes wait.
 const MAX_WAITING_BYTES: usize = 8 << 20;
@@ -73,10 +74,9 @@ impl Outgoing {
         }
     }
 
-    /// Waits until something is added.
-    pub(crate) async fn pushed(&self) {
-        let again = std::time::Duration::from_millis(20); // an answer that yields no line is no push
-        let _ = tokio::time::timeout(again, self.pushed.notified()).await;
+    /// Waits until something is added; once enabled, from then on.
+    pub(crate) fn pushed(&self) -> Notified<'_> {
+        self.pushed.notified()
     }
 
     /// Waits until less than 8 MiB wait to be written.

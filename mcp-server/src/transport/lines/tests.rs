@@ -99,9 +99,7 @@ async fn whatever_a_handler_waits_for_it_is_polled_again_after_the_first_poll_on
     answered.sort_unstable();
     assert_eq!(answered, (0..names.len() as u64).collect::<Vec<_>>());
     thread.join().unwrap();
-    while connection.state().underway > 0 {
-        connection.outgoing().pushed().await; // the last answer was taken while it was still being counted
-    }
+    connection.idle().await; // the last answer was taken while it was still being counted
     assert!(connection.state().in_flight.is_empty());
 }
 
@@ -120,9 +118,7 @@ async fn what_is_said_to_a_client_that_does_not_read_stays_bounded() {
     let mut wanted: Value = serde_json::from_slice(&call(1, "chatty")).unwrap();
     wanted["params"]["_meta"]["io.modelcontextprotocol/logLevel"] = json!("debug");
     connection.receive(&wanted.to_string().into());
-    while connection.state().underway > 0 {
-        connection.outgoing().pushed().await;
-    }
+    connection.idle().await;
     connection.outgoing().close();
     let (mut bytes, mut last) = (0, Bytes::new());
     while let Some(line) = connection.outgoing().next().await {
