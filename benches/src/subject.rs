@@ -107,7 +107,11 @@ async fn check_batches(subject: &mut impl Subject, values: &Values, keys: u64) {
     }
 }
 
-async fn check_page<S: Subject>(subject: &mut S, values: &Values, keys: u64) {
+/// Reads a page of what [`fill`] wrote.
+///
+/// # Panics
+/// When it is not the collection's entries.
+pub async fn check_page<S: Subject>(subject: &mut S, values: &Values, keys: u64) {
     let first = (keys / IN_COLLECTION / 2) * IN_COLLECTION;
     let mut listed = S::listed(&subject.page(first + 3).await);
     listed.sort(); // not every engine has an order
@@ -116,7 +120,11 @@ async fn check_page<S: Subject>(subject: &mut S, values: &Values, keys: u64) {
     assert!(listed.into_iter().eq(expected), "a page is not the collection's thousand entries");
 }
 
-async fn check_take(subject: &mut impl Subject, values: &Values) {
+/// Writes a spare entry with a ttl, and takes it.
+///
+/// # Panics
+/// When that does not come out once.
+pub async fn check_take(subject: &mut impl Subject, values: &Values) {
     let number = SPARE.start;
     subject.put_with_ttl(number, values.of(9)).await;
     let taken = subject.take(number).await;

@@ -13,18 +13,18 @@ pub const IN_COLLECTION: u64 = 1_000;
 /// How many entries a batch has.
 pub const BATCH: usize = 50;
 /// Keys that no store holds at first, in collections of their own: what is written to be taken.
-pub const SPARE: Range<u64> = 300_000..1_000_000;
+pub const SPARE: Range<u64> = 9_000_000..9_700_000;
 
-/// The name of an entry: 16 bytes such as `c017/key00017234`.
+/// The name of an entry: 16 bytes such as `c0017/key0017234`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name([u8; 16]);
 
 impl Name {
-    /// The name of the entry of this number, below a million.
+    /// The name of the entry of this number, below ten million.
     pub fn of(number: u64) -> Self {
-        let mut name = *b"c000/key00000000";
-        let (collection, id) = name.split_at_mut(5);
-        write_digits(collection.get_mut(1..4), number / IN_COLLECTION);
+        let mut name = *b"c0000/key0000000";
+        let (collection, id) = name.split_at_mut(6);
+        write_digits(collection.get_mut(1..5), number / IN_COLLECTION);
         write_digits(id.get_mut(3..), number);
         Self(name)
     }
@@ -146,8 +146,8 @@ mod tests {
     fn names_have_16_bytes_and_their_order_is_that_of_the_numbers() {
         let names: Vec<_> = (0..KEYS).step_by(97).map(Name::of).collect();
         assert!(names.is_sorted());
-        assert_eq!(Name::of(17_234).as_str(), "c017/key00017234");
-        assert_eq!(Name::of(17_234).parts(), ("c017", "key00017234"));
+        assert_eq!(Name::of(17_234).as_str(), "c0017/key0017234");
+        assert_eq!(Name::of(17_234).parts(), ("c0017", "key0017234"));
         let collections: HashSet<_> = (0..KEYS).map(|number| Name::of(number).parts().0.to_owned()).collect();
         assert_eq!(collections.len() as u64, KEYS / IN_COLLECTION);
         assert!(!collections.contains(Name::of(SPARE.start).parts().0));

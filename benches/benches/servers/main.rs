@@ -5,14 +5,13 @@
 //! Runs come in pairs in alternating order. Names are `backend/operation/value size/tasks`; `-- redis/get` runs a part,
 //! `LARDER_BENCH_ROUNDS` sets how many pairs (5), `LARDER_BENCH_JSON` a file that all figures are added to.
 
-mod measure;
 mod operations;
 mod peers;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use crate::measure::Plan;
+use larder_benches::measure::{self, Plan};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

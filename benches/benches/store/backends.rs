@@ -11,12 +11,12 @@ use crate::drive::Drive;
 use crate::peers::{Flush, Moka, MokaWithTtl, Redb, Sled};
 use crate::suite::{Bench, Lazy, Raw, reads, writes};
 use larder_benches::larder::{Larder, TTL};
+use larder_benches::peers;
 use larder_benches::subject::{Points, Subject, check_points, fill, fill_points};
 
-/// What each engine's cache may take, ours and the raw one's, for values of so many bytes: all entries stay warm.
-#[expect(clippy::cast_possible_truncation, reason = "200,000")]
+/// What each engine's cache may take, ours and the raw one's, for values of so many bytes.
 pub(crate) const fn cache_bytes(value: usize) -> usize {
-    (256 << 20) + 2 * (KEYS as usize) * value
+    peers::cache_bytes(KEYS, value)
 }
 
 pub(crate) fn filled<S: Subject>(drive: &Drive, mut subject: S, values: &Values) -> S {

@@ -6,27 +6,28 @@ use std::thread;
 use tokio::sync::oneshot;
 
 /// Hands out flushes that begin after they were asked for. Its thread ends with the last handle.
-#[derive(Clone)]
-pub(crate) struct Flusher(Arc<Shared>);
+#[derive(Clone, Debug)]
+pub(super) struct Flusher(Arc<Shared>);
 
+#[derive(Debug)]
 struct Shared {
     queue: Arc<Queue>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
     wake: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Waiting {
     replies: Vec<oneshot::Sender<()>>,
     ended: bool,
 }
 
 impl Flusher {
-    pub(crate) fn start(flush: impl Fn() + Send + 'static) -> Self {
+    pub(super) fn start(flush: impl Fn() + Send + 'static) -> Self {
         let queue = Arc::new(Queue::default());
         thread::spawn({
             let queue = Arc::clone(&queue);
@@ -36,7 +37,7 @@ impl Flusher {
     }
 
     /// Waits for a flush that begins after this call.
-    pub(crate) async fn flushed(&self) {
+    pub(super) async fn flushed(&self) {
         self.0.queue.join().await.expect("the flusher runs as long as its handles");
     }
 }

@@ -4,24 +4,25 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use larder_benches::workload::{BATCH, Name, Values};
 use sled::{IVec, Tree};
 use tempfile::TempDir;
 
 use super::flusher::Flusher;
-use larder_benches::subject::{Points, Subject};
+use crate::subject::{Points, Subject};
+use crate::workload::{BATCH, Name, Values};
 
 /// How writes become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flush {
+pub enum Flush {
     /// Each writer flushes by itself, where it is.
     Each,
     /// One thread flushes for all who wait.
     Grouped,
 }
 
-#[derive(Clone)]
-pub(crate) struct Sled {
+/// An open sled; its directory goes away with the last handle.
+#[derive(Clone, Debug)]
+pub struct Sled {
     tree: Tree,
     db: sled::Db,
     flusher: Option<Flusher>,
@@ -29,14 +30,22 @@ pub(crate) struct Sled {
 }
 
 impl Sled {
-    pub(crate) fn open(dir: TempDir, cache_bytes: usize) -> Self {
+    /// A new one in this directory.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn open(dir: TempDir, cache_bytes: usize) -> Self {
         let db = open(dir.path(), cache_bytes);
         let tree = db.open_tree("data").expect("a tree is made");
         Self { tree, db, flusher: None, _dir: Arc::new(dir) }
     }
 
     /// The same engine, made durable in this way.
-    pub(crate) fn flushing(&self, flush: Flush) -> Self {
+    ///
+    /// # Panics
+    /// On the thread that flushes, when a flush fails.
+    #[must_use]
+    pub fn flushing(&self, flush: Flush) -> Self {
         let db = self.db.clone();
         let grouped = || {
             Flusher::start(move || {

@@ -4,19 +4,20 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use bytes::Bytes;
-use larder_benches::workload::{BATCH, IN_COLLECTION, Name, Values};
 use redb::{Builder, Database, Durability, ReadableDatabase as _, TableDefinition};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use larder_benches::subject::{Points, Subject};
+use crate::subject::{Points, Subject};
+use crate::workload::{BATCH, IN_COLLECTION, Name, Values};
 
 const DATA: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("data");
 /// At most so many writes in one commit.
 const GROUP: usize = 512;
 
-#[derive(Clone)]
-pub(crate) struct Redb {
+/// An open redb; its directory goes away with the last handle.
+#[derive(Clone, Debug)]
+pub struct Redb {
     db: Arc<Database>,
     writer: Option<mpsc::Sender<Job>>,
     _dir: Arc<TempDir>,
@@ -27,13 +28,18 @@ type Write = (Name, Option<Bytes>);
 /// For each removed entry, what it was.
 type Taken = Vec<Option<Vec<u8>>>;
 
+#[derive(Debug)]
 struct Job {
     writes: Vec<Write>,
     reply: oneshot::Sender<Taken>,
 }
 
 impl Redb {
-    pub(crate) fn open(dir: TempDir, cache_bytes: usize) -> Self {
+    /// A new one in this directory.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn open(dir: TempDir, cache_bytes: usize) -> Self {
         let mut builder = Builder::new();
         builder.set_cache_size(cache_bytes);
         let db = builder.create(dir.path().join("store.redb")).expect("redb opens");
@@ -42,7 +48,8 @@ impl Redb {
     }
 
     /// The same engine with one thread that commits for all who wait.
-    pub(crate) fn grouped(&self) -> Self {
+    #[must_use]
+    pub fn grouped(&self) -> Self {
         let (writer, jobs) = mpsc::channel();
         let db = Arc::clone(&self.db);
         thread::spawn(move || run(&db, &jobs));
