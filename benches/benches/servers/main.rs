@@ -2,8 +2,8 @@
 //! seconds. `cargo bench -p larder-benches --bench servers --features redis,mongo` measures those that the features name;
 //! `scripts/services run redis mongodb -- ..` before it starts the servers.
 //!
-//! Runs come in pairs in alternating order. Names are `backend/operation/value size/tasks`; `-- redis/get` runs a part,
-//! `LARDER_BENCH_ROUNDS` sets how many pairs (5), `LARDER_BENCH_JSON` a file that all figures are added to.
+//! Runs come in pairs in alternating order. Names are `backend/operation/value size/tasks`; `-- redis/get 200B/64` runs a
+//! part, `LARDER_BENCH_ROUNDS` sets how many pairs (5), `LARDER_BENCH_JSON` a file that all figures are added to.
 
 mod operations;
 mod peers;

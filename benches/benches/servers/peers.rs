@@ -1,20 +1,58 @@
 //! The drivers, doing the work that a store on them does. Where a server is, its variable says, as it does in tests.
 
+#[cfg(feature = "dynamo")]
+mod dynamo;
+#[cfg(feature = "elastic")]
+mod elastic;
+#[cfg(feature = "memcached")]
+mod memcached;
+#[cfg(feature = "mongo")]
+mod mongo;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
 
-use crate::measure::Plan;
+use larder_benches::workload::Random;
+
+use larder_benches::measure::Plan;
 
 /// Why a backend cannot be measured.
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
+/// What a conditional write of a driver knows an entry by: as long as the store's.
+type Version = [u8; 16];
+
+fn new_version() -> Version {
+    let mut random = Random::fresh();
+    let (high, low) = (random.next(), random.next());
+    ((u128::from(high) << 64) | u128::from(low)).to_be_bytes()
+}
+
 /// Measures every backend that the features name.
 pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
+    #[cfg(feature = "dynamo")]
+    dynamo::run(plan)?;
+    #[cfg(feature = "elastic")]
+    elastic::run(plan)?;
+    #[cfg(feature = "memcached")]
+    memcached::run(plan)?;
+    #[cfg(feature = "mongo")]
+    mongo::run(plan)?;
     #[cfg(feature = "redis")]
     redis::run(plan)?;
+    #[cfg(feature = "rocksdb")]
+    rocksdb::run(plan)?;
     Ok(())
 }
 
+#[cfg(any(
+    feature = "dynamo",
+    feature = "elastic",
+    feature = "memcached",
+    feature = "mongo",
+    feature = "redis"
+))]
 /// The value of a variable such as `LARDER_TEST_REDIS`.
 fn server(variable: &str, service: &str) -> Result<String, Failure> {
     std::env::var(variable).map_err(|_| {

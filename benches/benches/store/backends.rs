@@ -12,7 +12,7 @@ use crate::peers::{Flush, Moka, MokaWithTtl, Redb, Sled};
 use crate::suite::{Bench, Lazy, Raw, reads, writes};
 use larder_benches::larder::{Larder, TTL};
 use larder_benches::peers;
-use larder_benches::subject::{Points, Subject, check_points, fill, fill_points};
+use larder_benches::subject::{Points, Subject, check_page, check_points, fill, fill_points};
 
 /// What each engine's cache may take, ours and the raw one's, for values of so many bytes.
 pub(crate) const fn cache_bytes(value: usize) -> usize {
@@ -20,7 +20,10 @@ pub(crate) const fn cache_bytes(value: usize) -> usize {
 }
 
 pub(crate) fn filled<S: Subject>(drive: &Drive, mut subject: S, values: &Values) -> S {
-    drive.block_on(fill(&mut subject, values, KEYS));
+    drive.block_on(async {
+        fill(&mut subject, values, KEYS).await;
+        check_page(&mut subject, values, KEYS).await;
+    });
     subject
 }
 

@@ -7,19 +7,18 @@ use kv_core::{StoreExt as _, StoreUrl};
 use kv_redis::{RedisConfig, RedisStore};
 use larder_benches::larder::{Larder, TTL};
 use larder_benches::subject::{Conditional, Points, Subject};
-use larder_benches::workload::{BATCH, Name, Random, Values};
+use larder_benches::workload::{BATCH, Name, Values};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, cmd};
 
-use super::{Failure, fresh, server};
-use crate::measure::Plan;
-use crate::operations;
+use super::{Failure, Version, fresh, new_version, server};
+use larder_benches::measure::Plan;
+use crate::operations::{self, Load};
 
 /// Compares 16 bytes behind the first four, and replaces the value if they are those that are expected.
 const UPDATE: &str = "if redis.call('GETRANGE', KEYS[1], 4, 19) ~= ARGV[1] then return 0 end \
                       redis.call('SET', KEYS[1], ARGV[2]) return 1";
 const HEAD: usize = 4;
-type Version = [u8; 16];
 
 pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     let url = server("LARDER_TEST_REDIS", "redis")?;
@@ -29,7 +28,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
         let larder = Larder(RedisStore::open(config).await?.erased());
         Ok::<_, Failure>((larder, Raw::open(&url).await?))
     })?;
-    operations::compare(plan, "redis", &larder, &raw);
+    operations::compare(plan, "redis", Load::FAST, &larder, &raw);
     Ok(())
 }
 
@@ -63,12 +62,6 @@ impl Raw {
 
 fn versioned(version: &Version, value: &Bytes) -> Vec<u8> {
     [&[0; HEAD], version.as_slice(), value].concat()
-}
-
-fn new_version() -> Version {
-    let mut random = Random::fresh();
-    let (high, low) = (random.next(), random.next());
-    ((u128::from(high) << 64) | u128::from(low)).to_be_bytes()
 }
 
 impl Points for Raw {
