@@ -30,9 +30,6 @@ impl Load {
 
 /// Measures one backend, from filling both sides to the last page.
 pub(crate) fn compare<R: Conditional>(plan: &Plan, backend: &str, load: Load, larder: &Larder, raw: &R) {
-    if !plan.wants_any(&format!("{backend}/")) {
-        return;
-    }
     for values in SIZES.map(Values::new) {
         plan.block_on(ready(larder.clone(), &values, load));
         plan.block_on(ready(raw.clone(), &values, load));

@@ -29,23 +29,23 @@ fn new_version() -> Version {
     ((u128::from(high) << 64) | u128::from(low)).to_be_bytes()
 }
 
+/// A server that nobody wants to have measured need not be there.
+macro_rules! run {
+    ($plan:ident, $($feature:literal $peer:ident)+) => {
+        $(#[cfg(feature = $feature)]
+        if $plan.wants_any(concat!($feature, "/")) {
+            $peer::run($plan)?;
+        })+
+    };
+}
+
 /// Measures every backend that the features name.
 pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
-    #[cfg(feature = "dynamo")]
-    dynamo::run(plan)?;
-    #[cfg(feature = "elastic")]
-    elastic::run(plan)?;
-    #[cfg(feature = "memcached")]
-    memcached::run(plan)?;
-    #[cfg(feature = "mongo")]
-    mongo::run(plan)?;
-    #[cfg(feature = "redis")]
-    redis::run(plan)?;
-    #[cfg(feature = "rocksdb")]
-    rocksdb::run(plan)?;
+    run!(plan, "dynamo" dynamo "elastic" elastic "memcached" memcached "mongo" mongo "redis" redis "rocksdb" rocksdb);
     Ok(())
 }
 
+/// The value of a variable such as `LARDER_TEST_REDIS`.
 #[cfg(any(
     feature = "dynamo",
     feature = "elastic",
@@ -53,7 +53,6 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     feature = "mongo",
     feature = "redis"
 ))]
-/// The value of a variable such as `LARDER_TEST_REDIS`.
 fn server(variable: &str, service: &str) -> Result<String, Failure> {
     std::env::var(variable).map_err(|_| {
         format!("{variable} does not say where the server is: `scripts/services run {service} -- COMMAND` starts one").into()
@@ -61,6 +60,13 @@ fn server(variable: &str, service: &str) -> Result<String, Failure> {
 }
 
 /// A prefix of names that no other run has.
+#[cfg(any(
+    feature = "dynamo",
+    feature = "elastic",
+    feature = "memcached",
+    feature = "mongo",
+    feature = "redis"
+))]
 fn fresh(side: &str) -> String {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     format!("bench-{side}-{:x}", now.as_nanos())

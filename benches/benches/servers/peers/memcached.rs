@@ -71,7 +71,9 @@ impl Raw {
     }
 
     fn stream(&mut self) -> &mut BufReader<TcpStream> {
-        if let Connection::Made(made) = std::mem::replace(&mut self.connection, Connection::Lost) {
+        if matches!(self.connection, Connection::Made(_))
+            && let Connection::Made(made) = std::mem::replace(&mut self.connection, Connection::Lost)
+        {
             let used = TcpStream::from_std(made).expect("a runtime takes a connection in");
             self.connection = Connection::Used(BufReader::new(used));
         }

@@ -131,7 +131,7 @@ impl Subject for Raw {
         for number in numbers {
             batch.put(Name::of(*number).as_bytes(), values.of(*number));
         }
-        self.0.db.write(&batch).expect("a batch is written");
+        self.0.db.write(batch).expect("a batch is written");
     }
 
     /// Off the executor, which a walk over four megabytes would hold up.
