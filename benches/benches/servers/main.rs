@@ -11,7 +11,7 @@ mod peers;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use larder_benches::measure::{self, Plan};
+use larder_benches::measure::Plan;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

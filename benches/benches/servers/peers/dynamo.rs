@@ -20,8 +20,8 @@ use larder_benches::subject::{Conditional, Points, Subject};
 use larder_benches::workload::{BATCH, Name, Values};
 
 use super::{Failure, Version, fresh, new_version, server};
-use larder_benches::measure::Plan;
 use crate::operations::{self, Load};
+use larder_benches::measure::Plan;
 
 const LOAD: Load = Load { keys: 2_000, taken: 6_400, pages: &[1] };
 /// As many as the service takes in one request; a batch of the bench is two of them.

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Failure, Version, fresh, new_version, server};
-use larder_benches::measure::Plan;
 use crate::operations::{self, Load};
+use larder_benches::measure::Plan;
 
 const LOAD: Load = Load { keys: 2_000, taken: 6_400, pages: &[1] };
 

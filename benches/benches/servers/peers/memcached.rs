@@ -16,8 +16,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpStream;
 
 use super::{Failure, Version, fresh, new_version, server};
-use larder_benches::measure::Plan;
 use crate::operations::{self, Load};
+use larder_benches::measure::Plan;
 
 /// All of it fits into the 64 MiB that a server has unless it is told otherwise: what it lacks room for is gone.
 const LOAD: Load = Load { keys: 2_000, taken: 3_200, pages: &[] };

@@ -15,8 +15,8 @@ use mongodb::options::{ClientOptions, WriteConcern};
 use mongodb::{Client, Collection, Database};
 
 use super::{Failure, Version, fresh, new_version, server};
-use larder_benches::measure::Plan;
 use crate::operations::{self, Load};
+use larder_benches::measure::Plan;
 
 /// The stand-in for `MongoDB` passes over a whole collection for each batch.
 const LOAD: Load = Load { keys: 1_000, taken: 3_200, pages: &[1] };

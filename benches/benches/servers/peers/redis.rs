@@ -12,8 +12,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, cmd};
 
 use super::{Failure, Version, fresh, new_version, server};
-use larder_benches::measure::Plan;
 use crate::operations::{self, Load};
+use larder_benches::measure::Plan;
 
 /// Compares 16 bytes behind the first four, and replaces the value if they are those that are expected.
 const UPDATE: &str = "if redis.call('GETRANGE', KEYS[1], 4, 19) ~= ARGV[1] then return 0 end \

@@ -16,8 +16,8 @@ use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, Options, ReadOpti
 use tempfile::TempDir;
 
 use super::{Failure, Version, new_version};
-use larder_benches::measure::Plan;
 use crate::operations::{self, Load};
+use larder_benches::measure::Plan;
 
 /// As many as the store has.
 const LOCKS: usize = 256;
