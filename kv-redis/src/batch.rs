@@ -1,13 +1,15 @@
 //! Batches: one round trip for 1,000 keys or 8 MiB, to all nodes at once.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use kv_core::each::Pause;
 use kv_core::{Entry, Error, Key, NewEntry, Result, Version};
 use redis::{Cmd, Pipeline, Value};
 
-use crate::cluster::Way;
+use crate::cluster::{FOLLOWS, Way, moving};
 use crate::error::{Fault, nonsense};
-use crate::fleet::{Fleet, Share, moved};
+use crate::fleet::{Division, Fleet, Homeless, Part, Share, moved};
 use crate::node::Node;
 use crate::store::Inner;
 use crate::wire;
@@ -34,25 +36,46 @@ struct Write {
     bytes: usize,
 }
 
+impl Part for Asked {
+    fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    fn place(&self) -> usize {
+        self.place
+    }
+}
+
+impl Part for Write {
+    fn key(&self) -> &[u8] {
+        &self.asked.key
+    }
+
+    fn place(&self) -> usize {
+        self.asked.place
+    }
+}
+
 type Answer<T> = (usize, Result<T>);
 
+/// What one node made of its share.
+struct Told<P, T> {
+    answers: Vec<Answer<T>>,
+    homeless: Vec<Homeless<P>>,
+}
+
 impl Inner {
-    pub(crate) async fn read_batch(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
-        let answers = self.read_stored(self.asked(keys)).await?;
-        Ok(named("get_many", keys, in_order(keys.len(), answers)))
+    pub(crate) async fn read_batch(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry>>> {
+        let answers = self.read_stored(self.asked(keys)).await;
+        named("get_many", keys, in_order(keys.len(), answers))
     }
 
     /// The entries under stored keys, in any order.
-    pub(crate) async fn read_stored(&self, asked: Vec<Asked>) -> Result<Vec<Answer<Option<Entry>>>> {
-        let shares = self.fleet.divide(asked, |asked| &asked.key)?;
-        let answers = join_all(shares.iter().map(|share| self.read_share(share))).await;
-        Ok(answers.into_iter().flatten().collect())
+    pub(crate) async fn read_stored(&self, asked: Vec<Asked>) -> Vec<Answer<Option<Entry>>> {
+        self.everywhere(asked, |share| self.read_share(share)).await
     }
 
-    pub(crate) async fn write_batch(
-        &self,
-        entries: Vec<(Key<'_>, NewEntry)>,
-    ) -> Result<Vec<Result<Version>>> {
+    pub(crate) async fn write_batch(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Vec<Result<Version>> {
         let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
         let versions: Vec<_> = entries.iter().map(|(_, entry)| entry.version()).collect();
         let (mut answers, mut writes) = (Vec::new(), Vec::with_capacity(entries.len()));
@@ -64,14 +87,12 @@ impl Inner {
                 Err(error) => answers.push((place, Err(error))),
             }
         }
-        let shares = self.fleet.divide(writes, |write| &write.asked.key)?;
-        let written = join_all(shares.into_iter().map(|share| self.write_share(share, was_set))).await;
-        answers.extend(written.into_iter().flatten());
+        answers.extend(self.everywhere(writes, |share| self.write_share(share, was_set)).await);
         let answers = in_order(keys.len(), answers).into_iter().zip(versions);
-        Ok(named("put_many", &keys, answers.map(|(answer, version)| answer.map(|()| version)).collect()))
+        named("put_many", &keys, answers.map(|(answer, version)| answer.map(|()| version)).collect())
     }
 
-    pub(crate) async fn delete_batch(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
+    pub(crate) async fn delete_batch(&self, keys: &[Key<'_>]) -> Vec<Result<()>> {
         let asked = self.asked(keys);
         let answers = match &self.fleet {
             Fleet::One(node) => delete_on(node, asked).await,
@@ -82,13 +103,37 @@ impl Inner {
                     asked,
                 };
                 let writes = asked.into_iter().map(write).collect();
-                let shares = self.fleet.divide(writes, |write| &write.asked.key)?;
-                let gone =
-                    join_all(shares.into_iter().map(|share| self.write_share(share, was_counted))).await;
-                gone.into_iter().flatten().collect()
+                self.everywhere(writes, |share| self.write_share(share, was_counted)).await
             }
         };
-        Ok(named("delete_many", keys, in_order(keys.len(), answers)))
+        named("delete_many", keys, in_order(keys.len(), answers))
+    }
+
+    /// Asks the owners of all keys at once. What was not executed for want of an owner goes to the next one.
+    async fn everywhere<P: Part, T, F>(
+        &self,
+        mut parts: Vec<P>,
+        ask: impl Fn(Share<P>) -> F,
+    ) -> Vec<Answer<T>>
+    where
+        F: Future<Output = Told<P, T>>,
+    {
+        let mut answers = Vec::with_capacity(parts.len());
+        for _ in 0..FOLLOWS {
+            let Division { map, shares, mut homeless } = self.fleet.divide(parts);
+            for told in join_all(shares.into_iter().map(&ask)).await {
+                answers.extend(told.answers);
+                homeless.extend(told.homeless);
+            }
+            let (again, failed) = self.fleet.rehomed(map.as_ref(), homeless).await;
+            answers.extend(failed.into_iter().map(|(part, error)| (part.place(), Err(error))));
+            if again.is_empty() {
+                return answers;
+            }
+            parts = again;
+        }
+        answers.extend(parts.iter().map(|part| (part.place(), Err(moving()))));
+        answers
     }
 
     fn asked(&self, keys: &[Key<'_>]) -> Vec<Asked> {
@@ -102,12 +147,16 @@ impl Inner {
         Ok(Write { bytes: key.len() + stored.len(), asked: Asked { place, key }, cmd })
     }
 
-    async fn read_share(&self, share: &Share<Asked>) -> Vec<Answer<Option<Entry>>> {
+    async fn read_share(&self, share: Share<Asked>) -> Told<Asked, Option<Entry>> {
         let mut answers = Vec::with_capacity(share.parts.len());
         let mut pause = Pause::every(BYTES_A_TURN);
-        for chunk in share.parts.chunks(MOST) {
+        for (number, chunk) in share.parts.chunks(MOST).enumerate() {
             let values = match self.read_chunk(&share.node, chunk).await {
                 Ok(values) => values,
+                Err(fault) if fault.is_homeless() => {
+                    let left = share.parts.iter().skip(number * MOST).cloned();
+                    return Told { answers, homeless: homeless(&share.node, left, &fault.into()) };
+                }
                 Err(fault) => {
                     answers.extend(all_failed(chunk.iter(), fault.into()));
                     continue;
@@ -130,7 +179,7 @@ impl Inner {
                 answers.push((*place, entry));
             }
         }
-        answers
+        Told { answers, homeless: Vec::new() }
     }
 
     /// One command reads any number of keys, but in a cluster only those of one slot.
@@ -147,7 +196,7 @@ impl Inner {
         node.read_all(&pipeline).await
     }
 
-    async fn write_share(&self, share: Share<Write>, check: fn(&Value) -> Result<()>) -> Vec<Answer<()>> {
+    async fn write_share(&self, share: Share<Write>, check: fn(&Value) -> Result<()>) -> Told<Write, ()> {
         let mut answers = Vec::with_capacity(share.parts.len());
         let mut pause = Pause::every(BYTES_A_TURN);
         let mut parts = share.parts.into_iter().peekable();
@@ -157,12 +206,19 @@ impl Inner {
                 bytes += write.bytes;
                 pipeline.add_command(write.cmd);
                 pause.after(write.bytes).await;
-                asked.push(write.asked);
+                asked.push((write.asked, write.bytes));
             }
             match share.node.write_all(&mut pipeline).await {
-                Err(fault) => answers.extend(all_failed(asked.iter(), fault.into())),
+                // What comes behind may write the same keys again: it keeps its place.
+                Err(fault) if fault.is_homeless() => {
+                    let unsent = asked.into_iter().zip(pipeline.cmd_iter().cloned());
+                    let unsent = unsent.map(|((asked, bytes), cmd)| Write { asked, cmd, bytes });
+                    let left = unsent.chain(parts);
+                    return Told { answers, homeless: homeless(&share.node, left, &fault.into()) };
+                }
+                Err(fault) => answers.extend(all_failed(asked.iter().map(|(asked, _)| asked), fault.into())),
                 Ok(values) => {
-                    for ((asked, value), cmd) in asked.iter().zip(values).zip(pipeline.cmd_iter()) {
+                    for (((asked, _), value), cmd) in asked.iter().zip(values).zip(pipeline.cmd_iter()) {
                         let value = if moved(&value) {
                             self.fleet.send(&asked.key, cmd, Way::Write).await
                         } else {
@@ -175,7 +231,7 @@ impl Inner {
                 }
             }
         }
-        answers
+        Told { answers, homeless: Vec::new() }
     }
 }
 
@@ -203,6 +259,10 @@ fn was_set(answer: &Value) -> Result<()> {
 
 fn was_counted(answer: &Value) -> Result<()> {
     wire::number(answer).map(drop)
+}
+
+fn homeless<P>(node: &Arc<Node>, parts: impl Iterator<Item = P>, error: &Error) -> Vec<Homeless<P>> {
+    parts.map(|part| Homeless { part, node: Some(Arc::clone(node)), error: error.clone() }).collect()
 }
 
 fn all_failed<'a, T>(

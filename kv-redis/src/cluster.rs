@@ -1,8 +1,12 @@
 //! A cluster: which node owns which slot, and what to do when that changes.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use futures_util::future::{BoxFuture, Shared};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use kv_core::{ErrorKind, Outcome, Result};
 use redis::{Cmd, Pipeline, ServerError, Value};
 
@@ -16,12 +20,16 @@ use crate::server;
 mod map;
 
 pub(crate) use map::Map;
-use map::{Owner, slot_of};
+use map::Owner;
 
 /// How often a command follows a key that moves.
-const FOLLOWS: usize = 5;
+pub(crate) const FOLLOWS: usize = 5;
 /// A map that is younger is not asked for again because of a node that is down.
 const FRESH: Duration = Duration::from_millis(100);
+/// While no node answers, the map is asked for at least so often when one is in trouble.
+const RARELY: Duration = Duration::from_secs(5);
+/// How long those that were asked for the map may be silent before more of them are asked.
+const STAGGER: Duration = Duration::from_millis(50);
 
 /// The nodes of a cluster. A command goes to the owner of its key's slot, over that node's one connection.
 #[derive(Debug)]
@@ -33,9 +41,16 @@ pub(crate) struct Cluster {
     dial: Arc<Dial>,
     names: Names,
     wait: Option<Wait>,
-    /// One at a time asks for the map; when it last came.
-    asking: tokio::sync::Mutex<Option<Instant>>,
-    closed: Mutex<bool>,
+    asking: Mutex<Asking>,
+    closed: AtomicBool,
+}
+
+/// One task at a time asks for the map, for all who wait for it.
+#[derive(Debug, Default)]
+struct Asking {
+    question: Option<Shared<BoxFuture<'static, Result<()>>>>,
+    /// When the map last came.
+    came: Option<Instant>,
 }
 
 /// Whether a command writes, which decides how it is sent.
@@ -52,20 +67,21 @@ impl Cluster {
         dial: Arc<Dial>,
         names: Names,
         wait: Option<Wait>,
-    ) -> Result<Self> {
+    ) -> Result<Arc<Self>> {
         let any = Arc::new(AnyOf::default());
         any.set(seeds.clone());
-        let cluster = Self {
+        let cluster = Arc::new(Self {
             map: RwLock::default(),
             any,
             seeds,
             dial,
             names,
             wait,
-            asking: tokio::sync::Mutex::new(None),
-            closed: Mutex::new(false),
-        };
+            asking: Mutex::default(),
+            closed: AtomicBool::new(false),
+        });
         cluster.refresh(None).await?;
+        cluster.watch();
         Ok(cluster)
     }
 
@@ -75,15 +91,15 @@ impl Cluster {
 
     /// The owner of a key, as far as is known.
     pub(crate) fn owner(&self, key: &[u8]) -> Option<Arc<Node>> {
-        self.map().owner(slot_of(key)).cloned()
+        self.map().owner_of(key).cloned()
     }
 
     /// Sends a command of one key to its owner, wherever that is by now.
-    pub(crate) async fn send(&self, key: &[u8], cmd: &Cmd, way: Way) -> Result<Value, Fault> {
+    pub(crate) async fn send(self: &Arc<Self>, key: &[u8], cmd: &Cmd, way: Way) -> Result<Value, Fault> {
         let mut next = None;
         for _ in 0..FOLLOWS {
             let map = self.map();
-            let Some(node) = next.take().or_else(|| map.owner(slot_of(key)).cloned()) else {
+            let Some(node) = next.take().or_else(|| map.owner_of(key).cloned()) else {
                 self.refresh(Some(&map)).await.map_err(Fault::Unsent)?;
                 continue;
             };
@@ -98,7 +114,7 @@ impl Cluster {
                 }
                 Fault::Said(refusal) if refusal.code() == "ASK" => return self.ask(&refusal, cmd, way).await,
                 // Neither was executed: perhaps another node owns the key since.
-                fault @ (Fault::Unsent(_) | Fault::Said(_)) if is_homeless(&fault) => {
+                fault @ (Fault::Unsent(_) | Fault::Said(_)) if fault.is_homeless() => {
                     self.refresh(Some(&map)).await.map_err(Fault::Unsent)?;
                     if self.owner(key).is_none_or(|owner| Arc::ptr_eq(&owner, &node)) {
                         return Err(fault);
@@ -107,31 +123,84 @@ impl Cluster {
                 fault => return Err(fault),
             }
         }
-        Err(Fault::Unsent(error::not_done(ErrorKind::Unavailable, "the key moves within the cluster")))
+        Err(Fault::Unsent(moving()))
     }
 
-    /// Reads the map anew, unless somebody did since `seen`.
-    pub(crate) async fn refresh(&self, seen: Option<&Arc<Map>>) -> Result<()> {
-        let mut last = self.asking.lock().await;
-        let is_old = seen.is_some_and(|seen| !Arc::ptr_eq(seen, &self.map()));
-        if is_old || last.is_some_and(|last| last.elapsed() < FRESH) {
-            return Ok(());
-        }
+    /// Reads the map anew, unless somebody did since `seen`. It is read to the end also if who asked goes away.
+    pub(crate) async fn refresh(self: &Arc<Self>, seen: Option<&Arc<Map>>) -> Result<()> {
+        let question = {
+            let mut asking = self.asking();
+            let is_old = seen.is_some_and(|seen| !Arc::ptr_eq(seen, &self.map()));
+            if is_old || asking.came.is_some_and(|came| came.elapsed() < FRESH) {
+                return Ok(());
+            }
+            asking.question.get_or_insert_with(|| self.question()).clone()
+        };
+        question.await
+    }
+
+    fn question(self: &Arc<Self>) -> Shared<BoxFuture<'static, Result<()>>> {
+        let (cluster, weak) = (Arc::clone(self), Arc::downgrade(self));
+        let task = tokio::spawn(async move {
+            let learnt = cluster.learn().await;
+            let mut asking = cluster.asking();
+            asking.question = None;
+            if learnt.is_ok() {
+                asking.came = Some(Instant::now());
+            }
+            learnt
+        });
+        let outcome = task.map(move |ended| {
+            ended.unwrap_or_else(|cause| {
+                // Its executor ended with it; the next who asks begins anew, on theirs.
+                if let Some(cluster) = weak.upgrade() {
+                    cluster.asking().question = None;
+                }
+                Err(error::unreachable(cause))
+            })
+        });
+        outcome.boxed().shared()
+    }
+
+    async fn learn(&self) -> Result<()> {
         let owners = self.ask_anybody().await?;
-        let map = self.map().renewed(owners, |id, address| self.node(id, address));
+        let map = Arc::new(self.map().renewed(owners, |id, address| self.node(id, address)));
         self.any.set(map.nodes.iter().filter_map(|node| node.address.clone()).collect());
-        *last = Some(Instant::now());
-        let map = Arc::new(map);
-        if *self.closed.lock().unwrap_or_else(PoisonError::into_inner) {
-            map.nodes.iter().for_each(|node| node.close());
-        }
         *self.map.write().unwrap_or_else(PoisonError::into_inner) = map;
+        if self.closed.load(Ordering::SeqCst) {
+            self.close();
+        }
         Ok(())
     }
 
+    /// Reads the map anew whenever a connection is in trouble: those whose requests met it may have gone away.
+    fn watch(self: &Arc<Self>) {
+        let (weak, dial) = (Arc::downgrade(self), Arc::clone(&self.dial));
+        tokio::spawn(async move {
+            let mut pause = FRESH;
+            loop {
+                dial.trouble.notified().await;
+                tokio::time::sleep(pause).await;
+                let Some(cluster) = weak.upgrade() else { return };
+                if cluster.closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                pause = match cluster.refresh(None).await {
+                    Ok(()) => FRESH,
+                    Err(_) => (pause * 2).min(RARELY),
+                };
+            }
+        });
+    }
+
     pub(crate) fn close(&self) {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.closed.store(true, Ordering::SeqCst);
         self.map().nodes.iter().for_each(|node| node.close());
+        self.dial.trouble.notify_one();
+    }
+
+    fn asking(&self) -> MutexGuard<'_, Asking> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn node(&self, id: String, address: &Address) -> Arc<Node> {
@@ -148,22 +217,27 @@ impl Cluster {
         Link::new(Target::Node(address.clone()), Arc::clone(&self.dial), news, false)
     }
 
-    /// The owners of all slots, as the first node that answers knows them.
+    /// The owners of all slots, as the first node that answers knows them. A silent one holds nobody up.
     async fn ask_anybody(&self) -> Result<Vec<Owner>> {
-        let map = self.map();
         let mut last = error::not_done(ErrorKind::Unavailable, "no node of the cluster is known");
-        let known = map.nodes.iter().map(|node| node.link.clone());
+        let mut known: Vec<_> = self.map().nodes.iter().map(|node| node.link.clone()).collect();
+        known.sort_by_key(|link| link.standing().is_none());
         let seeds = self.seeds.iter().map(|seed| self.passing(seed)); // made only once nobody known answers
-        for link in known.chain(seeds) {
-            match owners(&link).await {
-                Ok(owners) if owners.is_empty() => {
-                    last = error::not_done(ErrorKind::Unavailable, "the cluster owns no slots yet");
-                }
+        let mut links = known.into_iter().chain(seeds);
+        let mut asked = FuturesUnordered::new();
+        loop {
+            let more = asked.len().max(1);
+            asked.extend(links.by_ref().take(more).map(owners));
+            let answer = match tokio::time::timeout(STAGGER, asked.next()).await {
+                Err(_) => continue,
+                Ok(None) => return Err(last),
+                Ok(Some(answer)) => answer,
+            };
+            match answer {
                 Ok(owners) => return Ok(owners),
                 Err(error) => last = error.with_outcome(Outcome::NotDone),
             }
         }
-        Err(last)
     }
 
     /// The node that a redirection names, if it is known.
@@ -193,13 +267,15 @@ impl Cluster {
     }
 }
 
-/// Whether the fault may come from a node that does not own the key any more.
-fn is_homeless(fault: &Fault) -> bool {
-    match fault {
-        Fault::Unsent(error) => error.kind() == ErrorKind::Unavailable,
-        Fault::Said(refusal) => matches!(refusal.code(), "READONLY" | "CLUSTERDOWN" | "MASTERDOWN"),
-        Fault::Lost(_) | Fault::Unconfirmed => false,
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.dial.trouble.notify_one(); // who watches ends
     }
+}
+
+/// A key was followed as often as it is.
+pub(crate) fn moving() -> kv_core::Error {
+    error::not_done(ErrorKind::Unavailable, "the key moves within the cluster")
 }
 
 async fn run(node: &Node, cmd: &Cmd, way: Way) -> Result<Value, Fault> {
@@ -209,8 +285,12 @@ async fn run(node: &Node, cmd: &Cmd, way: Way) -> Result<Value, Fault> {
     }
 }
 
-async fn owners(link: &Link) -> Result<Vec<Owner>> {
+async fn owners(link: Link) -> Result<Vec<Owner>> {
     let live = link.live().await?;
     let answer = link.send_on(live, &server::slots()).await?;
-    map::read(&answer, link.host()).ok_or_else(error::nonsense)
+    let owners = map::read(&answer, link.host()).ok_or_else(error::nonsense)?;
+    if owners.is_empty() {
+        return Err(error::not_done(ErrorKind::Unavailable, "the cluster owns no slots yet"));
+    }
+    Ok(owners)
 }

@@ -23,6 +23,15 @@ impl Fault {
     pub(crate) fn is_unknown_script(&self) -> bool {
         matches!(self, Self::Said(refusal) if refusal.code() == "NOSCRIPT")
     }
+
+    /// Whether it may come from a node that does not own the key any more; the request was not executed then.
+    pub(crate) fn is_homeless(&self) -> bool {
+        match self {
+            Self::Unsent(error) => error.kind() == ErrorKind::Unavailable,
+            Self::Said(refusal) => matches!(refusal.code(), "READONLY" | "CLUSTERDOWN" | "MASTERDOWN"),
+            Self::Lost(_) | Self::Unconfirmed => false,
+        }
+    }
 }
 
 impl From<Fault> for Error {
@@ -74,9 +83,13 @@ pub(crate) fn refused(error: &ServerError) -> Error {
         "ERR" if text.contains("-OOM ") || text.contains("OOM command not allowed") => {
             (ErrorKind::Full, FULL)
         }
+        "MISCONF" if text.contains("No space left") => {
+            (ErrorKind::Full, "the disk of the server's log is full")
+        }
+        "ERR" if text.contains("-MISCONF ") => (ErrorKind::Unavailable, UNSAVED),
         "LOADING" => (ErrorKind::Unavailable, "the server is still loading its data"),
         "READONLY" => (ErrorKind::Unavailable, "the server is a replica and takes no writes"),
-        "MISCONF" => (ErrorKind::Unavailable, "the server cannot save to its disk and takes no writes"),
+        "MISCONF" => (ErrorKind::Unavailable, UNSAVED),
         "CLUSTERDOWN" => (ErrorKind::Unavailable, "the cluster does not serve this part of its keys"),
         "MASTERDOWN" => (ErrorKind::Unavailable, "the replica has lost its master"),
         "TRYAGAIN" | "MOVED" | "ASK" => (ErrorKind::Unavailable, "the key is being moved within the cluster"),
@@ -96,6 +109,7 @@ pub(crate) fn refused(error: &ServerError) -> Error {
 }
 
 const FULL: &str = "the server has reached its maxmemory";
+const UNSAVED: &str = "the server cannot save to its disk and takes no writes";
 
 /// `AUTH` sent to a server without password, and a password where the user needs none.
 fn is_login(text: &str) -> bool {
@@ -184,6 +198,11 @@ mod tests {
             ("LOADING Redis is loading the dataset in memory", ErrorKind::Unavailable),
             ("READONLY You can't write against a read only replica.", ErrorKind::Unavailable),
             ("MISCONF Redis is configured to save RDB snapshots", ErrorKind::Unavailable),
+            ("MISCONF Errors writing to the AOF file: No space left on device", ErrorKind::Full),
+            (
+                "ERR Error running script (call to f_1): @user_script:1: -MISCONF Redis is configured to save",
+                ErrorKind::Unavailable,
+            ),
             ("CLUSTERDOWN The cluster is down", ErrorKind::Unavailable),
             ("MASTERDOWN Link with MASTER is down", ErrorKind::Unavailable),
             ("NOREPLICAS Not enough good replicas to write.", ErrorKind::Unavailable),

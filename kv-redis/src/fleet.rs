@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use kv_core::{ErrorKind, Result};
+use kv_core::{Error, ErrorKind};
 use redis::{Cmd, Value};
 
-use crate::cluster::{Cluster, Way};
+use crate::cluster::{Cluster, Map, Way};
 use crate::error::{self, Fault};
 use crate::link::{Link, Live};
 use crate::node::Node;
@@ -16,7 +16,7 @@ use crate::node::Node;
 #[derive(Debug)]
 pub(crate) enum Fleet {
     One(Arc<Node>),
-    Cluster(Box<Cluster>),
+    Cluster(Arc<Cluster>),
 }
 
 /// What of a batch one node is asked.
@@ -24,6 +24,31 @@ pub(crate) enum Fleet {
 pub(crate) struct Share<T> {
     pub(crate) node: Arc<Node>,
     pub(crate) parts: Vec<T>,
+}
+
+/// A part of a batch: what it asks of one key.
+pub(crate) trait Part {
+    fn key(&self) -> &[u8];
+
+    /// Its place in the batch.
+    fn place(&self) -> usize;
+}
+
+/// A part that was not executed, and why: nobody owns its key, or its node is not there or no owner any more.
+#[derive(Debug)]
+pub(crate) struct Homeless<T> {
+    pub(crate) part: T,
+    pub(crate) node: Option<Arc<Node>>,
+    pub(crate) error: Error,
+}
+
+/// A batch, divided by a map of the cluster.
+#[derive(Debug)]
+pub(crate) struct Division<T> {
+    /// The map that it was made by.
+    pub(crate) map: Option<Arc<Map>>,
+    pub(crate) shares: Vec<Share<T>>,
+    pub(crate) homeless: Vec<Homeless<T>>,
 }
 
 impl Fleet {
@@ -64,20 +89,56 @@ impl Fleet {
     }
 
     /// Divides a batch among the nodes that own its keys, the order kept within each.
-    pub(crate) fn divide<T>(&self, batch: Vec<T>, key: impl Fn(&T) -> &[u8]) -> Result<Vec<Share<T>>> {
+    pub(crate) fn divide<T: Part>(&self, batch: Vec<T>) -> Division<T> {
         let cluster = match self {
-            Self::One(node) => return Ok(vec![Share { node: Arc::clone(node), parts: batch }]),
+            Self::One(node) => {
+                let shares = vec![Share { node: Arc::clone(node), parts: batch }];
+                return Division { map: None, shares, homeless: Vec::new() };
+            }
             Self::Cluster(cluster) => cluster,
         };
-        let mut shares: Vec<Share<T>> = Vec::new();
+        let map = cluster.map();
+        let (mut shares, mut homeless): (Vec<Share<T>>, _) = (Vec::new(), Vec::new());
         for part in batch {
-            let node = cluster.owner(key(&part)).ok_or_else(unowned)?;
-            match shares.iter_mut().find(|share| Arc::ptr_eq(&share.node, &node)) {
+            let Some(node) = map.owner_of(part.key()) else {
+                homeless.push(Homeless { part, node: None, error: unowned() });
+                continue;
+            };
+            match shares.iter_mut().find(|share| Arc::ptr_eq(&share.node, node)) {
                 Some(share) => share.parts.push(part),
-                None => shares.push(Share { node, parts: vec![part] }),
+                None => shares.push(Share { node: Arc::clone(node), parts: vec![part] }),
             }
         }
-        Ok(shares)
+        Division { map: Some(map), shares, homeless }
+    }
+
+    /// Of parts that were left homeless those that have another owner by now, and the others with what befell them.
+    pub(crate) async fn rehomed<T: Part>(
+        &self,
+        map: Option<&Arc<Map>>,
+        homeless: Vec<Homeless<T>>,
+    ) -> (Vec<T>, Vec<(T, Error)>) {
+        let (mut again, mut failed) = (Vec::new(), Vec::new());
+        if homeless.is_empty() {
+            return (again, failed);
+        }
+        if let Self::Cluster(cluster) = self {
+            // Without a new map nobody has another owner.
+            let _unanswered = cluster.refresh(map).await;
+        }
+        for Homeless { part, node, error } in homeless {
+            let owner = match self {
+                Self::One(_) => None,
+                Self::Cluster(cluster) => cluster.owner(part.key()),
+            };
+            let is_other = |owner: &Arc<Node>| node.as_ref().is_none_or(|node| !Arc::ptr_eq(node, owner));
+            if owner.as_ref().is_some_and(is_other) {
+                again.push(part);
+            } else {
+                failed.push((part, error));
+            }
+        }
+        (again, failed)
     }
 
     /// Whether a command may have keys of its own choice.
@@ -98,6 +159,6 @@ pub(crate) fn moved(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(refusal) if matches!(refusal.code(), "MOVED" | "ASK" | "READONLY" | "CLUSTERDOWN"))
 }
 
-fn unowned() -> kv_core::Error {
+fn unowned() -> Error {
     error::not_done(ErrorKind::Unavailable, "no node of the cluster owns this part of its keys")
 }

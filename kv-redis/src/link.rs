@@ -45,6 +45,7 @@ struct Inner {
     slot: Mutex<Slot>,
     clock: ServerClock,
     news: Arc<News>,
+    tended: bool,
     /// Wakes who tends the link: something died, did not answer, or is to be tidied.
     wake: Arc<Notify>,
 }
@@ -64,7 +65,7 @@ impl Link {
     pub(crate) fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
         let wake = news.wake();
         let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::new());
-        let link = Self(Arc::new(Inner { target, dial, slot, clock, news, wake }));
+        let link = Self(Arc::new(Inner { target, dial, slot, clock, news, tended, wake }));
         if tended {
             keeper::start(&link.0);
         }
@@ -166,6 +167,13 @@ impl Link {
         }
     }
 
+    /// Ends the connection that stands; the next request makes another one.
+    pub(crate) fn cut(&self) {
+        if let Some(live) = self.standing() {
+            live.kill();
+        }
+    }
+
     /// Lets the connection go, for good.
     pub(crate) fn close(&self) {
         *self.0.slot() = Slot::Closed;
@@ -252,12 +260,13 @@ impl Inner {
     }
 
     fn lost(&self, live: &Live, error: redis::RedisError) -> Fault {
-        // After a timeout the keeper asks whether the connection still lives.
-        if !error.is_timeout() {
+        // After a timeout the keeper asks whether the connection still lives. Where there is none, silence is its end.
+        if !self.tended || !error.is_timeout() {
             live.kill();
             self.news.lost();
         }
         self.wake.notify_one();
+        self.dial.trouble.notify_one();
         Fault::Lost(error)
     }
 }

@@ -109,6 +109,31 @@ struct Lane {
     turn: tokio::sync::Mutex<()>,
 }
 
+/// Cuts a lane when its user goes away before the answer came: nobody else would notice that the server is silent, and
+/// the `WAIT` that is left behind would hold up the next one.
+struct Using<'a> {
+    link: &'a Link,
+    answered: bool,
+}
+
+impl Drop for Using<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.link.cut();
+        }
+    }
+}
+
+impl Lane {
+    async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Fault> {
+        let _turn = self.turn.lock().await;
+        let mut using = Using { link: &self.link, answered: false };
+        let answers = self.link.send_all(pipeline).await;
+        using.answered = true;
+        answers
+    }
+}
+
 impl Replicated {
     async fn send_one(&self, cmd: &Cmd) -> Result<Value, Fault> {
         let mut pipeline = Pipeline::with_capacity(2);
@@ -127,16 +152,21 @@ impl Replicated {
         pipeline.cmd("WAIT").arg(replicas).arg(within);
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len().max(1);
         let Some(lane) = self.lanes.get(number) else { return Err(Fault::Unconfirmed) };
-        let _turn = lane.turn.lock().await;
-        let mut answers = lane.link.send_all(pipeline).await?;
+        let mut answers = lane.send(pipeline).await?;
         let confirmed = answers.pop();
         let wrote = answers
             .iter()
             .any(|answer| !matches!(answer, Value::Nil | Value::ServerError(_) | Value::Int(0)));
         match confirmed {
             Some(Value::Int(count)) if !wrote || count >= i64::from(replicas) => Ok(answers),
+            // A replica refuses to wait, too: what it says to the commands leads further.
+            Some(Value::ServerError(_)) if !wrote && answers.iter().any(is_refusal) => Ok(answers),
             Some(Value::ServerError(refusal)) if !wrote => Err(Fault::Said(refusal)),
             _ => Err(Fault::Unconfirmed),
         }
     }
+}
+
+const fn is_refusal(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(_))
 }

@@ -1,23 +1,20 @@
 //! Listing: `SCAN` on one master after the other, in no order, each entry at least once.
 
-use std::sync::Arc;
-
 use kv_core::each::Pause;
-use kv_core::{Cursor, Entry, Error, ErrorKind, Item, Key, Page, Result, Scan};
+use kv_core::{Cursor, Entry, Item, Key, Page, Result, Scan};
 use redis::{Cmd, Value};
 
 use crate::batch::{Asked, BYTES_A_TURN};
 use crate::digest::Digest;
-use crate::error::{self, nonsense};
-use crate::fleet::Fleet;
-use crate::link::Live;
+use crate::error::nonsense;
 use crate::names::is_listed;
-use crate::node::Node;
 use crate::store::Inner;
 use crate::wire;
 
+mod ground;
 mod position;
 
+use ground::Ground;
 use position::Position;
 
 /// A page that found less after so many round trips is handed out short.
@@ -34,12 +31,7 @@ impl Inner {
         let start = from.map(|cursor| Position::read(cursor, identity)).transpose()?;
         let ground = self.ground().await?;
         let mut position = start.unwrap_or_else(|| Position::first(ground.digest));
-        if position.ground != ground.digest {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "the servers have changed since the page before: start again",
-            ));
-        }
+        ground.is_that_of(position.ground)?;
         let found = self.names(&scan, &ground, &mut position).await?;
         let mut page = Page::new(Vec::new(), None);
         if scan.values {
@@ -49,6 +41,10 @@ impl Inner {
         }
         let more = !position.rest.is_empty() || usize::from(position.node) < ground.masters.len();
         page.next = more.then(|| position.cursor(identity));
+        if !more {
+            // What moved behind the scan's back meanwhile would be missing without a word.
+            self.ground().await?.is_that_of(ground.digest)?;
+        }
         Ok(page)
     }
 
@@ -128,7 +124,7 @@ impl Inner {
 
     async fn entries(&self, keys: &[Vec<u8>]) -> Result<Vec<Result<Option<Entry>>>> {
         let asked = keys.iter().enumerate().map(|(place, key)| Asked { place, key: key.clone() });
-        let mut answers = self.read_stored(asked.collect()).await?;
+        let mut answers = self.read_stored(asked.collect()).await;
         answers.sort_unstable_by_key(|(place, _)| *place);
         Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
@@ -152,35 +148,6 @@ impl Inner {
         });
         digest.0.to_be_bytes()
     }
-
-    /// The masters as they are now, each by a connection to the run of it that the digest names.
-    async fn ground(&self) -> Result<Ground> {
-        let (nodes, mut digest) = match &self.fleet {
-            Fleet::One(node) => (vec![Arc::clone(node)], Digest::default()),
-            Fleet::Cluster(cluster) => {
-                cluster.refresh(Some(&cluster.map())).await?;
-                let map = cluster.map();
-                let mut digest = Digest::default();
-                digest.add(&map.digest.to_be_bytes());
-                (map.nodes.clone(), digest)
-            }
-        };
-        let mut masters = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            let live = node.link.live().await?;
-            let run = live.facts().run_id.as_deref().ok_or_else(unlisted)?;
-            digest.add(run.as_bytes());
-            masters.push((node, live));
-        }
-        Ok(Ground { masters, digest: digest.0 })
-    }
-}
-
-/// What a scan walks over. Each server's own cursor means something in one run of it alone, and only while the same
-/// slots lie there.
-struct Ground {
-    masters: Vec<(Arc<Node>, Live)>,
-    digest: u64,
 }
 
 fn command(cursor: u64, pattern: &[u8], looked_at: usize) -> Cmd {
@@ -200,8 +167,4 @@ fn listed(answer: Value) -> Result<(u64, Vec<Vec<u8>>)> {
         _ => Err(nonsense()),
     };
     Ok((next, keys.into_iter().map(key).collect::<Result<_>>()?))
-}
-
-fn unlisted() -> Error {
-    error::not_done(ErrorKind::Denied, "to list, the user needs the right to INFO")
 }

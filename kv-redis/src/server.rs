@@ -112,10 +112,19 @@ fn check_version(server: &str, version: &str, info: &str) -> Result<()> {
     Err(error::too_old(&format!("{product} {shown}")))
 }
 
-/// The command that asks for the keys of a cluster's nodes.
+/// The command that asks which master owns which slots.
 pub(crate) fn slots() -> Cmd {
+    of_cluster("SLOTS")
+}
+
+/// The command that asks a node what it knows of all nodes.
+pub(crate) fn nodes() -> Cmd {
+    of_cluster("NODES")
+}
+
+fn of_cluster(question: &str) -> Cmd {
     let mut cmd = Cmd::new();
-    cmd.arg("CLUSTER").arg("SLOTS");
+    cmd.arg("CLUSTER").arg(question);
     cmd
 }
 

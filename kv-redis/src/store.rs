@@ -73,7 +73,7 @@ impl Inner {
             Place::Cluster(hosts) => {
                 let cluster = Cluster::open(addresses(hosts), Arc::clone(&dial), names.clone(), wait).await?;
                 let home = Link::new(Target::AnyOf(Arc::clone(&cluster.any)), dial, Arc::clone(&news), true);
-                (Fleet::Cluster(Box::new(cluster)), home)
+                (Fleet::Cluster(cluster), home)
             }
             place => {
                 let target = || target_of(place, &config, &dial);
@@ -204,19 +204,19 @@ impl Store for RedisStore {
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
         let _pass = self.0.gate.enter().map_err(|error| error.during("get_many"))?;
-        self.0.read_batch(keys).await.map_err(|error| error.during("get_many"))
+        Ok(self.0.read_batch(keys).await)
     }
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
         let _pass = self.0.gate.enter().map_err(|error| error.during("put_many"))?;
         self.0.writable().map_err(|error| error.during("put_many"))?;
-        self.0.write_batch(entries).await.map_err(|error| error.during("put_many"))
+        Ok(self.0.write_batch(entries).await)
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
         let _pass = self.0.gate.enter().map_err(|error| error.during("delete_many"))?;
         self.0.writable().map_err(|error| error.during("delete_many"))?;
-        self.0.delete_batch(keys).await.map_err(|error| error.during("delete_many"))
+        Ok(self.0.delete_batch(keys).await)
     }
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {

@@ -38,9 +38,13 @@ impl Default for Map {
 }
 
 impl Map {
-    pub(crate) fn owner(&self, slot: u16) -> Option<&Arc<Node>> {
+    fn owner(&self, slot: u16) -> Option<&Arc<Node>> {
         let place = self.owners.get(usize::from(slot))?;
         self.nodes.get(usize::from(*place))
+    }
+
+    pub(crate) fn owner_of(&self, key: &[u8]) -> Option<&Arc<Node>> {
+        self.owner(slot_of(key))
     }
 
     /// The map that `said` makes: nodes that stay keep their connections.
@@ -90,7 +94,7 @@ pub(super) fn redirected(refusal: &ServerError) -> Option<Address> {
 }
 
 /// The slot of a key: of what stands between the first `{` and the next `}` if anything does, else of the whole key.
-pub(super) fn slot_of(key: &[u8]) -> u16 {
+fn slot_of(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = key.get(open + 1..)?;
         let close = rest.iter().position(|byte| *byte == b'}')?;

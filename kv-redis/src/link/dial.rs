@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
 use super::Live;
@@ -39,6 +40,8 @@ pub(crate) struct Dial {
     tls: Option<Arc<ClientConfig>>,
     response_timeout: Duration,
     connect_timeout: Duration,
+    /// Told when a connection could not be made, was lost, or did not answer in time.
+    pub(crate) trouble: Notify,
 }
 
 impl Dial {
@@ -49,6 +52,7 @@ impl Dial {
             tls: config.tls.as_ref().map(crate::config::Tls::client).transpose()?,
             response_timeout: config.response_timeout,
             connect_timeout: config.connect_timeout,
+            trouble: Notify::new(),
         })
     }
 
@@ -60,6 +64,7 @@ impl Dial {
             tls: self.tls.clone(),
             response_timeout: self.response_timeout,
             connect_timeout: self.connect_timeout,
+            trouble: Notify::new(),
         }
     }
 
@@ -89,9 +94,12 @@ impl Dial {
                 Address::Socket(path) => self.socket(path, sink).await,
             }
         };
-        let opened = tokio::time::timeout(self.connect_timeout, opening).await;
-        let live = opened.map_err(unreachable)??;
-        live.introduce(self.database).await
+        let opened = tokio::time::timeout(self.connect_timeout, opening).await.map_err(unreachable);
+        let introduced = match opened.and_then(|opened| opened) {
+            Ok(live) => live.introduce(self.database).await,
+            Err(error) => Err(error),
+        };
+        introduced.inspect_err(|_| self.trouble.notify_one())
     }
 
     #[cfg(unix)]

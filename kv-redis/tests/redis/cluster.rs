@@ -11,7 +11,7 @@ const NODES: usize = 2;
 const CLUSTER: [&str; 4] = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"];
 
 /// A cluster of two masters, the lower and the upper half of the slots.
-async fn cluster() -> Option<Vec<Server>> {
+pub(crate) async fn cluster() -> Option<Vec<Server>> {
     let mut nodes = Vec::new();
     for _ in 0..NODES {
         nodes.push(Server::start(&CLUSTER).await?);
@@ -31,11 +31,11 @@ async fn cluster() -> Option<Vec<Server>> {
     Some(nodes)
 }
 
-async fn id_of(node: &Server) -> String {
+pub(crate) async fn id_of(node: &Server) -> String {
     redis::cmd("CLUSTER").arg("MYID").query_async(&mut node.raw().await).await.unwrap()
 }
 
-async fn open(nodes: &[Server]) -> RedisStore {
+pub(crate) async fn open(nodes: &[Server]) -> RedisStore {
     let hosts: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
     RedisStore::open(config(&format!("redis+cluster://{}", hosts.join(",")), "test")).await.unwrap()
 }

@@ -77,29 +77,27 @@ async fn a_killed_server_keeps_what_it_acknowledged_if_it_always_syncs() {
     }
 }
 
-/// A master, its replica, and a sentinel that watches them.
-struct Watched {
-    master: Server,
-    _replica: Server,
+/// A master, its replicas, and a sentinel that watches them.
+pub(crate) struct Watched {
+    pub(crate) master: Server,
+    _replicas: Vec<Server>,
     sentinel: Child,
-    port: u16,
+    pub(crate) port: u16,
     _home: TempDir,
 }
 
 impl Watched {
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start(replicas: usize) -> Option<Self> {
         let program = variable("LARDER_TEST_REDIS_SENTINEL_SERVER")?;
         let master = Server::start(&["--repl-diskless-sync-delay", "0"]).await?;
         let of = master.port.to_string();
-        let replica =
-            Server::start(&["--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", &of]).await?;
-        let mut connection = replica.raw().await;
-        until("the replica follows", async || {
-            let info: String =
-                redis::cmd("INFO").arg("replication").query_async(&mut connection).await.unwrap();
-            info.contains("master_link_status:up")
-        })
-        .await;
+        let mut following = Vec::new();
+        for _ in 0..replicas {
+            let settings = ["--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", &of];
+            let replica = Server::start(&settings).await?;
+            replica.follows().await;
+            following.push(replica);
+        }
         let (home, port) = (TempDir::new().unwrap(), free_port());
         let file = home.path().join("sentinel.conf");
         let lines = [
@@ -117,11 +115,13 @@ impl Watched {
             Err(_) => false,
             Ok(mut connection) => {
                 let info = redis::cmd("INFO").arg("sentinel").query_async::<String>(&mut connection).await;
-                info.is_ok_and(|info| info.contains("status=ok") && info.contains("slaves=1"))
+                info.is_ok_and(|info| {
+                    info.contains("status=ok") && info.contains(&format!("slaves={replicas}"))
+                })
             }
         })
         .await;
-        Some(Self { master, _replica: replica, sentinel, port, _home: home })
+        Some(Self { master, _replicas: following, sentinel, port, _home: home })
     }
 }
 
@@ -135,7 +135,7 @@ impl Drop for Watched {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_is_followed_and_keeps_what_a_replica_confirmed() {
     for wait in [0, 1] {
-        let Some(mut watched) = Watched::start().await else { return };
+        let Some(mut watched) = Watched::start(1).await else { return };
         let mut settings = config(&format!("redis+sentinel://127.0.0.1:{}/main/0", watched.port), "test");
         settings.response_timeout = Duration::from_secs(2);
         settings.connect_timeout = Duration::from_secs(2);

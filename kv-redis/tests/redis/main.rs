@@ -9,8 +9,10 @@
 mod cluster;
 mod crash;
 mod denied;
+mod failover;
 mod full;
 mod loss;
+mod moving;
 mod names;
 mod news;
 mod open;
@@ -19,3 +21,4 @@ mod private;
 mod scan;
 mod scripts;
 mod shared;
+mod unsaved;

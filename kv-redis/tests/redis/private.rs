@@ -77,6 +77,23 @@ impl Server {
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
+    /// Waits until it has what its master has.
+    pub(crate) async fn follows(&self) {
+        let mut connection = self.raw().await;
+        until("the replica follows", async || {
+            let info: String =
+                redis::cmd("INFO").arg("replication").query_async(&mut connection).await.unwrap();
+            info.contains("master_link_status:up")
+        })
+        .await;
+    }
+
+    /// Puts something where it saves that it cannot replace, or takes it away.
+    pub(crate) fn obstruct(&self, obstructed: bool) {
+        let file = self.dir.path().join("dump.rdb");
+        if obstructed { std::fs::create_dir(file).unwrap() } else { std::fs::remove_dir(file).unwrap() }
+    }
+
     /// A configuration for it.
     pub(crate) fn config(&self) -> RedisConfig {
         config(&format!("redis://127.0.0.1:{}", self.port), "test")

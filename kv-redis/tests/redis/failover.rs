@@ -1,0 +1,196 @@
+//! Masters that die or fall silent while a replica takes their place.
+
+use std::time::Duration;
+
+use kv_core::{Key, NewEntry, PutMode, Result, Store};
+use kv_redis::{RedisConfig, RedisStore};
+
+use crate::crash::Watched;
+use crate::place::config;
+use crate::private::{Server, say, until};
+
+const MASTERS: usize = 3;
+/// How long callers wait for an answer, and how long it may take: more than one answer, less than the tries to connect.
+const CALLERS_WAIT: Duration = Duration::from_millis(800);
+const ANSWERS_TAKE: Duration = Duration::from_millis(400);
+const IDS: [&str; 12] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b"];
+
+/// A cluster of three masters, of which one has a replica and will be the victim.
+struct Cluster {
+    /// The victim first.
+    masters: Vec<Server>,
+    _replica: Server,
+}
+
+#[derive(Clone, Copy)]
+enum Victim {
+    FirstById,
+    LastById,
+}
+
+async fn ask(server: &Server, question: &str) -> String {
+    redis::cmd("CLUSTER").arg(question).query_async(&mut server.raw().await).await.unwrap()
+}
+
+impl Cluster {
+    async fn start(victim: Victim) -> Option<Self> {
+        let settings = [
+            "--cluster-enabled yes --cluster-node-timeout 1000 --cluster-require-full-coverage no",
+            "--cluster-replica-validity-factor 0 --repl-diskless-sync-delay 0",
+        ]
+        .join(" ");
+        let settings: Vec<_> = settings.split(' ').collect();
+        let mut nodes = Vec::new();
+        for _ in 0..=MASTERS {
+            let node = Server::start(&settings).await?;
+            nodes.push((ask(&node, "MYID").await, node));
+        }
+        let replica = nodes.pop()?.1;
+        nodes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if matches!(victim, Victim::LastById) {
+            nodes.reverse();
+        }
+        let victim = nodes[0].0.clone();
+        let masters: Vec<_> = nodes.into_iter().map(|(_, node)| node).collect();
+        let cluster = Self { masters, _replica: replica };
+        cluster.join(&victim).await;
+        Some(cluster)
+    }
+
+    async fn join(&self, victim: &str) {
+        let Self { masters, _replica: replica } = self;
+        for ((node, slots), epoch) in masters.iter().zip(["0 5460", "5461 10922", "10923 16383"]).zip(1..) {
+            let mut raw = node.raw().await;
+            say(&mut raw, &format!("CLUSTER ADDSLOTSRANGE {slots}")).await;
+            say(&mut raw, &format!("CLUSTER SET-CONFIG-EPOCH {epoch}")).await;
+        }
+        let mut raw = replica.raw().await;
+        for node in masters {
+            say(&mut raw, &format!("CLUSTER MEET 127.0.0.1 {}", node.port)).await;
+        }
+        until("the replica knows all masters", async || {
+            ask(replica, "INFO").await.contains("cluster_size:3")
+        })
+        .await;
+        say(&mut raw, &format!("CLUSTER REPLICATE {victim}")).await;
+        replica.follows().await;
+        for node in masters {
+            until("all know the replica", async || {
+                let known = ask(node, "INFO").await;
+                known.contains("cluster_state:ok")
+                    && known.contains("cluster_size:3")
+                    && ask(node, "NODES")
+                        .await
+                        .lines()
+                        .any(|line| line.contains("slave") && line.contains(victim))
+            })
+            .await;
+        }
+    }
+
+    fn config(&self) -> RedisConfig {
+        let hosts: Vec<_> = self.masters.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        hasty(config(&format!("redis+cluster://{}", hosts.join(",")), "test"))
+    }
+}
+
+fn hasty(mut config: RedisConfig) -> RedisConfig {
+    (config.response_timeout, config.connect_timeout) = (ANSWERS_TAKE, ANSWERS_TAKE);
+    config
+}
+
+async fn open(config: &RedisConfig) -> RedisStore {
+    let mut store = None;
+    until("a store opens", async || {
+        store = RedisStore::open(config.clone()).await.ok();
+        store.is_some()
+    })
+    .await;
+    store.unwrap()
+}
+
+fn keys() -> [Key<'static>; IDS.len()] {
+    IDS.map(|id| Key::new("c", id))
+}
+
+/// Whether it ends well before the caller goes away.
+async fn is_done<T>(operation: impl Future<Output = Result<T>>) -> Option<T> {
+    tokio::time::timeout(CALLERS_WAIT, operation).await.ok()?.ok()
+}
+
+async fn are_done<T>(operation: impl Future<Output = Result<Vec<Result<T>>>>) -> bool {
+    is_done(operation).await.is_some_and(|answers| answers.iter().all(Result::is_ok))
+}
+
+async fn puts_one_by_one(store: &RedisStore) -> bool {
+    for key in keys() {
+        if is_done(store.put(key, NewEntry::new("x"), PutMode::Replace)).await.is_none() {
+            return false;
+        }
+    }
+    true
+}
+
+async fn puts_many(store: &RedisStore) -> bool {
+    are_done(store.put_many(keys().map(|key| (key, NewEntry::new("x"))).into())).await
+}
+
+/// Strikes the victim; each kind of operation, on a store that does nothing else, works again.
+async fn all_go_on(victim: Victim, strike: impl FnOnce(&mut Server)) {
+    let Some(mut cluster) = Cluster::start(victim).await else { return };
+    let config = cluster.config();
+    let [puts, batches, gets, deletes] =
+        [open(&config).await, open(&config).await, open(&config).await, open(&config).await];
+    for store in [&puts, &batches, &gets, &deletes] {
+        until("all is well", async || puts_many(store).await).await;
+    }
+    strike(&mut cluster.masters[0]);
+    tokio::join!(
+        until("each is put", async || puts_one_by_one(&puts).await),
+        until("all are put at once", async || puts_many(&batches).await),
+        until("all are read at once", async || are_done(gets.get_many(&keys())).await),
+        until("all are deleted at once", async || are_done(deletes.delete_many(&keys())).await),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_replica_of_a_dead_node_is_found_by_singles_and_batches() {
+    all_go_on(Victim::FirstById, Server::kill).await;
+    all_go_on(Victim::LastById, Server::kill).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_replica_of_a_silent_node_is_found_though_callers_go_away_before() {
+    all_go_on(Victim::FirstById, |node| node.freeze(true)).await;
+    all_go_on(Victim::LastById, |node| node.freeze(true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_wait_for_replicas_leave_a_silent_master() {
+    let Some(watched) = Watched::start(2).await else { return };
+    let mut settings = hasty(config(&format!("redis+sentinel://127.0.0.1:{}/main/0", watched.port), "test"));
+    settings.wait = 1;
+    let (patient, hurried) = (open(&settings).await, open(&settings).await);
+    for store in [&patient, &hurried] {
+        until("all connections stand", async || puts_one_by_one(store).await).await;
+    }
+    watched.master.freeze(true);
+    tokio::join!(
+        until("all are confirmed by another replica", async || {
+            let mut all = true;
+            for key in keys() {
+                all &= patient.put(key, NewEntry::new("x"), PutMode::Replace).await.is_ok();
+            }
+            all
+        }),
+        // Its callers are gone before they could learn that no answer came.
+        until("callers who do not wait for the end are served", async || {
+            let mut all = true;
+            for key in keys() {
+                let put = hurried.put(key, NewEntry::new("y"), PutMode::Replace);
+                all &= tokio::time::timeout(ANSWERS_TAKE / 2, put).await.is_ok_and(|put| put.is_ok());
+            }
+            all
+        }),
+    );
+}
