@@ -120,7 +120,7 @@ fn unlisted() -> Error {
 mod tests {
     use super::Holding;
 
-    /// The nodes of the documentation, https://redis.io/docs/latest/commands/cluster-nodes/, as one of them says.
+    /// What one node says, in the form of <https://redis.io/docs/latest/commands/cluster-nodes/>.
     fn said(flags: &str, slots: &str) -> String {
         format!(
             "07c3 127.0.0.1:30004@31004,host4 slave e7d1 0 1426238317239 4 connected\n\
