@@ -16,12 +16,12 @@ const COUNT: usize = 200;
 const MOVES: Key<'static> = Key::new("c", "moves");
 
 /// The slot of one key, and the nodes between which it moves.
-struct Mover {
+struct Moving {
     slot: String,
     nodes: Vec<(MultiplexedConnection, String, u16)>,
 }
 
-impl Mover {
+impl Moving {
     /// The first node is the owner.
     async fn of(nodes: &[Server], key: &str) -> Self {
         let redis::Value::Int(slot) = say(&mut nodes[0].raw().await, &format!("CLUSTER KEYSLOT {key}")).await
@@ -90,7 +90,7 @@ async fn listed(store: &RedisStore) -> Result<BTreeSet<String>> {
     let (mut ids, mut from) = (BTreeSet::new(), None);
     loop {
         let page = page(store, from.as_ref()).await?;
-        ids.extend(page.items.into_iter().map(|item| item.id.to_string()));
+        ids.extend(page.items.into_iter().map(|item| item.id));
         from = page.next;
         if from.is_none() {
             return Ok(ids);
@@ -112,17 +112,17 @@ async fn filled() -> Option<(Vec<Server>, RedisStore)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_slot_moves_a_listing_is_refused_and_afterwards_it_begins_anew() {
     let Some((nodes, store)) = filled().await else { return };
-    let mut mover = Mover::of(&nodes, "test:c:moves").await;
+    let mut slot = Moving::of(&nodes, "test:c:moves").await;
     let begun = page(&store, None).await.unwrap().next.expect("there is more");
-    mover.begin().await;
+    slot.begin().await;
     for from in [None, Some(&begun)] {
         let error = page(&store, from).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
         assert!(error.message().contains("slots are moving"), "{error:?}");
     }
-    mover.carry().await;
+    slot.carry().await;
     assert_eq!(page(&store, None).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    mover.end().await;
+    slot.end().await;
     until("the cursor is refused", async || {
         page(&store, Some(&begun)).await.is_err_and(|error| error.kind() == ErrorKind::Conflict)
     })
@@ -139,14 +139,14 @@ async fn while_a_slot_moves_a_listing_is_refused_and_afterwards_it_begins_anew()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_ends_well_has_everything_however_often_a_slot_moves() {
     let Some((nodes, store)) = filled().await else { return };
-    let mut mover = Mover::of(&nodes, "test:c:moves").await;
+    let mut slot = Moving::of(&nodes, "test:c:moves").await;
     let over = AtomicBool::new(false);
     let moves = async {
         let mut moves = 0;
         while !over.load(Ordering::SeqCst) {
-            mover.begin().await;
-            mover.carry().await;
-            mover.end().await;
+            slot.begin().await;
+            slot.carry().await;
+            slot.end().await;
             moves += 1;
             tokio::time::sleep(Duration::from_millis(moves * 7 % 40)).await;
         }
@@ -157,8 +157,8 @@ async fn a_listing_that_ends_well_has_everything_however_often_a_slot_moves() {
             match listed(&store).await {
                 Ok(ids) => {
                     if ids.len() < COUNT {
-                        let moves = store.get(MOVES).await;
-                        panic!("{} listed after {whole} whole ones, {refused} refused: {moves:?}", ids.len());
+                        let entry = store.get(MOVES).await;
+                        panic!("{} listed after {whole} whole ones, {refused} refused: {entry:?}", ids.len());
                     }
                     whole += 1;
                 }
