@@ -56,8 +56,9 @@ impl Fleet {
     pub(crate) async fn send(&self, key: &[u8], cmd: &Cmd, way: Way) -> Result<Value, Fault> {
         // The straight way, with nothing between the operation's future and the driver's.
         if let Some((link, mut live)) = self.ready(way) {
+            let awaited = link.awaited();
             let answer = live.patient_with(cmd).send_packed_command(cmd).await;
-            return link.judge(&live, answer);
+            return awaited.judge(&live, answer);
         }
         Box::pin(self.seek(key, cmd, way)).await
     }

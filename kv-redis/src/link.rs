@@ -113,22 +113,23 @@ impl Link {
 
     /// Sends one command.
     pub(crate) async fn send(&self, cmd: &Cmd) -> Result<Value, Fault> {
-        let mut live = self.ready().await?;
-        let answer = live.send(cmd).await;
-        self.judge(&live, answer)
+        let live = self.ready().await?;
+        self.send_on(live, cmd).await
     }
 
     /// Sends one command on this very connection.
     pub(crate) async fn send_on(&self, mut live: Live, cmd: &Cmd) -> Result<Value, Fault> {
+        let awaited = self.awaited();
         let answer = live.send(cmd).await;
-        self.judge(&live, answer)
+        awaited.judge(&live, answer)
     }
 
     /// Sends one command whose answer may have so many bytes.
     pub(crate) async fn send_long(&self, cmd: &Cmd, bytes: usize) -> Result<Value, Fault> {
         let mut live = self.ready().await?;
+        let awaited = self.awaited();
         let answer = live.send_long(cmd, bytes).await;
-        self.judge(&live, answer)
+        awaited.judge(&live, answer)
     }
 
     /// The connection that stands; waiting for a new one is rare, and stays out of everybody's future.
@@ -139,22 +140,18 @@ impl Link {
         }
     }
 
-    /// What an answer, or that none came, means for the request and for the connection.
-    pub(crate) fn judge(&self, live: &Live, answer: redis::RedisResult<Value>) -> Result<Value, Fault> {
-        match answer {
-            Ok(Value::ServerError(refusal)) => {
-                self.0.heed(live, refusal.code());
-                Err(Fault::Said(refusal))
-            }
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(self.0.lost(live, error)),
-        }
+    /// An answer is awaited from now on.
+    pub(crate) const fn awaited(&self) -> Awaited<'_> {
+        Awaited { link: self, came: false }
     }
 
     /// Sends several commands; each has its own answer, which may be an error.
     pub(crate) async fn send_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Fault> {
         let mut live = self.ready().await?;
-        match live.send_all(pipeline).await {
+        let mut awaited = self.awaited();
+        let answers = live.send_all(pipeline).await;
+        awaited.came = true;
+        match answers {
             Ok(answers) => {
                 for answer in &answers {
                     if let Value::ServerError(refusal) = answer {
@@ -241,6 +238,35 @@ impl Link {
             self.0.news.resumed(); // what changed while nobody listened is known to nobody
         }
         outcome
+    }
+}
+
+/// A request whose answer is awaited. A caller that goes away before has the link looked after, as it might be silent.
+pub(crate) struct Awaited<'a> {
+    link: &'a Link,
+    came: bool,
+}
+
+impl Awaited<'_> {
+    /// What an answer, or that none came, means for the request and for the connection.
+    pub(crate) fn judge(mut self, live: &Live, answer: redis::RedisResult<Value>) -> Result<Value, Fault> {
+        self.came = true;
+        match answer {
+            Ok(Value::ServerError(refusal)) => {
+                self.link.0.heed(live, refusal.code());
+                Err(Fault::Said(refusal))
+            }
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.link.0.lost(live, error)),
+        }
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        if !self.came {
+            self.link.0.wake.notify_one();
+        }
     }
 }
 
