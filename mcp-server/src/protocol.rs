@@ -20,6 +20,7 @@ pub use failure::{Failure, code};
 pub(crate) use headers::StandardHeaders;
 pub use id::{InvalidId, ProgressToken, RequestId};
 pub use json::Json;
+pub(crate) use json::present;
 pub use level::Level;
 pub(crate) use render::{Renderer, notification, rendered};
 pub use results::{

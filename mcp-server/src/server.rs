@@ -17,7 +17,7 @@ use crate::dispatch::{Dispatcher, Shared, Values};
 use crate::middleware::{Components, Link};
 use crate::protocol::{Icon, Implementation};
 use crate::registry::RegistryBuilder;
-use crate::session::Sessions;
+use crate::session::{SessionLimits, Sessions};
 use crate::state::States;
 use crate::transport::{self, Connection, Endpoint, Flights, HttpOptions, TestClient};
 use crate::{Authenticate, Error, Middleware, Principal, Result};
@@ -52,8 +52,7 @@ struct Stores {
 pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 struct Limits {
-    session_idle: Duration,
-    sessions: usize,
+    sessions: SessionLimits,
     user_state: Duration,
     handler_timeout: Duration,
     calls: usize,
@@ -62,8 +61,7 @@ struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            session_idle: Duration::from_secs(30 * 60),
-            sessions: 10_000,
+            sessions: SessionLimits::default(),
             user_state: Duration::from_secs(30 * 24 * 3600),
             handler_timeout: Duration::from_secs(10 * 60),
             calls: 1_024,
@@ -74,7 +72,7 @@ impl Default for Limits {
 impl Limits {
     fn check(&self) -> Result<()> {
         let lifetimes = [
-            (self.session_idle, ".session_idle_timeout(..)"),
+            (self.sessions.idle, ".session_idle_timeout(..)"),
             (self.user_state, ".state_ttl(..)"),
             (self.handler_timeout, ".handler_timeout(..)"),
         ];
@@ -206,13 +204,23 @@ impl Server {
 
     /// After how long without a request a handshake session ends. The default is 30 minutes.
     pub fn session_idle_timeout(mut self, idle: Duration) -> Self {
-        self.limits.session_idle = idle;
+        self.limits.sessions.idle = idle;
         self
     }
 
     /// How many handshake sessions this process serves at once. The default is 10,000.
+    ///
+    /// So many may be those of authenticated users. Anonymous callers have as many beside them, and so has whoever
+    /// started the process: nobody can take the place of callers of another kind.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
-        self.limits.sessions = sessions;
+        self.limits.sessions.all = sessions;
+        self
+    }
+
+    /// How many of those sessions one authenticated user may have, so that nobody alone locks the others out. The
+    /// default is a tenth of [`Server::max_sessions`].
+    pub fn max_sessions_per_user(mut self, sessions: usize) -> Self {
+        self.limits.sessions.one = Some(sessions);
         self
     }
 
@@ -319,9 +327,9 @@ impl Server {
             instructions: self.instructions,
             registry,
             chain: self.chain,
-            sessions: Sessions::new(state.clone(), self.limits.session_idle, self.limits.sessions),
+            sessions: Sessions::new(state.clone(), self.limits.sessions),
             cache,
-            states: States { store: state, session: self.limits.session_idle, user: self.limits.user_state },
+            states: States { store: state, session: self.limits.sessions.idle, user: self.limits.user_state },
             values: self.values,
             logging: self.logging,
             authenticated: self.authenticator.is_some(),

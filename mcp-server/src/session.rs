@@ -1,19 +1,25 @@
 //! Handshake sessions: what a client said at `initialize`, kept in the store under its principal.
 
-use std::collections::HashMap;
+mod counted;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytestring::ByteString;
 use kv_core::{AnyStore, Collection, Key, NewEntry, PutMode, Store, StoreExt as _};
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::Principal;
-use crate::protocol::{Failure, Implementation, Json, Level, Revision, excerpt};
+use crate::protocol::{Failure, Implementation, Json, Level, Revision, excerpt, present};
 use crate::request::Caller;
+
+use self::counted::Counted;
+pub(crate) use self::counted::{Full, SessionLimits};
 
 /// The id of a handshake session: 128 random bits in hexadecimal.
 ///
@@ -68,13 +74,16 @@ pub(crate) struct Handshake {
     /// The name of the revision that was agreed on.
     revision: String,
     client: Implementation,
-    capabilities: serde_json::Value,
+    capabilities: Value,
     level: Option<Level>,
 }
 
 impl Handshake {
     const MAX_TEXT: usize = 256;
     const MAX_CAPABILITIES: usize = 4 << 10;
+    /// With the white space of who writes them in many lines. What is longer is not taken apart: its parts take many
+    /// times the memory of its text.
+    const MAX_UNREAD_CAPABILITIES: usize = 16 << 10;
 
     /// Reads the parameters of `initialize`; an unknown version is answered by the newest with a handshake.
     ///
@@ -83,29 +92,27 @@ impl Handshake {
     /// # Errors
     /// `Invalid params` where the version is missing or the capabilities exceed 4 KiB.
     pub(crate) fn from_params(params: &Json) -> Result<Self, Failure> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Params {
-            protocol_version: String,
-            #[serde(default)]
-            capabilities: serde_json::Map<String, serde_json::Value>,
-            #[serde(default)]
-            client_info: Implementation,
-        }
-        let params: Params = params.to().map_err(|error| {
+        let unfit = |error: serde_json::Error| {
             Failure::invalid_params(format!(
                 "initialize needs protocolVersion, capabilities and clientInfo: {}",
                 excerpt(&error.to_string())
             ))
-        })?;
-        let capabilities = serde_json::Value::from(params.capabilities);
+        };
+        let params: Params<'_> = serde_json::from_slice(params.as_bytes()).map_err(unfit)?;
+        let exceeded = || Failure::invalid_params("the capabilities exceed 4 KiB");
+        let capabilities = params.capabilities.map_or("{}", RawValue::get);
+        if capabilities.len() > Self::MAX_UNREAD_CAPABILITIES {
+            return Err(exceeded());
+        }
+        let capabilities: Map<String, Value> = serde_json::from_str(capabilities).map_err(unfit)?;
+        let capabilities = Value::from(capabilities);
         if capabilities.to_string().len() > Self::MAX_CAPABILITIES {
-            return Err(Failure::invalid_params("the capabilities exceed 4 KiB"));
+            return Err(exceeded());
         }
         let asked = Revision::from_name(&params.protocol_version).filter(|revision| !revision.is_stateless());
         Ok(Self {
             revision: asked.unwrap_or(Revision::LATEST_HANDSHAKE).as_str().to_owned(),
-            client: trimmed(&params.client_info),
+            client: params.client_info.trimmed(),
             capabilities,
             level: None,
         })
@@ -130,10 +137,32 @@ impl Handshake {
     }
 }
 
-fn trimmed(client: &Implementation) -> Implementation {
-    let mut kept = Implementation::new(cut(&client.name), cut(&client.version));
-    kept.title = client.title.as_deref().map(cut);
-    kept
+/// The parameters of `initialize`, as far as they are looked at.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Params<'a> {
+    protocol_version: String,
+    #[serde(borrow, default, deserialize_with = "present")]
+    capabilities: Option<&'a RawValue>,
+    #[serde(default)]
+    client_info: Client,
+}
+
+/// What is kept of a client's own description.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Client {
+    name: String,
+    title: Option<String>,
+    version: String,
+}
+
+impl Client {
+    fn trimmed(&self) -> Implementation {
+        let mut kept = Implementation::new(cut(&self.name), cut(&self.version));
+        kept.title = self.title.as_deref().map(cut);
+        kept
+    }
 }
 
 /// The beginning of `text`, at most 256 bytes, of whole characters.
@@ -149,15 +178,14 @@ pub(crate) struct Sessions(Arc<Inner>);
 struct Inner {
     store: AnyStore,
     idle: Duration,
-    cap: usize,
-    active: Mutex<HashMap<[u8; 16], Instant>>,
+    counted: Counted,
 }
 
 /// Why a session could not begin.
 #[derive(Debug)]
 pub(crate) enum NotBegun {
-    /// The cap on sessions is reached.
-    Full,
+    /// A cap on sessions is reached.
+    Full(Full),
     /// The store failed.
     Store(kv_core::Error),
 }
@@ -167,8 +195,8 @@ const SESSIONS: &str = "sessions";
 pub(crate) const STATE: &str = "state";
 
 impl Sessions {
-    pub(crate) fn new(store: AnyStore, idle: Duration, cap: usize) -> Self {
-        Self(Arc::new(Inner { store, idle, cap, active: Mutex::default() }))
+    pub(crate) fn new(store: AnyStore, limits: SessionLimits) -> Self {
+        Self(Arc::new(Inner { store, idle: limits.idle, counted: Counted::new(limits) }))
     }
 
     /// How long a session lives without a request.
@@ -184,12 +212,10 @@ impl Sessions {
         handshake: &Handshake,
     ) -> Result<(), NotBegun> {
         let key = id.key(principal);
-        if !self.0.count(&key) {
-            return Err(NotBegun::Full);
-        }
+        self.0.counted.count(principal, &key).map_err(NotBegun::Full)?;
         let created = self.collection().create(&key, handshake).await;
         created.map(drop).map_err(|error| {
-            self.0.forget(&key);
+            self.0.counted.forget(principal, &key);
             NotBegun::Store(error)
         })
     }
@@ -204,13 +230,13 @@ impl Sessions {
     ) -> kv_core::Result<Option<Handshake>> {
         let key = id.key(principal);
         let Some(entry) = self.0.store.get(Key::new(SESSIONS, &key)).await? else {
-            self.0.forget(&key);
+            self.0.counted.forget(principal, &key);
             return Ok(None);
         };
         let Ok(handshake) = serde_json::from_slice(&entry.value) else { return Ok(None) };
         if entry.ttl.is_some_and(|left| left < self.0.idle / 4 * 3) {
-            let sessions = self.clone();
-            tokio::spawn(async move { sessions.extend(&key, entry).await });
+            let (sessions, principal) = (self.clone(), principal.clone());
+            tokio::spawn(async move { sessions.extend(&principal, &key, entry).await });
         }
         Ok(Some(handshake))
     }
@@ -235,7 +261,7 @@ impl Sessions {
     /// Ends a session and what was kept for it; `false` where there was none.
     pub(crate) async fn end(&self, principal: &Principal, id: &SessionId) -> kv_core::Result<bool> {
         let key = id.key(principal);
-        self.0.forget(&key);
+        self.0.counted.forget(principal, &key);
         let ended = self.0.store.take(Key::new(SESSIONS, &key), None).await?.is_some();
         if ended {
             self.0.store.delete(Key::new(STATE, &key)).await?;
@@ -244,7 +270,7 @@ impl Sessions {
     }
 
     /// One `Update` per quarter of the idle timeout: the session's life, and that of its state.
-    async fn extend(&self, key: &str, session: kv_core::Entry) {
+    async fn extend(&self, principal: &Principal, key: &str, session: kv_core::Entry) {
         let full = self.0.idle;
         let renewed = NewEntry::new(session.value).meta(session.meta).ttl(full);
         let extended =
@@ -252,7 +278,7 @@ impl Sessions {
         if extended.is_err() {
             return; // another request extended or ended it
         }
-        self.0.count(key);
+        let _ = self.0.counted.count(principal, key); // it is served, whoever opened it and however many there are
         let state = Key::new(STATE, key);
         if let Ok(Some(entry)) = self.0.store.get(state).await {
             let renewed = NewEntry::new(entry.value).meta(entry.meta).ttl(full);
@@ -266,38 +292,11 @@ impl Sessions {
     }
 }
 
-impl Inner {
-    /// Counts a session as active, unless the cap is reached and it is a new one.
-    fn count(&self, key: &str) -> bool {
-        let Some(key) = digest(key) else { return true };
-        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        if active.len() >= self.cap && !active.contains_key(&key) {
-            active.retain(|_, seen| seen.elapsed() < self.idle);
-            if active.len() >= self.cap {
-                return false;
-            }
-        }
-        active.insert(key, Instant::now());
-        true
-    }
-
-    fn forget(&self, key: &str) {
-        if let Some(key) = digest(key) {
-            self.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        }
-    }
-}
-
-/// The first half of a session's key: enough to count it by.
-fn digest(key: &str) -> Option<[u8; 16]> {
-    u128::from_str_radix(key.get(..32)?, 16).ok().map(u128::to_be_bytes)
-}
-
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
             .field("idle", &self.0.idle)
-            .field("cap", &self.0.cap)
+            .field("counted", &self.0.counted)
             .finish_non_exhaustive()
     }
 }
@@ -309,14 +308,36 @@ mod tests {
     use kv_core::{AnyStore, StoreExt as _};
     use kv_memory::MemoryStore;
 
-    use super::{Handshake, NotBegun, SessionId, Sessions};
+    use super::{Handshake, NotBegun, SessionId, SessionLimits, Sessions};
     use crate::Principal;
     use crate::protocol::Json;
+
+    #[test]
+    fn what_a_client_says_of_itself_is_not_taken_apart_where_it_is_long() {
+        let of = |capabilities: &str, icons: &str| {
+            let text = format!(
+                r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities},
+                "clientInfo":{{"name":"n","version":"1","icons":{icons}}}}}"#
+            );
+            Handshake::from_params(&Json::parse(text.into()).unwrap())
+        };
+        let deep = format!("{}{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
+        for capabilities in [format!(r#"{{"a":{deep}}}"#), format!("[{}0]", "0,".repeat(1 << 20))] {
+            assert_eq!(of(&capabilities, "[]").unwrap_err().message, "the capabilities exceed 4 KiB");
+        }
+        assert_eq!(of(r#"{"a":{}}"#, &deep).unwrap().client.name, "n");
+        let indented = format!("{{{}\"a\":{{}}}}", " ".repeat(8 << 10));
+        assert_eq!(of(&indented, "[]").unwrap().capabilities, serde_json::json!({ "a": {} }));
+        for wrong in ["null", "[]", "7"] {
+            assert!(of(wrong, "[]").is_err(), "{wrong}");
+        }
+    }
 
     #[tokio::test]
     async fn a_session_that_did_not_begin_does_not_count() {
         let store = AnyStore::new(MemoryStore::new().read_only());
-        let sessions = Sessions::new(store, Duration::from_secs(60), 1);
+        let limits = SessionLimits { idle: Duration::from_secs(60), all: 1, one: None };
+        let sessions = Sessions::new(store, limits);
         let params = Json::parse(r#"{"protocolVersion":"2025-11-25"}"#.into()).unwrap();
         let handshake = Handshake::from_params(&params).unwrap();
         for _ in 0..2 {

@@ -196,3 +196,21 @@ async fn lifetimes_of_zero_are_refused_by_name_and_any_number_of_calls_is_taken(
     assert!(refusal(Server::new("s").tool(tool)).contains("\"t\""));
     Server::new("s").max_concurrent_calls(usize::MAX).test_client().unwrap();
 }
+
+#[tokio::test]
+async fn an_id_that_is_no_text_is_refused_without_one_and_the_next_line_is_read() {
+    let bad = r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#;
+    let good = r#"{"jsonrpc":"2.0","id":"\ud83d\ude00","method":"ping"}"#;
+    let mut output = Vec::new();
+    let service = Server::new("s").tool(quick).build().unwrap();
+    let input = format!("{bad}\n{good}\n");
+    service.serve_lines(input.as_bytes(), &mut output).await.unwrap();
+    let lines: Vec<Value> = String::from_utf8(output)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("every parser reads it"))
+        .collect();
+    assert_eq!((&lines[0]["error"]["code"], lines[0].get("id")), (&json!(-32600), None), "{lines:?}");
+    assert!(lines[0]["error"]["message"].as_str().unwrap().contains("surrogate"), "{lines:?}");
+    assert_eq!((&lines[1]["id"], &lines[1]["result"]), (&json!("😀"), &json!({})), "{lines:?}");
+}

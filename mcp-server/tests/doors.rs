@@ -13,8 +13,8 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_server::protocol::Json;
 use mcp_server::{
-    Authenticate, CachePolicy, Context, Denied, Principal, Resource, ResponseCache, Server, Tool, Verified,
-    tool,
+    Authenticate, CachePolicy, Context, Denied, Principal, Resource, ResponseCache, Server, StaticTokens,
+    Tool, Verified, tool,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -229,6 +229,47 @@ async fn an_authenticator_that_panics_lets_nobody_in_and_answers() {
     let reply = modern(&router, "tools/list", "", json!({})).await;
     assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(reply.json()["error"], json!({ "code": -32603, "message": "internal error" }));
+}
+
+fn initialize() -> Value {
+    let client = json!({ "name": "c", "version": "1" });
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+    json!({ "jsonrpc": "2.0", "id": 7, "method": "initialize", "params": params })
+}
+
+#[tokio::test]
+async fn a_user_who_takes_every_session_there_is_for_one_locks_nobody_else_out() {
+    let tokens = StaticTokens::new()
+        .token("ada's", Principal::user("test", "ada"))
+        .token("bob's", Principal::user("test", "bob"));
+    let server = Server::new("s").authenticate(tokens).max_sessions(3).max_sessions_per_user(2);
+    let router = server.into_router().unwrap();
+    let begin = |token: &'static str| {
+        let router = router.clone();
+        async move { post(&router, &[("authorization", token)], initialize()).await }
+    };
+    let (ada, bob) = ("Bearer ada's", "Bearer bob's");
+    let first = begin(ada).await;
+    assert_eq!((first.status, begin(ada).await.status), (StatusCode::OK, StatusCode::OK));
+    let refused = begin(ada).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.body);
+    let error = &refused.json()["error"];
+    assert_eq!((&refused.json()["id"], &error["code"]), (&json!(7), &json!(-32600)));
+    assert!(error["message"].as_str().unwrap().contains("DELETE"), "{error}");
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=1801).contains(&wait), "half an hour at most: {wait}");
+    assert!(!refused.headers.contains_key("mcp-session-id"));
+
+    assert_eq!(begin(bob).await.status, StatusCode::OK, "he has his own share");
+    let full = begin(bob).await;
+    assert_eq!(full.status, StatusCode::SERVICE_UNAVAILABLE, "{}", full.body);
+    assert_eq!(full.json()["error"]["code"], -32603);
+    assert!(full.headers.contains_key("retry-after") && full.body.contains("try again"), "{}", full.body);
+
+    let end = Request::delete("/mcp").header("host", "localhost").header("authorization", ada);
+    let end = end.header("mcp-session-id", &first.headers["mcp-session-id"]).body(Body::empty()).unwrap();
+    assert_eq!(router.clone().oneshot(end).await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(begin(bob).await.status, StatusCode::OK, "what one gives back is free for all");
 }
 
 /// Handlers on threads of their own, held there until the end of the test.

@@ -8,6 +8,7 @@ use bytestring::ByteString;
 use serde_json::error::Category;
 
 use self::envelope::{Bare, Batch, Envelope, IdAlone};
+use super::id::InvalidId;
 use super::{Failure, Json, ProgressToken, RequestId, code};
 use crate::request::{Operation, Resumed};
 
@@ -50,8 +51,18 @@ pub(crate) struct Incoming {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Defect {
     pub(crate) failure: Failure,
-    /// Whether `_meta` is what is wrong; 2026-07-28 has a status of its own for that.
-    pub(crate) in_meta: bool,
+    pub(crate) place: Place,
+}
+
+/// Where the parameters do not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Beside `_meta`.
+    Params,
+    /// In `_meta`; 2026-07-28 has a status of its own for that.
+    Meta,
+    /// Where `_meta` could not be read for it: what a request of 2026-07-28 must carry is neither there nor missing.
+    Unread,
 }
 
 /// `_meta` of the parameters, and the reserved keys in it (basic/index, "`_meta`").
@@ -172,6 +183,9 @@ impl Body<'_> {
                 incoming.id = Some(id);
                 Ok(Message::Request(incoming))
             }
+            Some(Err(InvalidId::Text)) => {
+                Err(Malformed::invalid("the id is no text: it escapes half a surrogate pair", None))
+            }
             Some(Err(_)) => {
                 Err(Malformed::invalid("the id must be a string or an integer of at most 256 bytes", None))
             }
@@ -248,11 +262,15 @@ impl Default for Meta {
 
 impl Defect {
     fn params(message: impl Into<std::borrow::Cow<'static, str>>) -> Self {
-        Self { failure: Failure::invalid_params(message), in_meta: false }
+        Self { failure: Failure::invalid_params(message), place: Place::Params }
     }
 
     fn meta(message: &'static str) -> Self {
-        Self { failure: Failure::invalid_params(message), in_meta: true }
+        Self { failure: Failure::invalid_params(message), place: Place::Meta }
+    }
+
+    fn unread(message: &'static str) -> Self {
+        Self { failure: Failure::invalid_params(message), place: Place::Unread }
     }
 }
 

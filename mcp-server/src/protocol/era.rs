@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::decode::{Incoming, Meta};
+use super::decode::{Incoming, Meta, Place};
 use super::headers::StandardHeaders;
 use super::{Failure, Level, Revision, code};
 use crate::Answer;
@@ -25,7 +25,7 @@ pub(crate) struct Refused {
 /// session that the message belongs to, if any. `initialize` gets the revision that it agrees on.
 ///
 /// # Errors
-/// A request of 2026-07-28, in this order: incomplete `_meta`, a header missing or different from the body, a version
+/// A request of 2026-07-28, in this order: parameters that cannot be read, incomplete `_meta`, a header missing or different from the body, a version
 /// that is not served this way, a method that was removed. Of either era, last: parameters that do not fit.
 pub(crate) fn revision_of(
     incoming: &Incoming,
@@ -83,6 +83,9 @@ fn is_modern(incoming: &Incoming, headers: Option<&StandardHeaders<'_>>) -> bool
 }
 
 fn modern(incoming: &Incoming, headers: Option<&StandardHeaders<'_>>) -> Result<(), Refused> {
+    if let Some(defect) = incoming.defect.as_ref().filter(|defect| defect.place == Place::Unread) {
+        return Err(Refused::bad(defect.failure.clone())); // nobody can say what it lacks
+    }
     let version = complete(&incoming.meta)?;
     if let Some(headers) = headers {
         headers
@@ -97,8 +100,10 @@ fn modern(incoming: &Incoming, headers: Option<&StandardHeaders<'_>>) -> Result<
         return Err(Refused::of(failure, Revision::V2026_07_28));
     }
     match &incoming.defect {
-        Some(defect) if defect.in_meta => Err(Refused::bad(defect.failure.clone())),
-        Some(defect) => Err(Refused::of(defect.failure.clone(), Revision::V2026_07_28)),
+        Some(defect) if defect.place == Place::Params => {
+            Err(Refused::of(defect.failure.clone(), Revision::V2026_07_28))
+        }
+        Some(defect) => Err(Refused::bad(defect.failure.clone())),
         None => known_level(&incoming.meta),
     }
 }
@@ -124,7 +129,8 @@ fn known_level(meta: &Meta) -> Result<(), Refused> {
 }
 
 fn unsupported(requested: &str) -> Failure {
-    let data = json!({ "supported": Revision::supported(), "requested": requested });
+    let repeated: String = requested.chars().take(64).collect(); // a longer one is no version
+    let data = json!({ "supported": Revision::supported(), "requested": repeated });
     Failure::new(code::UNSUPPORTED_VERSION, "unsupported protocol version").with_data(data)
 }
 
@@ -337,11 +343,42 @@ mod tests {
     }
 
     #[test]
+    fn parameters_that_cannot_be_read_are_told_so_and_not_what_they_might_lack() {
+        let meta = meta(MODERN);
+        let doubled = serde_json::to_string(&meta).unwrap().replacen(
+            '{',
+            r#"{"progressToken":1,"progressToken":2,"#,
+            1,
+        );
+        let cases = [
+            (format!(r#"{{"name":"a","name":"b","_meta":{meta}}}"#), "the params must be an object"),
+            (format!(r#"{{"_meta":{meta},"_meta":{meta}}}"#), "the params must be an object"),
+            ("[1]".to_owned(), "the params must be an object"),
+            (format!(r#"{{"name":"a","_meta":{doubled}}}"#), "_meta must be an object"),
+            (r#"{"name":"a","_meta":7}"#.to_owned(), "_meta must be an object"),
+        ];
+        for (params, sentence) in cases {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+            let Ok(Message::Request(request)) = decode(&Bytes::from(text)) else { panic!("{params}") };
+            let refused = revision_of(&request, Some(&headers(MODERN, "tools/call")), None).unwrap_err();
+            assert!(refused.failure.message.starts_with(sentence), "{params}: {refused:?}");
+            assert_eq!((refused.failure.code, refused.status), (code::INVALID_PARAMS, 400), "{params}");
+        }
+    }
+
+    #[test]
     fn an_unsupported_version_is_told_what_is_supported_and_what_it_asked_for() {
         let request = request("tools/list", &json!({ "_meta": meta("1900-01-01") }));
         let data: Value = revision_of(&request, None, None).unwrap_err().failure.data.unwrap().to().unwrap();
         assert_eq!(data["requested"], "1900-01-01");
         assert_eq!(data["supported"], json!(Revision::supported()));
+    }
+
+    #[test]
+    fn what_is_no_version_is_not_repeated_at_length() {
+        let request = request("tools/list", &json!({ "_meta": meta(&"ü".repeat(1 << 20)) }));
+        let data: Value = revision_of(&request, None, None).unwrap_err().failure.data.unwrap().to().unwrap();
+        assert_eq!(data["requested"], "ü".repeat(64));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub enum InvalidId {
     Kind,
     /// Over 256 bytes.
     Length,
+    /// A string that is no Unicode text: it escapes half a surrogate pair, which no answer can carry back.
+    Text,
 }
 
 impl Scalar {
@@ -33,6 +35,9 @@ impl Scalar {
         }
         if text.len() > Self::MAX_BYTES {
             return Err(InvalidId::Length);
+        }
+        if text.contains('\\') && serde_json::from_str::<String>(text).is_err() {
+            return Err(InvalidId::Text);
         }
         Ok(Self(json.as_bytes().slice_ref(text.as_bytes())))
     }
@@ -75,7 +80,7 @@ macro_rules! scalar {
             /// The id that this JSON value is.
             ///
             /// # Errors
-            /// It is neither a string nor an integer, or over 256 bytes.
+            /// It is neither a string nor an integer, is over 256 bytes, or escapes half a surrogate pair.
             pub fn new(json: &Json) -> Result<Self, InvalidId> {
                 Scalar::new(json).map(Self)
             }
@@ -119,6 +124,15 @@ mod tests {
         assert_eq!(id(r#""a""#), id(r#""\u0061""#));
         assert_ne!(id("1"), id(r#""1""#));
         assert_eq!(id(r#""\u0061""#).unwrap().as_json().as_str(), r#""\u0061""#);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_refused_and_a_whole_one_is_not() {
+        for text in [r#""\ud800""#, r#""\udc00""#, r#""a\ud83d b""#, r#""\ude00\ud83d""#] {
+            assert_eq!(id(text), Err(InvalidId::Text), "{text}");
+        }
+        assert_eq!(id(r#""\ud83d\ude00""#), id(r#""😀""#));
+        assert!(id(r#""\\ud800""#).is_ok());
     }
 
     #[test]

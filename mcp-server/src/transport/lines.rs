@@ -332,7 +332,10 @@ impl Connection {
         let Some(handshake) = self.state().handshake.clone() else { return Err(Failure::internal()) };
         let begun = self.dispatcher.sessions().begin(&self.principal, &self.session, &handshake).await;
         begun.map_err(|not_begun| match not_begun {
-            NotBegun::Full => Failure::new(code::INTERNAL_ERROR, "too many sessions, try again later"),
+            NotBegun::Full(full) => {
+                full.report();
+                full.failure()
+            }
             NotBegun::Store(error) => {
                 tracing::error!(%error, "a session could not be stored");
                 Failure::internal()

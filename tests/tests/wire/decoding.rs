@@ -62,7 +62,7 @@ pub(crate) async fn json_that_is_no_message_is_an_invalid_request(h: Harness) ->
 pub(crate) async fn an_id_is_a_string_or_an_integer_of_at_most_256_bytes(h: Harness) -> Shown {
     let (client, _) = h.client().await;
     let long = format!("\"{}\"", "x".repeat(255));
-    for id in ["null", "1.5", "1e3", "true", "[]", "{}", &*long] {
+    for id in ["null", "1.5", "1e3", "true", "[]", "{}", r#""\ud800""#, r#""\udc00x""#, &*long] {
         let message = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list"}}"#);
         refused(&client, message.as_bytes(), INVALID_REQUEST, &Value::Null).await;
     }

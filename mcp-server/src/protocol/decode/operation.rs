@@ -30,7 +30,7 @@ pub(super) fn of_misfit(text: &ByteString, method: &str, params: Option<&RawValu
         operation: Operation::Other { method: method.into(), params },
         meta: Meta::default(),
         resumed: None,
-        defect: Some(Defect::params("the params must be an object in which no name stands twice")),
+        defect: Some(Defect::unread("the params must be an object in which no name stands twice")),
     }
 }
 
@@ -111,7 +111,7 @@ impl Reader<'_> {
     fn meta(&self) -> (Meta, Option<Defect>) {
         let Some(raw) = self.params.meta else { return (Meta::default(), None) };
         let Ok(Object(reserved)) = serde_json::from_str::<Object<Reserved<'_>>>(raw.get()) else {
-            let defect = Defect::meta("_meta must be an object in which no reserved key stands twice");
+            let defect = Defect::unread("_meta must be an object in which no reserved key stands twice");
             return (Meta::default(), Some(defect));
         };
         self.reserved(raw, &reserved)

@@ -141,10 +141,7 @@ impl Endpoint {
                 self.0.dispatcher.sessions().begin(&arrival.verified.principal, &session, &handshake).await;
             match begun {
                 Ok(()) => {}
-                Err(NotBegun::Full) => {
-                    tracing::warn!("the cap on sessions is reached");
-                    return self.store_unavailable(Some(&id));
-                }
+                Err(NotBegun::Full(full)) => return self.no_room(&id, full),
                 Err(NotBegun::Store(error)) => {
                     tracing::error!(%error, "a session could not be stored");
                     return self.store_unavailable(Some(&id));

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::{Endpoint, SESSION, answer, doorway};
 use crate::protocol::{Failure, RequestId, Revision, code};
-use crate::session::{Handshake, SessionId};
+use crate::session::{Full, Handshake, SessionId};
 use crate::{Principal, Verified};
 
 /// What the header says of a session.
@@ -70,6 +70,18 @@ impl Endpoint {
     pub(super) fn session_gone(&self, id: Option<&RequestId>) -> Response {
         let failure = Failure::new(code::INVALID_REQUEST, "session not found: initialize again");
         self.refuse(StatusCode::NOT_FOUND, id, &failure)
+    }
+
+    /// RFC 6585 §4 for who holds too many sessions, RFC 9110 §15.6.4 where all together do.
+    pub(super) fn no_room(&self, id: &RequestId, full: Full) -> Response {
+        let status = match full {
+            Full::One { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Full::All { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        full.report();
+        let mut response = self.refuse(status, Some(id), &full.failure());
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(full.seconds()));
+        response
     }
 
     /// Never a 404: the session may well be there.
