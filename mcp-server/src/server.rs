@@ -268,6 +268,12 @@ impl Server {
         self
     }
 
+    #[cfg(test)]
+    pub(crate) fn http_options(mut self, change: impl FnOnce(&mut HttpOptions)) -> Self {
+        change(&mut self.http);
+        self
+    }
+
     /// Serves stdin and stdout until stdin ends.
     ///
     /// # Errors

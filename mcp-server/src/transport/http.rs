@@ -1,11 +1,14 @@
 //! Streamable HTTP (2026-07-28, basic/transports/streamable-http, and its forerunners).
 
 mod answer;
+mod bodies;
 mod doorway;
 mod flights;
 mod listener;
 mod post;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,6 +28,7 @@ use crate::authenticate::Authenticator;
 use crate::dispatch::Dispatcher;
 use crate::protocol::{Failure, Renderer, RequestId};
 
+use bodies::Bodies;
 pub(crate) use flights::Flights;
 pub(crate) use listener::{bind, serve};
 
@@ -42,6 +46,10 @@ pub(crate) struct HttpOptions {
     pub(crate) header_timeout: Duration,
     /// How long a request's body may take.
     pub(crate) body_timeout: Duration,
+    /// What the bodies over 16 KiB that are on their way, or are being answered, may take together.
+    pub(crate) max_bodies_bytes: usize,
+    /// How long a client may take nothing of what is written to it.
+    pub(crate) write_timeout: Duration,
     /// After how long without an answer the answer becomes a stream: proxies cut silent ones.
     pub(crate) silence: Duration,
     /// How often a silent stream says that it is alive.
@@ -59,6 +67,8 @@ impl Default for HttpOptions {
             max_connections: 10_000,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            max_bodies_bytes: 256 << 20,
+            write_timeout: Duration::from_secs(30),
             silence: Duration::from_secs(5),
             keep_alive: Duration::from_secs(15),
             grace: Duration::from_secs(10),
@@ -76,6 +86,7 @@ struct Inner {
     options: HttpOptions,
     renderer: Renderer,
     flights: Flights,
+    bodies: Bodies,
     stopping: tokio::sync::watch::Sender<Stopping>,
 }
 
@@ -98,8 +109,9 @@ impl Endpoint {
         flights: Flights,
     ) -> Self {
         let renderer = Renderer::new(dispatcher.info());
+        let bodies = Bodies::new(options.max_bodies_bytes);
         let stopping = tokio::sync::watch::Sender::default();
-        Self(Arc::new(Inner { dispatcher, authenticator, options, renderer, flights, stopping }))
+        Self(Arc::new(Inner { dispatcher, authenticator, options, renderer, flights, bodies, stopping }))
     }
 
     /// The MCP endpoint at `/mcp`, to be mounted in any application.

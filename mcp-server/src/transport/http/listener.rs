@@ -12,6 +12,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
 use super::doorway::LocalAddress;
@@ -21,6 +22,8 @@ use crate::{Error, Result};
 
 /// After how long accepting is tried again when it failed, as it does when file handles run out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// The largest head of a request, and how much is read ahead of whoever takes it.
+const MAX_HEAD: usize = 64 << 10;
 /// How long answers that say "shutting down" may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -88,8 +91,16 @@ fn serve_connection(
         request
     });
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(endpoint.0.options.header_timeout);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let options = &endpoint.0.options;
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_buf_size(MAX_HEAD);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(options.write_timeout)); // who never reads would keep its place for ever
+    let connection =
+        builder.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
     let watched = connections.watch(connection.into_owned());
     async move {
         if let Err(error) = watched.await {

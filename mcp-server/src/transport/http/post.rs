@@ -2,25 +2,24 @@
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::answer::{Serving, empty, json};
+use super::answer::{RETRY_AFTER, Serving, empty, json};
+use super::bodies::{Arrived, Unread};
 use super::flights::Flight;
 use super::session::Presented;
 use super::{Endpoint, SESSION};
 use crate::middleware::BoxFuture;
 use crate::protocol::{
-    Failure, Incoming, Malformed, Message, RequestId, Revision, StandardHeaders, decode, revision_of,
+    Failure, Incoming, Malformed, Message, RequestId, Revision, StandardHeaders, code, decode, revision_of,
 };
 use crate::request::Caller;
 use crate::running::{Abandoned, Running};
 use crate::session::{Handshake, NotBegun, SessionId};
 use crate::transport::batch::{array, item};
 use crate::transport::cancellation::cancelled;
-use crate::transport::splitter::MAX_MESSAGE;
 use crate::{Answer, Operation, Request, Verified};
 
 /// A message on its way in, with all that the transport knows of it.
@@ -39,7 +38,7 @@ impl Endpoint {
             Err(refusal) => return *refusal,
         };
         let arrival = Arrival { parts, verified, presented };
-        match decode(&body) {
+        match decode(body.bytes()) {
             Ok(Message::Request(incoming)) => self.request(arrival, incoming).await,
             Ok(Message::Notification(incoming)) => self.notification(&arrival, &incoming),
             Ok(Message::Response { .. }) => self.response(&arrival),
@@ -48,16 +47,33 @@ impl Endpoint {
         }
     }
 
-    async fn collected(&self, body: Body) -> Result<Bytes, Box<Response>> {
-        let collected = Limited::new(body, MAX_MESSAGE).collect();
-        match tokio::time::timeout(self.0.options.body_timeout, collected).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                Err(self.refusal(StatusCode::PAYLOAD_TOO_LARGE, "a message may have at most 4 MiB"))
+    async fn collected(&self, body: Body) -> Result<Arrived, Box<Response>> {
+        let collected = self.0.bodies.collect(body);
+        let unread = match tokio::time::timeout(self.0.options.body_timeout, collected).await {
+            Ok(Ok(body)) => return Ok(body),
+            Ok(Err(unread)) => unread,
+            Err(_) => {
+                return Err(self.refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"));
             }
-            Ok(Err(_)) => Err(self.refusal(StatusCode::BAD_REQUEST, "the body could not be read")),
-            Err(_) => Err(self.refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
-        }
+        };
+        Err(match unread {
+            Unread::TooLong => {
+                self.refusal(StatusCode::PAYLOAD_TOO_LARGE, "a message may have at most 4 MiB")
+            }
+            Unread::Broken => self.refusal(StatusCode::BAD_REQUEST, "the body could not be read"),
+            Unread::NoRoom => Box::new(self.no_room_for_body()),
+        })
+    }
+
+    /// Nothing is wrong with this body: too many large ones came at once.
+    fn no_room_for_body(&self) -> Response {
+        let failure = Failure::new(
+            code::INTERNAL_ERROR,
+            "too many large messages are on their way: try again after Retry-After",
+        );
+        let mut response = self.refuse(StatusCode::SERVICE_UNAVAILABLE, None, &failure);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()));
+        response
     }
 
     async fn request(&self, mut arrival: Arrival, incoming: Incoming) -> Response {

@@ -1,0 +1,128 @@
+//! Bodies on their way in: each within its bound, all together within theirs.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::transport::splitter::MAX_MESSAGE;
+
+/// What any body may take without asking: there are as many as connections.
+const FREE: usize = 16 << 10;
+
+/// The room that bodies share, in bytes: thousands of connections could else hold 4 MiB each, and never end.
+pub(super) struct Bodies(Arc<Semaphore>);
+
+/// A whole body. It has its room until it is dropped.
+pub(super) struct Arrived {
+    bytes: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Why a body was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is over 4 MiB.
+    TooLong,
+    /// The client, or the connection, ended it early.
+    Broken,
+    /// The room is taken by others.
+    NoRoom,
+}
+
+impl Bodies {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Reads a body to its end. The room is taken as it arrives, whatever length was announced.
+    pub(super) async fn collect(&self, body: Body) -> Result<Arrived, Unread> {
+        let mut body = Limited::new(body, MAX_MESSAGE);
+        let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+        let mut room = None;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                if error.is::<LengthLimitError>() { Unread::TooLong } else { Unread::Broken }
+            })?;
+            let Ok(data) = frame.into_data() else { continue };
+            self.take(&mut room, first.len().max(all.len()) + data.len())?;
+            if first.is_empty() {
+                first = data; // mostly there is no second
+                continue;
+            }
+            if all.is_empty() {
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&data);
+        }
+        Ok(Arrived { bytes: if all.is_empty() { first } else { all.freeze() }, _room: room })
+    }
+
+    /// Sees to it that `room` is enough for `length` bytes.
+    fn take(&self, room: &mut Option<OwnedSemaphorePermit>, length: usize) -> Result<(), Unread> {
+        let held = room.as_ref().map_or(FREE, |room| FREE + room.num_permits());
+        let missing = u32::try_from(length.saturating_sub(held)).map_err(|_| Unread::TooLong)?;
+        if missing == 0 {
+            return Ok(());
+        }
+        let more = Arc::clone(&self.0).try_acquire_many_owned(missing).map_err(|_| Unread::NoRoom)?;
+        match room {
+            Some(room) => room.merge(more),
+            None => *room = Some(more),
+        }
+        Ok(())
+    }
+}
+
+impl Arrived {
+    pub(super) const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use bytes::Bytes;
+    use futures_util::stream;
+
+    use super::{Bodies, FREE, MAX_MESSAGE, Unread};
+
+    fn in_parts(sizes: &[usize]) -> Body {
+        let parts: Vec<_> =
+            (b'a'..).zip(sizes).map(|(byte, size)| Ok::<_, axum::Error>(vec![byte; *size])).collect();
+        Body::from_stream(stream::iter(parts))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_the_same_in_however_many_parts_it_came() {
+        let bodies = Bodies::new(0);
+        for (parts, expected) in
+            [(&[][..], ""), (&[2][..], "aa"), (&[0, 1, 2][..], "bcc"), (&[1, 0, 1][..], "ac")]
+        {
+            assert_eq!(*bodies.collect(in_parts(parts)).await.ok().unwrap().bytes(), Bytes::from(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_share_the_room_and_give_it_back() {
+        let bodies = Bodies::new(100);
+        let large = || bodies.collect(in_parts(&[FREE, 60]));
+        let first = large().await.ok().unwrap();
+        assert_eq!(large().await.err(), Some(Unread::NoRoom));
+        assert_eq!(bodies.collect(in_parts(&[FREE / 2, FREE / 2])).await.ok().unwrap().bytes().len(), FREE);
+        drop(first);
+        assert_eq!(large().await.ok().unwrap().bytes().len(), FREE + 60);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_is_told_so_wherever_its_parts_end() {
+        let bodies = Bodies::new(MAX_MESSAGE * 2);
+        for parts in [&[MAX_MESSAGE + 1][..], &[MAX_MESSAGE, 1][..]] {
+            assert_eq!(bodies.collect(in_parts(parts)).await.err(), Some(Unread::TooLong));
+        }
+        assert!(bodies.collect(in_parts(&[MAX_MESSAGE - 1, 1])).await.is_ok());
+    }
+}
