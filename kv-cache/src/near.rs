@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use kv_core::{
-    AnyStore, Capabilities, Changes, Clock, Consistency, Cursor, Entry, Key, NewEntry, Page, PutMode, Result,
-    Scan, Signals, Store, Version,
+    AnyStore, Capabilities, Changes, Clock, Consistency, Cursor, Entry, ErrorKind, Key, NewEntry, Page,
+    PutMode, Result, Scan, Signals, Store, Version,
 };
 
 use self::follow::Followed;
@@ -100,6 +100,9 @@ impl Default for Near {
 ///   and [`Consistency`] is `BestEffort`: it is no home for codes that may be spent once. Conditional writes and
 ///   `take` are decided by the store as ever.
 /// - News that may have been lost, and a subscription that ended, empty the near tier at once.
+/// - **Closing** through this handle or a clone ends all of them at once. A store that is closed beneath them, through
+///   a handle of its own, is noticed when its news end, or by the first operation that it answers `Closed`; until then,
+///   and for [`Near::ttl`] at most, what was read is answered on.
 /// - Absence is never kept near. A lease of a [`Cache`](crate::Cache) is not either, and a tag for at most
 ///   [`Near::MAX_TAG_TTL`].
 /// - An entry leaves the near tier no later than the store's: its time runs from before it was read.
@@ -137,6 +140,14 @@ impl<S: Store> NearCache<S> {
         self.tier.held()
     }
 
+    /// Who learns that the store is closed ends what is answered from near.
+    fn heard<T>(&self, answer: Result<T>) -> Result<T> {
+        if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Closed) {
+            self.tier.empty();
+        }
+        answer
+    }
+
     fn attend(&self) {
         if self.tier.followed.wanted() {
             follow::start(&self.inner, &self.tier);
@@ -158,7 +169,7 @@ impl<S: Store> Store for NearCache<S> {
             Look::Hit(entry) => return Ok(Some(entry)),
             Look::Miss(place) => place,
         };
-        let found = self.inner.get(key).await?;
+        let found = self.heard(self.inner.get(key).await)?;
         if let Some(entry) = &found {
             self.tier.fill(key, place, entry).await;
         }
@@ -168,7 +179,7 @@ impl<S: Store> Store for NearCache<S> {
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
         self.attend();
         let write = self.tier.writing(key).await;
-        let done = self.inner.put(key, entry, mode).await;
+        let done = self.heard(self.inner.put(key, entry, mode).await);
         write.answered(&done);
         done
     }
@@ -176,7 +187,7 @@ impl<S: Store> Store for NearCache<S> {
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
         self.attend();
         let write = self.tier.writing(key).await;
-        let done = self.inner.take(key, version).await;
+        let done = self.heard(self.inner.take(key, version).await);
         write.answered(&done);
         done
     }
@@ -198,7 +209,7 @@ impl<S: Store> Store for NearCache<S> {
         if missing.is_empty() && !keys.is_empty() {
             return Ok(answers);
         }
-        let found = self.inner.get_many(&missing).await?;
+        let found = self.heard(self.inner.get_many(&missing).await)?;
         for (((at, place), key), found) in places.into_iter().zip(missing).zip(found) {
             if let Ok(Some(entry)) = &found {
                 self.tier.fill(key, place, entry).await;
@@ -214,7 +225,7 @@ impl<S: Store> Store for NearCache<S> {
         self.attend();
         let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
         let writes = self.tier.writing_all(&keys).await;
-        let done = self.inner.put_many(entries).await;
+        let done = self.heard(self.inner.put_many(entries).await);
         writes::answered(writes, &done);
         done
     }
@@ -222,13 +233,13 @@ impl<S: Store> Store for NearCache<S> {
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
         self.attend();
         let writes = self.tier.writing_all(keys).await;
-        let done = self.inner.delete_many(keys).await;
+        let done = self.heard(self.inner.delete_many(keys).await);
         writes::answered(writes, &done);
         done
     }
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
-        self.inner.scan(scan, from).await
+        self.heard(self.inner.scan(scan, from).await)
     }
 
     async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {
