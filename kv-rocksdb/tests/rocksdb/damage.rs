@@ -119,6 +119,37 @@ async fn a_missing_file_is_corrupt_and_never_a_new_store() {
     }
 }
 
+#[tokio::test]
+async fn a_damaged_name_of_the_engine_is_corrupt_and_nothing_is_touched() {
+    let sample = sample().await;
+    let names: [&[u8]; 5] = [b"", b"larder", b"larder 1 rocks\0db\n", b"larder 1 rocksdb", b"\xFF\xFE\x00"];
+    for name in names {
+        let copy = copy(sample.path());
+        fs::write(copy.path().join("data/ENGINE"), name).unwrap();
+        for create in [true, false] {
+            let mut config = RocksConfig::new(copy.path());
+            config.create = create;
+            let error = RocksStore::open(config).await.unwrap_err();
+            assert!(is_advice(&error) && error.message().contains("ENGINE"), "{name:?}: {error:?}");
+        }
+        assert_eq!(files(copy.path(), "").len(), files(sample.path(), "").len());
+        fs::copy(sample.path().join("data/ENGINE"), copy.path().join("data/ENGINE")).unwrap();
+        read_all(copy.path()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_where_the_data_should_be_is_an_error_and_never_a_new_store() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("data"), "mine").unwrap();
+    for create in [true, false] {
+        let mut config = RocksConfig::new(dir.path());
+        config.create = create;
+        RocksStore::open(config).await.unwrap_err();
+        assert_eq!(fs::read(dir.path().join("data")).unwrap(), b"mine");
+    }
+}
+
 /// The files of the engine, without the store around it, as after a crash: no seal says how they were.
 fn engine(dir: &Path) -> DB {
     fs::remove_file(dir.join("data/SEAL")).unwrap();

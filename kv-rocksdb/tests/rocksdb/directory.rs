@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
 use kv_rocksdb::{RocksConfig, RocksStore};
+use rocksdb::{DB, IteratorMode, Options};
 use tempfile::TempDir;
 
 use crate::support::{child, entries, expected, fill, id, open};
@@ -171,6 +172,51 @@ async fn a_missing_store_is_not_created_unasked() {
     assert!(!missing.exists());
     open(&missing).await.close().await.unwrap();
     RocksStore::open(config).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_directory_stays_empty_when_no_store_is_to_be_made_in_it() {
+    let dir = TempDir::new().unwrap();
+    let mut config = RocksConfig::new(dir.path());
+    config.create = false;
+    assert!(!config.exists());
+    for _ in 0..2 {
+        let error = refused(config.clone()).await;
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Invalid, Outcome::NotDone));
+        assert!(error.message().contains("there is no store in"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+    open(dir.path()).await.close().await.unwrap();
+    assert!(config.exists());
+    RocksStore::open(config).await.unwrap();
+}
+
+#[tokio::test]
+async fn reading_makes_nothing_in_a_namespace_that_nothing_was_written_to() {
+    let dir = TempDir::new().unwrap();
+    let named = |name: &str| {
+        let mut config = RocksConfig::new(dir.path());
+        config.namespace = name.to_owned();
+        config
+    };
+    for name in ["a", "b", "c"] {
+        let store = RocksStore::open(named(name)).await.unwrap();
+        assert!(entries(&store).await.unwrap().is_empty());
+        assert!(store.get(Key::new("c", "k")).await.unwrap().is_none());
+        assert!(store.take(Key::new("c", "k"), None).await.unwrap().is_none());
+        store.delete_many(&[Key::new("c", "k")]).await.unwrap();
+        store.close().await.unwrap();
+    }
+    let store = RocksStore::open(named("d")).await.unwrap();
+    store.put(Key::new("", ""), NewEntry::new(""), PutMode::Create).await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(names(dir.path()), [kv_core::backend::encode(&["d", ""], ""), b"\xFFlarder".to_vec()]);
+}
+
+/// All keys of the engine's files, in order.
+fn names(dir: &Path) -> Vec<Vec<u8>> {
+    let db = DB::open_for_read_only(&Options::default(), dir.join("data"), false).unwrap();
+    db.iterator(IteratorMode::Start).map(|item| item.unwrap().0.into_vec()).collect()
 }
 
 #[tokio::test]

@@ -85,6 +85,7 @@ impl Directory {
         match fs::read_to_string(&path) {
             Ok(text) => parse_engine(&text).map(Some),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(error::damaged("data/ENGINE is missing")),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(error::damaged("data/ENGINE is damaged")),
             Err(e) => Err(error::io("reading", &path, e)),
         }
     }
