@@ -14,12 +14,12 @@ mod tracking;
 use std::path::Path;
 use std::time::Duration;
 
-use kv_core::{AnyStore, ErrorKind, parse_duration};
+use kv_core::{AnyStore, Error, ErrorKind, Outcome, parse_duration};
 use larder::platform;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::greeting::{Reception, Scope};
+use self::greeting::{Difference, Reception, Scope};
 use self::relay::Relay;
 use crate::serve::{Owner, ServeSettings};
 use crate::store::Program;
@@ -97,19 +97,22 @@ enum WayIn {
 
 /// Joins the owner, or becomes it. Both are tried in turn: one may be ending while another starts.
 async fn way_in(url: &str, dir: &Path) -> Result<WayIn, Failure> {
-    let ((at_once, patience), scope) = (without_wait(url), Scope::of(url));
+    let (at_once, patience) = without_wait(url);
     let until = Instant::now() + patience;
     loop {
         if let Some(stream) = socket::connect(dir).await {
+            // Whoever listens has made the store, and its key with it.
+            let scope =
+                Scope::of(url).await.map_err(|error| store::failure(url, ServeSettings::STORE, error))?;
             match greeting::introduce(stream, &scope).await {
                 Reception::Welcome(stream) => return Ok(WayIn::Joined(stream)),
-                Reception::OtherScope => return Err(other_scope(dir)),
+                Reception::OtherScope(differs) => return Err(other_scope(dir, differs)),
                 Reception::Silence => {}
             }
         }
         match platform::open(&Program, &at_once).await {
             Ok(store) => return Ok(WayIn::Own(store)),
-            Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() < until => {
+            Err(error) if is_held(&error) && Instant::now() < until => {
                 sleep(AGAIN).await;
             }
             Err(error) => return Err(store::failure(url, ServeSettings::STORE, error)),
@@ -117,12 +120,24 @@ async fn way_in(url: &str, dir: &Path) -> Result<WayIn, Failure> {
     }
 }
 
-fn other_scope(dir: &Path) -> Failure {
+/// Whether somebody else has the directory. What else keeps it from being opened does not pass by waiting.
+fn is_held(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unavailable
+        && error.outcome() == Outcome::NotDone
+        && error.operation() != Some(platform::FINDING_THE_KEY)
+}
+
+fn other_scope(dir: &Path, differs: Difference) -> Failure {
+    let (what, same) = match differs {
+        Difference::Names => ("with another namespace or prefix", ServeSettings::STORE),
+        Difference::Form => {
+            ("with other encryption or compression (`encrypt`, `compress`)", ServeSettings::STORE)
+        }
+        Difference::Key => ("with another key", "key (LARDER_KEY, or the key file)"),
+    };
     Failure::usage(format!(
-        "another larder serve has {} open with another namespace or prefix: give both the same {}, or each a \
-         directory of its own",
-        dir.display(),
-        ServeSettings::STORE
+        "another larder serve has {} open {what}: give both the same {same}, or each a directory of its own",
+        dir.display()
     ))
 }
 

@@ -83,11 +83,21 @@ impl Platform for Program {
 
 pub(crate) fn failure(url: &str, what: &str, error: kv_core::Error) -> Failure {
     let shown = RedactedUrl::new(url);
-    let message = format!("the store {shown} did not open (change {what})");
+    let change = match error.operation() {
+        Some(platform::FINDING_THE_KEY) if is_encrypted(url) => {
+            "see to the key file, or to LARDER_KEY".to_owned()
+        }
+        _ => format!("change {what}"),
+    };
+    let message = format!("the store {shown} did not open ({change})");
     match error.kind() {
         ErrorKind::Invalid | ErrorKind::Unsupported => Failure::usage(message).because(error),
         _ => Failure::new(message).because(error),
     }
+}
+
+fn is_encrypted(url: &str) -> bool {
+    StoreUrl::parse(url).is_ok_and(|url| url.reserved().encrypt.is_some())
 }
 
 #[cfg(test)]

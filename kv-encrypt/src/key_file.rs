@@ -30,8 +30,16 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>> {
 pub(crate) fn create(path: &Path, key: &SecretKey) -> Result<()> {
     make(path, key).map_err(|cause| match cause.kind() {
         io::ErrorKind::AlreadyExists => failed(ErrorKind::AlreadyExists, "exists already", path, cause),
-        _ => failed(ErrorKind::Unavailable, "cannot be made", path, cause),
+        _ => failed(kind(&cause), "cannot be made", path, cause),
     })
+}
+
+fn kind(cause: &io::Error) -> ErrorKind {
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+        _ => ErrorKind::Unavailable,
+    }
 }
 
 fn make(path: &Path, key: &SecretKey) -> io::Result<()> {

@@ -74,7 +74,12 @@ impl KeyRing {
     /// `Denied` where others than the owner may read or write the file (Unix); `Invalid` where it does not exist,
     /// cannot be read or holds no usable keys.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        Self::from_text(&key_file::read(path.as_ref())?)
+        let path = path.as_ref();
+        let unusable = |error| {
+            let message = format!("the key file {} holds no usable keys", path.display());
+            Error::new(ErrorKind::Invalid, message).because(error)
+        };
+        Self::from_text(&key_file::read(path)?).map_err(unusable)
     }
 
     /// Makes a key file with one fresh key, for its owner alone (0600; missing directories 0700), and reads it.
@@ -82,7 +87,8 @@ impl KeyRing {
     /// The file appears whole or not at all, under its name and on disk, and never replaces another one.
     ///
     /// # Errors
-    /// `AlreadyExists` where there is a file; `Unavailable` where it cannot be written.
+    /// `AlreadyExists` where there is a file; `Denied` where nothing may be written, `Full` where there is no room,
+    /// `Unavailable` for everything else that the system refuses.
     pub fn create_file(path: impl AsRef<Path>) -> Result<Self> {
         let key = SecretKey::generate()?;
         key_file::create(path.as_ref(), &key)?;

@@ -52,6 +52,7 @@ async fn kept(platform: &impl Platform, app: &str) -> Result<AnyStore> {
         place: crate::scheme::Where::Directory,
         reserved,
         findings: None,
+        is_sealed_later: false,
     };
     let opened = crate::open::disk(frame, kv_disk::DiskConfig::new(dir)).await;
     opened.map_err(|error| error.during("open"))

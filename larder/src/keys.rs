@@ -4,7 +4,7 @@
 mod find;
 
 #[cfg(feature = "encrypt")]
-pub(crate) use find::Seal;
+pub(crate) use find::{Seal, ids};
 #[cfg(not(feature = "encrypt"))]
 pub(crate) use without::Seal;
 
@@ -41,8 +41,20 @@ mod without {
             match self {}
         }
 
-        pub(crate) fn around(self, _: impl Store) -> AnyStore {
+        pub(crate) fn around(self, _: impl Store, _: Option<&str>) -> AnyStore {
             match self {}
+        }
+
+        pub(crate) fn has(&self, _: &str) -> bool {
+            match *self {}
+        }
+
+        pub(crate) fn key(&self) -> String {
+            match *self {}
+        }
+
+        pub(crate) fn given(&self) -> String {
+            match *self {}
         }
     }
 }

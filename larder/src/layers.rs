@@ -82,12 +82,19 @@ fn tries(given: &Reserved) -> Result<(Option<Duration>, Option<u64>)> {
 }
 
 /// Outermost first: tracing, metrics, ttl, near, retry, timeout, prefix, compress, encrypt, the backend.
-pub(crate) fn around(backend: impl Store, reserved: &Reserved, seal: Option<Seal>) -> AnyStore {
+///
+/// `note` is the one that the backend holds, by [`crate::note`].
+pub(crate) fn around(
+    backend: impl Store,
+    reserved: &Reserved,
+    seal: Option<Seal>,
+    note: Option<&str>,
+) -> AnyStore {
     if seal.is_none() && reserved.compress.is_none() && reserved.prefix.is_none() {
         return tried(backend, reserved); // most stores: nothing in between, nothing boxed
     }
     let mut store = match seal {
-        Some(seal) => seal.around(backend),
+        Some(seal) => seal.around(backend, note),
         None => backend.erased(),
     };
     if let Some(compression) = reserved.compress {
@@ -180,7 +187,7 @@ mod tests {
     fn server(query: &str) -> (AnyStore, Faults) {
         let faults = Faults::none();
         let backend = Faulty::new(ReferenceStore::new(&Clock::manual()), &faults);
-        (around(backend, &reserved(query).unwrap(), None), faults)
+        (around(backend, &reserved(query).unwrap(), None, None), faults)
     }
 
     #[tokio::test(start_paused = true)]

@@ -66,6 +66,7 @@ mod defaults;
 mod foreign;
 mod keys;
 mod layers;
+mod note;
 mod open;
 mod password;
 pub mod platform;

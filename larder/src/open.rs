@@ -6,12 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use kv_core::backend::embedded::Directory;
 use kv_core::{AnyStore, Diagnose, Error, ErrorKind, Finding, Reserved, Result, Store, StoreUrl};
 
-#[cfg(any(feature = "encrypt", feature = "pykv"))]
 use crate::foreign;
 use crate::keys::{Place, Seal};
 use crate::platform::Platform;
 use crate::scheme::{self, Where};
-use crate::{layers, password};
+use crate::{layers, note, password};
 
 /// What becomes of a store that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +19,16 @@ pub(crate) enum Missing {
     IsMade,
     /// That is an error, whatever the URL says.
     IsRefused,
+}
+
+/// How a store is to be opened.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    missing: Missing,
+    /// Where the backend is to say how its database is set up.
+    findings: Option<&'a Mutex<Vec<Finding>>>,
+    /// Whether the caller looks at the note and seals what is opened here.
+    is_sealed_later: bool,
 }
 
 /// Opens `url` for `app`, whose key file is the last place to look for a key.
@@ -68,9 +77,27 @@ pub(crate) async fn open_encrypted(
         seal.ok_or_else(|| named(layers::invalid("the URL asks for no encryption: add `encrypt=aead`")))?;
     (reserved.encrypt, reserved.key_file, reserved.compress) = (None, None, None);
     (reserved.prefix, reserved.ttl, reserved.near) = (None, None, None);
-    let missing = Missing::IsRefused;
-    let backend = by_scheme(platform, app, &mut url, reserved, missing, None).await.map_err(named)?;
-    Ok(seal.directly_around(backend))
+    let way = Way { missing: Missing::IsRefused, findings: None, is_sealed_later: true };
+    let backend = by_scheme(platform, app, &mut url, reserved, way).await.map_err(named)?;
+    let note = looked_at(&backend, scheme.place, Some(&seal)).await.map_err(named)?;
+    let noted = kv_core::StoreExt::erased(seal.noted(backend, note.as_deref()));
+    Ok(seal.directly_around(noted))
+}
+
+/// How the store of `url` seals its values.
+#[cfg(feature = "encrypt")]
+pub(crate) async fn sealing(
+    platform: &impl Platform,
+    app: &str,
+    url: &str,
+) -> Result<Option<crate::platform::Sealing>> {
+    let url = StoreUrl::parse(url)?;
+    let place = match scheme::find(url.scheme())?.place {
+        Where::Process | Where::Network => Place::Elsewhere,
+        Where::Directory => Place::ExistingDirectory,
+    };
+    let seal = Seal::find(platform, app, url.reserved(), place).await?;
+    Ok(seal.map(|seal| seal.sealing()))
 }
 
 async fn opened(
@@ -84,7 +111,8 @@ async fn opened(
     let mut url = StoreUrl::parse(url).map_err(named)?;
     let scheme = scheme::find(url.scheme()).map_err(named)?;
     let reserved = layers::checked(scheme, url.reserved()).map_err(named)?;
-    by_scheme(platform, app, &mut url, reserved, missing, findings).await.map_err(named)
+    let way = Way { missing, findings, is_sealed_later: false };
+    by_scheme(platform, app, &mut url, reserved, way).await.map_err(named)
 }
 
 /// One arm per backend: its config from the URL, then what opens it. A backend in a directory says whether it is there.
@@ -93,11 +121,11 @@ async fn by_scheme(
     app: &str,
     url: &mut StoreUrl,
     reserved: Reserved,
-    missing: Missing,
-    findings: Option<&Mutex<Vec<Finding>>>,
+    way: Way<'_>,
 ) -> Result<AnyStore> {
     let scheme = scheme::find(url.scheme())?;
-    let frame = Frame { platform, app, place: scheme.place, reserved, findings };
+    let Way { missing, findings, is_sealed_later } = way;
+    let frame = Frame { platform, app, place: scheme.place, reserved, findings, is_sealed_later };
     if missing == Missing::IsRefused {
         look_at_directory(url).await?;
     }
@@ -176,6 +204,18 @@ async fn look_at_directory(url: &StoreUrl) -> Result<()> {
     Err(Error::new(ErrorKind::Invalid, message))
 }
 
+/// The note of a backend that was just opened; one whose note forbids to open it so is closed again.
+async fn looked_at(store: &impl Store, place: Where, seal: Option<&Seal>) -> Result<Option<String>> {
+    let checked = match note::look(store, place).await {
+        Ok(found) => note::check(found.as_deref(), seal).map(|()| found),
+        Err(error) => Err(error),
+    };
+    if checked.is_err() {
+        drop(store.close().await); // nothing was written
+    }
+    checked
+}
+
 /// What stands around a backend: the same for each.
 pub(crate) struct Frame<'a, P> {
     pub(crate) platform: &'a P,
@@ -184,6 +224,8 @@ pub(crate) struct Frame<'a, P> {
     pub(crate) reserved: Reserved,
     /// Where the backend is to say how its database is set up.
     pub(crate) findings: Option<&'a Mutex<Vec<Finding>>>,
+    /// Whether the caller looks at the note and seals what is opened.
+    pub(crate) is_sealed_later: bool,
 }
 
 impl<P: Platform> Frame<'_, P> {
@@ -201,8 +243,8 @@ impl<P: Platform> Frame<'_, P> {
         exists: bool,
         opening: impl Future<Output = Result<S>> + Send,
     ) -> Result<AnyStore> {
-        let Self { platform, app, place, reserved, findings } = self;
-        let place = match place {
+        let Self { platform, app, place: lies, reserved, findings, is_sealed_later } = self;
+        let place = match lies {
             Where::Process | Where::Network => Place::Elsewhere,
             Where::Directory if exists => Place::ExistingDirectory,
             Where::Directory => Place::NewDirectory,
@@ -213,7 +255,12 @@ impl<P: Platform> Frame<'_, P> {
             let found = store.diagnose().await;
             findings.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
         }
-        Ok(layers::around(store, &reserved, seal))
+        let note = match lies {
+            Where::Process => seal.as_ref().map(Seal::key), // nobody else comes upon what it holds
+            _ if is_sealed_later || foreign::is_asked(&reserved) => None,
+            _ => looked_at(&store, lies, seal.as_ref()).await?,
+        };
+        Ok(layers::around(store, &reserved, seal, note.as_deref()))
     }
 }
 

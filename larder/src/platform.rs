@@ -24,6 +24,21 @@ pub use system::System;
 /// The app for which [`open`] looks for the platform's key file.
 const APP: &str = "larder";
 
+/// The [operation](kv_core::Error::operation) of every error that is about the key of a store: there is none, it cannot be
+/// read, or it is another one than the values were sealed by.
+pub const FINDING_THE_KEY: &str = "finding the key";
+
+/// How the values of a store are sealed.
+#[cfg(feature = "encrypt")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sealing {
+    /// The form of new values.
+    pub encryption: kv_core::Encryption,
+    /// The id of the key that seals them, which gives nothing away of the key.
+    pub key: kv_encrypt::KeyId,
+}
+
 /// Whose rules about directories and defaults hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -90,6 +105,15 @@ pub async fn diagnose_existing(platform: &impl Platform, url: &str) -> Result<(A
 #[cfg(feature = "encrypt")]
 pub async fn open_encrypted(platform: &impl Platform, url: &str) -> Result<kv_encrypt::Encrypted<AnyStore>> {
     crate::open::open_encrypted(platform, APP, url).await
+}
+
+/// How the store of `url`, which is there, seals its values; `None` where it is to be in the clear. Opens and makes nothing.
+///
+/// # Errors
+/// `Invalid` for a malformed URL; as [`crate::open`] where the key is missing or cannot be read.
+#[cfg(feature = "encrypt")]
+pub async fn sealing(platform: &impl Platform, url: &str) -> Result<Option<Sealing>> {
+    crate::open::sealing(platform, APP, url).await
 }
 
 /// As [`crate::default_store`], on this platform.

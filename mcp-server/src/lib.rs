@@ -101,4 +101,4 @@ pub use request::{Operation, Request};
 pub use server::{Server, Service};
 pub use session::SessionId;
 pub use state::{StateError, StateMap};
-pub use transport::{TestClient, TestError};
+pub use transport::{MAX_MESSAGE, TestClient, TestError};

@@ -13,3 +13,4 @@ pub(crate) mod stream;
 pub(crate) use http::{Endpoint, Flights, HttpOptions, bind, serve};
 pub(crate) use lines::Connection;
 pub use memory::{TestClient, TestError};
+pub use splitter::MAX_MESSAGE;

@@ -32,11 +32,18 @@ pub(crate) struct Door {
 
 impl Door {
     /// Lets others join the owner of `dir`, opened as `url`; `None`, with a warning, if it cannot be listened there.
-    pub(crate) fn open(dir: &Path, url: &str, service: &Service) -> Option<Self> {
+    pub(crate) async fn open(dir: &Path, url: &str, service: &Service) -> Option<Self> {
+        let scope = match Scope::of(url).await {
+            Ok(scope) => scope,
+            Err(error) => {
+                tracing::warn!(%error, dir = %dir.display(), "other MCP clients cannot join this server");
+                return None;
+            }
+        };
         match socket::listen(dir) {
             Ok(Listening { listener, path, owner }) => {
                 let (closing, closed) = watch::channel(false);
-                let host = Host { service: service.clone(), scope: Scope::of(url), owner, closed };
+                let host = Host { service: service.clone(), scope, owner, closed };
                 let serving = tokio::spawn(host.serve(listener));
                 Some(Self { path, closing, serving })
             }

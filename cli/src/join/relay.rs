@@ -4,8 +4,10 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mcp_server::MAX_MESSAGE;
 use tokio::io::{
-    AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, Stdout, split, stdin, stdout,
+    AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, Stdout, split,
+    stdin, stdout,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
@@ -16,7 +18,9 @@ use super::tracking::Tracking;
 /// How long answers may still arrive once the client has said all.
 const GRACE: Duration = Duration::from_secs(3);
 /// Lines of the client that may wait while nobody owns the store.
-const WAITING: usize = 64;
+const WAITING: usize = 8;
+/// So many bytes, without the newline, no owner takes as a line, even if the last of them is a carriage return.
+const TOO_LONG: usize = MAX_MESSAGE + 2;
 
 /// One client on stdin and stdout, and what must be known of it to go on with another owner.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ impl Relay {
         let (lines, input) = mpsc::channel(WAITING);
         tokio::spawn(async move {
             let mut stdin = BufReader::new(stdin());
-            while let Some(line) = next_line(&mut stdin).await {
+            while let Some(line) = next_line_of_client(&mut stdin).await {
                 if lines.send(line).await.is_err() {
                     break;
                 }
@@ -179,6 +183,26 @@ async fn next_line(input: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Vec<
     (read > 0).then_some(line)
 }
 
+/// As [`next_line`], of a client, of whom anything may come. Of a line that is longer than an owner takes only so much is
+/// kept that the owner sees it, and refuses it.
+async fn next_line_of_client(input: &mut (impl AsyncBufRead + Unpin)) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    loop {
+        let read = input.fill_buf().await.ok()?;
+        let end = read.iter().position(|byte| *byte == b'\n');
+        let (seen, room) = (end.unwrap_or(read.len()), TOO_LONG.saturating_sub(line.len()));
+        line.extend(read.iter().take(seen.min(room)));
+        let (is_over, used) = (end.is_some() || read.is_empty(), seen + usize::from(end.is_some()));
+        input.consume(used);
+        if end.is_some() {
+            line.push(b'\n');
+        }
+        if is_over {
+            return (!line.is_empty()).then_some(line);
+        }
+    }
+}
+
 async fn stopped(mut stopping: watch::Receiver<bool>) {
     if stopping.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
@@ -200,5 +224,25 @@ async fn asked_to_stop() {
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => if interrupted.is_err() { std::future::pending().await },
         () = terminated => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::BufReader;
+
+    use super::{TOO_LONG, next_line_of_client};
+
+    #[tokio::test]
+    async fn a_line_takes_no_more_memory_than_an_owner_would_read() {
+        let longest = "y".repeat(TOO_LONG - 2);
+        let text = format!("\nfirst\n{}\n{longest}\r\nlast", "x".repeat(5 * TOO_LONG));
+        let mut input = BufReader::new(text.as_bytes());
+        let mut lengths = Vec::new();
+        while let Some(line) = next_line_of_client(&mut input).await {
+            assert!(line.capacity() <= 2 * TOO_LONG);
+            lengths.push(line.len());
+        }
+        assert_eq!(lengths, [1, 6, TOO_LONG + 1, longest.len() + 2, 4]);
     }
 }

@@ -4,21 +4,29 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 /// How the client shook hands, and which of its requests are not answered yet.
 #[derive(Debug, Default)]
 pub(super) struct Tracking {
-    /// The lines to be sent again to a new owner.
+    /// The lines to be sent again to a new owner: the last ones that were answered with a result.
     initialize: Option<Vec<u8>>,
     initialized: Option<Vec<u8>>,
     set_level: Option<Vec<u8>>,
     /// By the text of the id, requests that are not answered, and the id.
     in_flight: HashMap<String, Value>,
-    /// The id of the client's `initialize`, while it is not answered.
-    greeting: Option<String>,
+    /// Those of them that become one of the lines above once they are answered, in order, by the text of the id.
+    proposed: Vec<(String, Proposed)>,
     /// Requests of ours that the client must not see answered.
     replayed: Vec<&'static str>,
+}
+
+/// A line that is to be sent again if its answer is a result.
+#[derive(Debug)]
+enum Proposed {
+    Initialize(Vec<u8>),
+    SetLevel(Vec<u8>),
 }
 
 /// What is to be sent to a new owner before the client goes on.
@@ -41,24 +49,39 @@ struct Envelope<'a> {
     id: Option<Value>,
     #[serde(default, borrow)]
     method: Option<Cow<'a, str>>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
 }
 
 impl Tracking {
     /// A line goes to the owner.
     pub(super) fn sent(&mut self, line: &[u8]) {
-        for Envelope { id, method } in envelopes(line) {
+        for Envelope { id, method, error: _ } in envelopes(line) {
             let Some(method) = method else { continue };
             match &*method {
-                "initialize" => {
-                    self.initialize = Some(line.to_vec());
-                    self.greeting = id.as_ref().map(Value::to_string);
-                }
                 "notifications/initialized" => self.initialized = Some(line.to_vec()),
-                "logging/setLevel" => self.set_level = Some(line.to_vec()),
+                "notifications/cancelled" => self.cancelled(line),
                 _ => {}
             }
-            if let Some(id) = id {
-                self.in_flight.insert(id.to_string(), id);
+            let Some(id) = id else { continue };
+            let proposed = match &*method {
+                "initialize" => Some(Proposed::Initialize(line.to_vec())),
+                "logging/setLevel" => Some(Proposed::SetLevel(line.to_vec())),
+                _ => None,
+            };
+            self.proposed.extend(proposed.map(|proposed| (id.to_string(), proposed)));
+            self.in_flight.insert(id.to_string(), id);
+        }
+    }
+
+    /// A request that the client has cancelled has no answer, neither the owner's nor ours. `initialize` cannot be
+    /// cancelled (MCP 2025-11-25, cancellation).
+    fn cancelled(&mut self, line: &[u8]) {
+        for id in cancelled_ids(line) {
+            let is_greeting =
+                |(own, proposed): &(String, _)| *own == id && matches!(proposed, Proposed::Initialize(_));
+            if !self.proposed.iter().any(is_greeting) {
+                self.in_flight.remove(&id);
             }
         }
     }
@@ -66,7 +89,7 @@ impl Tracking {
     /// A line comes from the owner. False if it is not meant for the client.
     pub(super) fn received(&mut self, line: &[u8]) -> bool {
         let mut for_client = true;
-        for Envelope { id, method } in envelopes(line) {
+        for Envelope { id, method, error } in envelopes(line) {
             let (Some(id), None) = (id, method) else { continue };
             if let Some(at) = self.replayed.iter().position(|replayed| id == *replayed) {
                 self.replayed.swap_remove(at);
@@ -75,11 +98,20 @@ impl Tracking {
             }
             let id = id.to_string();
             self.in_flight.remove(&id);
-            if self.greeting.as_ref() == Some(&id) {
-                self.greeting = None;
+            if let Some(at) = self.proposed.iter().position(|(own, _)| *own == id) {
+                let (_, proposed) = self.proposed.remove(at);
+                self.settle(proposed, error.is_none());
             }
         }
         for_client
+    }
+
+    fn settle(&mut self, proposed: Proposed, is_accepted: bool) {
+        match proposed {
+            _ if !is_accepted => {}
+            Proposed::Initialize(line) => self.initialize = Some(line),
+            Proposed::SetLevel(line) => self.set_level = Some(line),
+        }
     }
 
     /// Whether the owner has answered our `initialize`, if we sent one.
@@ -91,7 +123,10 @@ impl Tracking {
     /// answer goes to the next owner instead.
     pub(super) fn lost(&mut self) -> Vec<Vec<u8>> {
         self.replayed.clear();
-        let greeting = self.greeting.as_ref().and_then(|id| self.in_flight.remove_entry(id));
+        let is_begun = self.initialize.is_some();
+        self.proposed.retain(|(_, proposed)| !is_begun && matches!(proposed, Proposed::Initialize(_)));
+        self.proposed.truncate(1);
+        let greeting = self.proposed.first().and_then(|(id, _)| self.in_flight.remove_entry(id));
         let lost = std::mem::take(&mut self.in_flight);
         self.in_flight.extend(greeting);
         let answers = lost.into_values().map(|id| {
@@ -105,10 +140,13 @@ impl Tracking {
 
     /// What a new owner must be told.
     pub(super) fn replay(&mut self) -> Replay {
-        let Some(initialize) = self.initialize.clone() else { return Replay::default() };
-        if self.greeting.is_some() {
-            return Replay { initialize: Some(initialize), ..Replay::default() };
-        }
+        let Some(initialize) = self.initialize.clone() else {
+            let waiting = self.proposed.iter().find_map(|(_, proposed)| match proposed {
+                Proposed::Initialize(line) => Some(line.clone()),
+                Proposed::SetLevel(_) => None,
+            });
+            return Replay { initialize: waiting, ..Replay::default() };
+        };
         self.replayed.push(INITIALIZE);
         let mut rest: Vec<Vec<u8>> = self.initialized.clone().into_iter().collect();
         if let Some(line) = self.set_level.as_deref().and_then(|line| renamed(line, SET_LEVEL)) {
@@ -125,6 +163,17 @@ fn envelopes(line: &[u8]) -> Vec<Envelope<'_>> {
         return serde_json::from_slice(line).unwrap_or_default();
     }
     serde_json::from_slice(line).into_iter().collect()
+}
+
+/// The ids, as texts, that the notifications of a line cancel.
+fn cancelled_ids(line: &[u8]) -> Vec<String> {
+    let messages = match serde_json::from_slice(line) {
+        Ok(Value::Array(messages)) => messages,
+        Ok(message) => vec![message],
+        Err(_) => Vec::new(),
+    };
+    let cancelling = messages.iter().filter(|message| message["method"] == "notifications/cancelled");
+    cancelling.filter_map(|message| message.pointer("/params/requestId")).map(Value::to_string).collect()
 }
 
 /// The request under another id.
@@ -196,6 +245,47 @@ mod tests {
         assert!(!replay.answered_to_us && tracking.is_settled());
         assert!(tracking.received(br#"{"id":0,"result":{}}"#), "the client waits for it");
         assert!(tracking.lost().is_empty());
+    }
+
+    #[test]
+    fn what_the_owner_refused_is_not_sent_to_the_next() {
+        let mut tracking = Tracking::default();
+        let level = |id: u32, level: &str| {
+            format!(r#"{{"id":{id},"method":"logging/setLevel","params":{{"level":"{level}"}}}}"#)
+                .into_bytes()
+        };
+        tracking.sent(INITIALIZE);
+        tracking.received(br#"{"id":0,"result":{}}"#);
+        tracking.sent(br#"{"id":1,"method":"initialize","params":{"x":2}}"#);
+        tracking.sent(&level(2, "debug"));
+        tracking.received(br#"{"id":2,"result":{}}"#);
+        tracking.sent(&level(3, "loud"));
+        tracking.received(br#"{"id":3,"error":{"code":-32602,"message":"no"}}"#);
+        tracking.received(br#"{"id":1,"error":{"code":-32600,"message":"no"}}"#);
+        let replay = tracking.replay();
+        let sent = |line: &[u8]| serde_json::from_slice::<Value>(line).unwrap()["params"].clone();
+        assert_eq!(sent(&replay.initialize.unwrap())["x"], 1);
+        assert_eq!(sent(&replay.rest[0])["level"], "debug");
+        tracking.sent(br#"{"id":4,"method":"initialize","params":{"x":3}}"#);
+        assert_eq!(ids(&tracking.lost()), [4], "the client has shaken hands already");
+        assert_eq!(sent(&tracking.replay().initialize.unwrap())["x"], 1);
+    }
+
+    #[test]
+    fn a_cancelled_request_is_not_answered_when_the_owner_ends() {
+        let mut tracking = Tracking::default();
+        let cancel = |id: &str| {
+            format!(r#"{{"method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#).into_bytes()
+        };
+        tracking.sent(INITIALIZE);
+        tracking.sent(&cancel("0"));
+        for id in ["1", r#""x""#, "2"] {
+            tracking.sent(format!(r#"{{"id":{id},"method":"a"}}"#).as_bytes());
+        }
+        tracking.sent(&cancel("1"));
+        tracking.sent(&cancel(r#""x""#));
+        assert_eq!(ids(&tracking.lost()), [2]);
+        assert_eq!(tracking.replay().initialize.as_deref(), Some(INITIALIZE), "it cannot be cancelled");
     }
 
     #[test]

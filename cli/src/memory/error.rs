@@ -57,6 +57,10 @@ impl From<kv_core::Error> for ToolError {
                 tracing::warn!(%error, "the store cannot be reached");
                 Self::told("the memory cannot be reached at the moment: try again later")
             }
+            ErrorKind::Corrupt => {
+                tracing::warn!(%error, "a memory cannot be read");
+                Self::told("this memory cannot be read: it is damaged, or kept with another key")
+            }
             _ => Self::Store(error),
         }
     }

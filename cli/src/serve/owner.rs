@@ -32,9 +32,14 @@ impl Owner {
                 return Err(failure);
             }
         };
+        #[cfg(unix)]
+        let door = match crate::store::directory(url) {
+            Some(dir) => Door::open(&dir, url, &service).await,
+            None => None,
+        };
         Ok(Self {
             #[cfg(unix)]
-            door: crate::store::directory(url).and_then(|dir| Door::open(&dir, url, &service)),
+            door,
             service,
             store,
         })

@@ -6,11 +6,13 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::{Client, Home, PATIENCE, Server, done, handshake, stderr};
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 fn serve(home: &Home) -> Client {
     Client::start(home.larder(["serve"]))
@@ -137,6 +139,45 @@ fn who_means_other_memories_is_not_let_in() {
 }
 
 #[test]
+fn who_would_keep_memories_otherwise_is_not_let_in_and_does_not_take_over() {
+    let home = Home::new();
+    let mut first = serve(&home);
+    first.call("remember", &json!({ "text": "sealed", "id": "x" }));
+    let in_the_clear = format!("disk://{}", home.store().display());
+    let plain = || home.run(["serve", "--store", &in_the_clear]);
+    let keyed = || home.larder(["serve"]).env("LARDER_KEY", KEY).output().unwrap();
+    for (refused, difference) in [(plain(), "other encryption"), (keyed(), "another key")] {
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(stderr(&refused).contains(difference), "{}", stderr(&refused));
+        assert!(!stderr(&refused).contains(KEY));
+    }
+    first.kill();
+    for (refused, advice) in [(plain(), "add `encrypt=aead`"), (keyed(), "LARDER_KEY")] {
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(stderr(&refused).contains(advice), "{}", stderr(&refused));
+    }
+    assert_eq!(text_of(&mut serve(&home), "x"), "sealed");
+}
+
+#[test]
+fn a_key_that_cannot_be_made_or_read_is_told_at_once_and_by_its_file() {
+    let home = Home::new();
+    let started = Instant::now();
+    let nowhere = home.larder(["serve"]).env("XDG_CONFIG_HOME", "/proc/larder").output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(1), "{}", stderr(&nowhere));
+    assert!(stderr(&nowhere).contains("/proc/larder/larder/larder.key"), "{}", stderr(&nowhere));
+    let unusable = home.path("unusable.key");
+    fs::write(&unusable, "no key").unwrap();
+    fs::set_permissions(&unusable, fs::Permissions::from_mode(0o600)).unwrap();
+    let url = format!("disk:keyed?encrypt=aead&key_file={}", unusable.display());
+    let refused = home.run(["serve", "--store", &url]);
+    assert_eq!(refused.status.code(), Some(2));
+    let told = stderr(&refused);
+    assert!(told.contains("see to the key file") && told.contains("unusable.key holds no usable"), "{told}");
+    assert!(started.elapsed() < Duration::from_secs(9), "nothing was waited for");
+}
+
+#[test]
 fn the_socket_serves_who_speaks_the_protocol_at_once() {
     let home = Home::new();
     let mut owner = serve(&home);
@@ -222,7 +263,8 @@ impl Joined {
 fn what_was_in_flight_is_answered_with_an_error_and_the_next_owner_is_greeted() {
     let home = Home::new();
     let owner = Owner::of(&home);
-    let command = home.larder(["serve"]);
+    let mut command = home.larder(["serve"]);
+    command.env("LARDER_KEY", KEY);
     let starting = std::thread::spawn(move || Client::start(command));
     let mut first = owner.accept();
     first.welcome();
@@ -250,6 +292,19 @@ fn what_was_in_flight_is_answered_with_an_error_and_the_next_owner_is_greeted() 
     second.answer(&ping["id"], &json!({ "from": "the second" }));
     assert_eq!(client.receive()["result"]["from"], "the second", "the answer to our handshake stayed away");
 
+    // What is refused, and what is cancelled, leaves no trace.
+    client.send(&json!({ "jsonrpc": "2.0", "id": "again", "method": "initialize", "params": {} }));
+    assert_eq!(second.receive()["id"], "again");
+    second.send(&json!({ "jsonrpc": "2.0", "id": "again", "error": { "code": -32_600, "message": "no" } }));
+    assert_eq!(client.receive()["error"]["code"], -32_600);
+    client.send(&json!({ "jsonrpc": "2.0", "id": "given up", "method": "ping" }));
+    let cancelled = json!({ "requestId": "given up" });
+    client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled }));
+    assert_eq!(
+        (second.receive()["id"].clone(), second.receive()["id"].clone()),
+        (json!("given up"), Value::Null)
+    );
+
     drop((owner, second)); // nobody is left: the joiner takes the directory itself
     client.call("remember", &json!({ "text": "mine", "id": "x" }));
     assert_eq!(text_of(&mut client, "x"), "mine");
@@ -257,10 +312,31 @@ fn what_was_in_flight_is_answered_with_an_error_and_the_next_owner_is_greeted() 
 }
 
 #[test]
+fn a_line_that_no_owner_takes_is_refused_and_the_next_is_served() {
+    let home = Home::new();
+    let mut first = serve(&home);
+    first.call("remember", &json!({ "text": "x", "id": "x" }));
+    let mut joined = serve(&home);
+    let params = json!({ "name": "recall", "arguments": { "id": "x".repeat(40 << 20) } });
+    joined.send(&json!({ "jsonrpc": "2.0", "id": "long", "method": "tools/call", "params": params }));
+    assert_eq!(joined.receive()["error"]["code"], -32_600);
+    assert_eq!(text_of(&mut joined, "x"), "x");
+    #[cfg(target_os = "linux")]
+    {
+        let status = fs::read_to_string(format!("/proc/{}/status", joined.pid())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(peak < 40 << 10, "the joined process took {peak} kB");
+    }
+}
+
+#[test]
 fn a_handshake_in_flight_is_answered_by_the_next_owner() {
     let home = Home::new();
     let owner = Owner::of(&home);
-    let mut client = Client::spawn(home.larder(["serve"]));
+    let mut command = home.larder(["serve"]);
+    command.env("LARDER_KEY", KEY);
+    let mut client = Client::spawn(command);
     client.send(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": handshake() }));
     let mut first = owner.accept();
     assert_eq!(first.receive()["method"], "initialize");

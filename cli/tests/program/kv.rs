@@ -176,8 +176,8 @@ fn another_key_opens_nothing_and_says_so() {
     done(&home.run(["kv", "put", STORE, "c", "i", "x"]));
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let output = home.larder(["kv", "get", STORE, "c", "i"]).env("LARDER_KEY", key).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(!stderr(&output).contains(key));
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("sealed by the key") && !stderr(&output).contains(key));
 }
 
 #[test]

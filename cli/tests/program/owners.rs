@@ -116,7 +116,7 @@ async fn a_damaged_memory_is_passed_over_in_lists_and_can_be_forgotten() {
     let recalled = client.call_tool("recall", json!({ "id": "broken" })).await.unwrap();
     assert_eq!(
         (&recalled["isError"], &recalled["content"][0]["text"]),
-        (&json!(true), &json!("internal error"))
+        (&json!(true), &json!("this memory cannot be read: it is damaged, or kept with another key"))
     );
     client.call_tool("forget", json!({ "id": "broken" })).await.unwrap();
     assert!(!store.exists(broken).await.unwrap());

@@ -51,8 +51,12 @@ fn a_missing_or_empty_file_is_refused_by_name() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.message().contains(&*path.to_string_lossy()));
     KeyRing::create_file(&path).unwrap();
-    fs::write(&path, "\n").unwrap();
-    assert_eq!(KeyRing::from_file(&path).unwrap_err().kind(), ErrorKind::Invalid);
+    for unusable in ["\n", "no key"] {
+        fs::write(&path, unusable).unwrap();
+        let error = KeyRing::from_file(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.message().contains(&*path.to_string_lossy()), "{error}");
+    }
 }
 
 #[cfg(unix)]
@@ -72,4 +76,12 @@ fn a_file_that_others_can_read_is_refused_and_a_made_one_is_private() {
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
     KeyRing::from_file(&path).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_place_where_nothing_may_be_made_is_denied_and_not_waited_for() {
+    // Where even root may make nothing.
+    let error = KeyRing::create_file("/proc/larder/key").unwrap_err();
+    assert!(!error.is_retryable(), "{error:?}");
 }

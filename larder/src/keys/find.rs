@@ -7,7 +7,8 @@ use kv_encrypt::{Cipher, EncryptExt, Encrypted, KeyRing};
 use zeroize::Zeroizing;
 
 use super::Place;
-use crate::platform::{self, Platform};
+use crate::note::Noted;
+use crate::platform::{self, FINDING_THE_KEY, Platform, Sealing};
 
 const DEFAULT_NAMESPACE: &str = "larder";
 
@@ -15,7 +16,7 @@ const DEFAULT_NAMESPACE: &str = "larder";
 #[derive(Debug)]
 pub(crate) struct Seal {
     keys: KeyRing,
-    cipher: Cipher,
+    encryption: Encryption,
     context: String,
 }
 
@@ -37,10 +38,6 @@ impl Seal {
         place: Place,
     ) -> Result<Option<Self>> {
         let Some(encryption) = reserved.encrypt else { return Ok(None) };
-        let cipher = match encryption {
-            Encryption::Fernet => Cipher::Fernet,
-            _ => Cipher::Aead,
-        };
         let variable =
             platform.var(KeyRing::ENV).map(|text| Zeroizing::new(text.to_string_lossy().into_owned()));
         let source = Source {
@@ -49,9 +46,10 @@ impl Seal {
             platform: platform::key_file(platform, app),
             place,
         };
-        let keys = tokio::task::spawn_blocking(move || source.read()).await.map_err(interrupted)??;
+        let read = tokio::task::spawn_blocking(move || source.read()).await.map_err(interrupted);
+        let keys = read.flatten().map_err(|error| error.during(FINDING_THE_KEY))?;
         let context = reserved.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
-        Ok(Some(Self { keys, cipher, context }))
+        Ok(Some(Self { keys, encryption, context }))
     }
 
     /// What opens the values that py-key-value sealed with these keys.
@@ -60,13 +58,51 @@ impl Seal {
         kv_pykv::Opener::fernet(move |token| self.keys.open_token(token))
     }
 
-    pub(crate) fn around(self, backend: impl Store) -> AnyStore {
-        self.directly_around(backend).erased()
+    /// The sealed store on `backend`, whose note names this key.
+    pub(crate) fn around(self, backend: impl Store, note: Option<&str>) -> AnyStore {
+        let noted = self.noted(backend, note);
+        self.directly_around(noted).erased()
+    }
+
+    /// What keeps the note of `backend`, which names this key now.
+    pub(crate) fn noted<S: Store>(&self, backend: S, note: Option<&str>) -> Noted<S> {
+        let is_written = note.is_some_and(|key| key == self.key());
+        Noted::new(backend, self.keys.clone(), is_written)
     }
 
     pub(crate) fn directly_around<S: Store>(self, backend: S) -> Encrypted<S> {
-        backend.encrypted(self.keys).cipher(self.cipher).context(self.context)
+        let cipher = match self.encryption {
+            Encryption::Fernet => Cipher::Fernet,
+            _ => Cipher::Aead,
+        };
+        backend.encrypted(self.keys).cipher(cipher).context(self.context)
     }
+
+    /// Whether the key of this id is among ours.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.keys.ids().any(|own| own.to_string() == id)
+    }
+
+    /// The id of the key that seals.
+    pub(crate) fn key(&self) -> String {
+        self.keys.active().to_string()
+    }
+
+    /// Our keys by their ids, as an error tells them.
+    pub(crate) fn given(&self) -> String {
+        ids(&self.keys)
+    }
+
+    /// What others may know of it.
+    pub(crate) fn sealing(&self) -> Sealing {
+        Sealing { encryption: self.encryption, key: self.keys.active() }
+    }
+}
+
+/// The keys of a ring by their ids, as an error tells them.
+pub(crate) fn ids(keys: &KeyRing) -> String {
+    let ids: Vec<_> = keys.ids().map(|id| id.to_string()).collect();
+    format!("{} {}", if ids.len() == 1 { "the key" } else { "the keys" }, ids.join(", "))
 }
 
 impl Source {

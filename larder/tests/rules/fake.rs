@@ -92,12 +92,22 @@ pub(crate) async fn read(store: &AnyStore) -> larder::Result<Option<String>> {
     Ok(entry.map(|entry| String::from_utf8_lossy(&entry.value).into_owned()))
 }
 
-/// What lies in the store of this directory, without any wrapper: collection, id, value.
+/// The store of this directory without any wrapper, whatever its note says.
+pub(crate) async fn bare(dir: &Path) -> larder::disk::DiskStore {
+    let mut config = larder::disk::DiskConfig::new(dir);
+    config.create = false;
+    larder::disk::DiskStore::open(config).await.unwrap()
+}
+
+/// What lies in the store of this directory beside its note: collection, id, value.
 pub(crate) async fn raw(dir: &Path) -> Vec<(String, String, Vec<u8>)> {
-    let store = larder::open(&format!("disk://{}?create=false", dir.display())).await.unwrap();
+    let store = bare(dir).await;
     let mut found = Vec::new();
     let mut scan = store.scan_all(larder::Scan::under("").values());
     while let Some(item) = scan.next().await.unwrap() {
+        if item.collection == ".larder" {
+            continue;
+        }
         found.push((item.collection, item.id, item.entry.unwrap().value.to_vec()));
     }
     store.close().await.unwrap();

@@ -1,7 +1,7 @@
 //! Where the key comes from, and where it does not.
 
 use larder::ErrorKind;
-use larder::platform::{Os, key_file, open};
+use larder::platform::{FINDING_THE_KEY, Os, key_file, open, open_encrypted, sealing};
 use larder::{Error, Store};
 
 use super::fake::{Fake, read, write};
@@ -43,7 +43,8 @@ async fn larder_key_comes_first_then_the_key_file_then_the_platforms() {
 
     let fake = fake.without("LARDER_KEY");
     let wrong = read_with(&fake, &format!("encrypt=aead&key_file={other}")).await.unwrap_err();
-    assert_eq!(wrong.kind(), ErrorKind::Corrupt);
+    assert_eq!(wrong.kind(), ErrorKind::Invalid);
+    assert_eq!(wrong.operation(), Some(FINDING_THE_KEY));
     let right = read_with(&fake, &format!("encrypt=aead&key_file={same}")).await.unwrap();
     assert_eq!(right.as_deref(), Some("by the variable"));
 }
@@ -144,4 +145,47 @@ async fn two_that_create_at_once_end_up_with_one_key() {
         let again = open(&fake, &fake.url(dir, "encrypt=aead")).await.unwrap();
         assert_eq!(read(&again).await.unwrap().as_deref(), Some(dir));
     }
+}
+
+#[tokio::test]
+async fn a_store_that_holds_sealed_values_opens_by_their_key_alone() {
+    let fake = Fake::new(Os::Linux).with("LARDER_KEY", KEY);
+    store_with(&fake, "encrypt=aead", "sealed").await;
+    let sealing = sealing(&fake, &fake.url("s", "encrypt=aead")).await.unwrap().unwrap();
+    let refused = open(&fake, &fake.url("s", "")).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.operation()), (ErrorKind::Invalid, Some(FINDING_THE_KEY)));
+    assert!(refused.message().contains("encrypt=aead"), "{refused}");
+    let foreign = fake.with("LARDER_KEY", OTHER);
+    for opened in [
+        open(&foreign, &foreign.url("s", "encrypt=fernet")).await.map(drop),
+        open_encrypted(&foreign, &foreign.url("s", "encrypt=aead")).await.map(drop),
+    ] {
+        let refused = opened.unwrap_err();
+        assert_eq!(refused.operation(), Some(FINDING_THE_KEY), "{refused}");
+        assert!(refused.message().contains(&sealing.key.to_string()), "{refused}");
+    }
+    let fake = foreign.with("LARDER_KEY", KEY);
+    assert_eq!(read_with(&fake, "encrypt=fernet").await.unwrap().as_deref(), Some("sealed"), "another form");
+    let other = open(&fake, &fake.url("s", "namespace=other")).await.unwrap();
+    write(&other, "in the clear").await;
+}
+
+#[tokio::test]
+async fn the_key_may_change_by_way_of_both() {
+    let fake = Fake::new(Os::Linux).with("LARDER_KEY", KEY);
+    store_with(&fake, "encrypt=aead", "by the old").await;
+    let fake = fake.with("LARDER_KEY", format!("{OTHER},{KEY}"));
+    assert_eq!(read_with(&fake, "encrypt=aead").await.unwrap().as_deref(), Some("by the old"));
+    let fake = fake.with("LARDER_KEY", KEY);
+    assert!(read_with(&fake, "encrypt=aead").await.is_ok(), "reading changes nothing");
+    let fake = fake.with("LARDER_KEY", format!("{OTHER},{KEY}"));
+    let store = open_encrypted(&fake, &fake.url("s", "encrypt=aead")).await.unwrap();
+    let rotation = store.rotate(|_| ()).await.unwrap();
+    assert_eq!((rotation.rotated, rotation.unreadable), (1, 0), "the note is no entry");
+    assert_eq!(store.keys_in_use().await.unwrap().entries.values().sum::<u64>(), 1);
+    store.close().await.unwrap();
+    let fake = fake.with("LARDER_KEY", OTHER);
+    assert_eq!(read_with(&fake, "encrypt=aead").await.unwrap().as_deref(), Some("by the old"));
+    let fake = fake.with("LARDER_KEY", KEY);
+    assert!(read_with(&fake, "encrypt=aead").await.is_err(), "the old key no longer opens it");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use larder::platform::{Os, open};
 use larder::{ErrorKind, Key, NewEntry, PutMode, Scan, Store, Version};
 
-use super::fake::{Fake, raw, read, write};
+use super::fake::{Fake, bare, raw, read, write};
 
 #[tokio::test]
 async fn ttl_is_what_entries_without_one_get() {
@@ -51,7 +51,7 @@ async fn a_prefix_stands_outside_encryption_so_that_the_seal_binds_the_whole_nam
     assert!(!sealed.windows(5).any(|part| part == b"plain"));
 
     // Moved to another prefix, the same bytes do not open.
-    let bare = open(&fake, &fake.url("s", "")).await.unwrap();
+    let bare = bare(&fake.path("s")).await;
     let moved = NewEntry::new(sealed.clone());
     bare.put(Key::new("other/notes", "1"), moved, PutMode::Replace).await.unwrap();
     bare.close().await.unwrap();

@@ -2,8 +2,8 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-/// The longest message: what HTTP takes as a body, too.
-pub(crate) const MAX_MESSAGE: usize = 4 << 20;
+/// The longest message in bytes, on every transport: a line that is longer is refused with -32600, a body with 413.
+pub const MAX_MESSAGE: usize = 4 << 20;
 
 /// Cuts what was read into lines; a line over [`MAX_MESSAGE`] is skipped up to its end, and reported once.
 #[derive(Default)]
