@@ -11,6 +11,10 @@ check *steps:
 test *args:
     scripts/test {{ args }}
 
+# kills stores on disk in the midst of their work, a hundred times each; takes some minutes. `just crash kv-rocksdb rocksdb`
+crash package="kv-disk" suite="disk" rounds="100":
+    LARDER_CRASH_ROUNDS={{ rounds }} scripts/test -p {{ package }} --test {{ suite }} crash
+
 # starts the servers of the tests and says where they are: `eval "$(just up)"`; `just up redis` starts that one
 up *names:
     @scripts/services up {{ names }}

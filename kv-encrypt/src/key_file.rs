@@ -38,6 +38,7 @@ fn kind(cause: &io::Error) -> ErrorKind {
     match cause.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     }
 }
@@ -138,4 +139,26 @@ fn refuse_shared(file: &File, path: &Path) -> Result<()> {
 #[cfg(not(unix))]
 fn refuse_shared(_: &File, _: &Path) -> Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use kv_core::ErrorKind;
+
+    use super::kind;
+
+    #[test]
+    fn what_the_system_refuses_for_good_is_not_worth_a_second_try() {
+        for (refused, expected) in [
+            (io::ErrorKind::PermissionDenied, ErrorKind::Denied),
+            (io::ErrorKind::ReadOnlyFilesystem, ErrorKind::Denied),
+            (io::ErrorKind::StorageFull, ErrorKind::Full),
+            (io::ErrorKind::NotFound, ErrorKind::Invalid),
+            (io::ErrorKind::Interrupted, ErrorKind::Unavailable),
+        ] {
+            assert_eq!(kind(&refused.into()), expected, "{refused:?}");
+        }
+    }
 }

@@ -88,7 +88,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// `AlreadyExists` where there is a file; `Denied` where nothing may be written, `Full` where there is no room,
-    /// `Unavailable` for everything else that the system refuses.
+    /// `Invalid` where the path leads nowhere, `Unavailable` for everything else that the system refuses.
     pub fn create_file(path: impl AsRef<Path>) -> Result<Self> {
         let key = SecretKey::generate()?;
         key_file::create(path.as_ref(), &key)?;

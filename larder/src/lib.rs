@@ -55,7 +55,8 @@
 //!
 //! With `encrypt` the key is `LARDER_KEY` (url-safe base64 of 32 bytes; several with commas, the first one seals),
 //! else `key_file`. On disk only, the third place is the platform's key file: it is made, for its owner alone, when the
-//! store itself is made. An existing store without its key is an error: a new key could open nothing.
+//! store itself is made. An existing store without its key is an error: a new key could open nothing. So is one that
+//! holds sealed values and is opened without `encrypt`, or with other keys: it has a note that says which one seals.
 //!
 //! # Defaults
 //!

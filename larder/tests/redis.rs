@@ -79,3 +79,32 @@ async fn a_parameter_that_redis_does_not_know_is_refused_before_anything_is_sent
         assert!(error.message().contains(advice), "{error}");
     }
 }
+
+#[cfg(feature = "encrypt")]
+#[tokio::test]
+async fn a_server_remembers_by_which_key_values_are_sealed() {
+    use larder::encrypt::KeyRing;
+    for name in ["LARDER_TEST_REDIS", "LARDER_TEST_REDIS_CLUSTER"] {
+        let Some(url) = variable(name) else { continue };
+        let (keys, place) = (tempfile::tempdir().unwrap(), namespace("sealed"));
+        let plain = format!("{url}?namespace={place}&timeout=30s&response_timeout=20s");
+        let sealed = |key: &str| {
+            let path = keys.path().join(key);
+            drop(KeyRing::create_file(&path)); // it is there the second time
+            format!("{plain}&encrypt=aead&key_file={}", path.display())
+        };
+        let early = larder::open(&sealed("other")).await.unwrap();
+        let store = larder::open(&sealed("own")).await.unwrap();
+        let codes = store.collection::<String>("codes");
+        codes.put("4711", &"ann".to_owned()).await.unwrap();
+        for url in [plain.clone(), sealed("other")] {
+            assert_eq!(larder::open(&url).await.unwrap_err().kind(), ErrorKind::Invalid);
+        }
+        // Who opened it while nothing was sealed is refused at the first write.
+        let refused = early.collection::<String>("codes").put("4712", &"bob".to_owned()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+        let again = larder::open(&sealed("own")).await.unwrap();
+        let listed = again.scan(larder::Scan::under(""), None).await.unwrap();
+        assert_eq!(listed.items.len(), 1, "{listed:?}");
+    }
+}

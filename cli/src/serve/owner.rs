@@ -38,10 +38,10 @@ impl Owner {
             None => None,
         };
         Ok(Self {
-            #[cfg(unix)]
-            door,
             service,
             store,
+            #[cfg(unix)]
+            door,
         })
     }
 

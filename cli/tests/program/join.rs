@@ -164,7 +164,7 @@ fn a_key_that_cannot_be_made_or_read_is_told_at_once_and_by_its_file() {
     let home = Home::new();
     let started = Instant::now();
     let nowhere = home.larder(["serve"]).env("XDG_CONFIG_HOME", "/proc/larder").output().unwrap();
-    assert_eq!(nowhere.status.code(), Some(1), "{}", stderr(&nowhere));
+    assert_eq!(nowhere.status.code(), Some(2), "{}", stderr(&nowhere));
     assert!(stderr(&nowhere).contains("/proc/larder/larder/larder.key"), "{}", stderr(&nowhere));
     let unusable = home.path("unusable.key");
     fs::write(&unusable, "no key").unwrap();

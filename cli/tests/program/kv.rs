@@ -181,6 +181,19 @@ fn another_key_opens_nothing_and_says_so() {
 }
 
 #[test]
+fn the_note_of_a_sealed_store_is_not_listed_and_can_be_removed() {
+    let home = Home::new();
+    done(&home.run(["kv", "put", STORE, "c", "i", "x"]));
+    assert_eq!(done(&home.run(["kv", "list", STORE])), "c\ti\n");
+    let plain = home.run(["kv", "list", "disk:kv"]);
+    assert_eq!(plain.status.code(), Some(2));
+    assert!(stderr(&plain).contains("add `encrypt=aead`"), "{}", stderr(&plain));
+    done(&home.run(["kv", "delete", STORE, "c", "i"]));
+    done(&home.run(["kv", "delete", STORE, ".larder", "seal"]));
+    assert_eq!(done(&home.run(["kv", "list", "disk:kv"])), "");
+}
+
+#[test]
 fn reading_makes_no_store_where_there_is_none() {
     let home = Home::new();
     let commands: [&[&str]; 4] = [

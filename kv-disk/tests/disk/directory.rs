@@ -331,7 +331,32 @@ mod permissions {
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
         let store = DiskStore::open(config(ENGINES[0], dir.path())).await.unwrap();
         let [warning] = store.warnings() else { panic!("{:?}", store.warnings()) };
-        assert!(warning.contains("chmod 700"), "{warning}");
+        assert!(warning.contains("can be read by") && warning.contains("chmod 700"), "{warning}");
         assert_eq!(mode(dir.path()), 0o755, "it is not ours to change");
+    }
+
+    #[tokio::test]
+    async fn the_warning_says_that_others_can_write() {
+        for (mode, done) in [(0o777, "read and written to by"), (0o702, "can be written to by")] {
+            let dir = TempDir::new().unwrap();
+            fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+            let store = DiskStore::open(config(ENGINES[0], dir.path())).await.unwrap();
+            let [warning] = store.warnings() else { panic!("{:?}", store.warnings()) };
+            assert!(warning.contains(done), "{mode:o}: {warning}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_to_nothing_is_refused_as_what_it_is() {
+        let dir = TempDir::new().unwrap();
+        let link = dir.path().join("link");
+        symlink(dir.path().join("gone"), &link).unwrap();
+        for root in [link.clone(), link.join("below")] {
+            let error = DiskStore::open(config(ENGINES[0], &root)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+            assert!(error.message().contains("link that leads to nothing"), "{error}");
+        }
+        fs::create_dir(dir.path().join("gone")).unwrap();
+        open(ENGINES[0], &link).await.close().await.unwrap();
     }
 }

@@ -80,7 +80,7 @@ fn a_file_that_others_can_read_is_refused_and_a_made_one_is_private() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_place_where_nothing_may_be_made_is_denied_and_not_waited_for() {
+fn a_place_where_nothing_can_be_made_is_refused_for_good() {
     // Where even root may make nothing.
     let error = KeyRing::create_file("/proc/larder/key").unwrap_err();
     assert!(!error.is_retryable(), "{error:?}");

@@ -122,10 +122,25 @@ fn prepared(dir: &Path, create: bool) -> Result<PathBuf> {
         ));
     }
     if missing {
+        refuse_dangling(dir)?;
         access::make_dir(dir).map_err(|e| error::io("making", dir, e))?;
     }
     // Absolute, so that a later change of the working directory does no harm.
     dir.canonicalize().map_err(|e| error::io("opening", dir, e))
+}
+
+/// The system says of a link to nothing that it exists, and makes nothing.
+fn refuse_dangling(dir: &Path) -> Result<()> {
+    match dir.ancestors().find(|part| part.is_symlink() && !part.exists()) {
+        Some(link) => Err(Error::new(
+            ErrorKind::Invalid,
+            format!(
+                "{} is a link that leads to nothing; make what it leads to, or remove it",
+                link.display()
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn refuse_foreign(root: &Path) -> Result<()> {
@@ -151,10 +166,11 @@ fn refuse_foreign(root: &Path) -> Result<()> {
 }
 
 fn warnings(root: &Path) -> Result<Vec<String>> {
-    let open = access::is_open_to_others(root).map_err(|e| error::io("reading", root, e))?;
+    let open = access::open_to_others(root).map_err(|e| error::io("reading", root, e))?;
+    let root = root.display();
     let warning =
-        || format!("{} can be read by other users of this machine; chmod 700 would close it", root.display());
-    Ok(open.then(warning).into_iter().collect())
+        |done| format!("{root} can be {done} by other users of this machine; chmod 700 would close it");
+    Ok(open.map(warning).into_iter().collect())
 }
 
 fn engine_line(engine: &str) -> String {

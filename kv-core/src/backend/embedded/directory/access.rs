@@ -22,16 +22,22 @@ pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Whether anybody but the owner may list or enter `dir`.
+/// What others than the owner may do with `dir`, such as `read`; `None` for nothing.
 #[cfg(unix)]
-pub(super) fn is_open_to_others(dir: &Path) -> io::Result<bool> {
+pub(super) fn open_to_others(dir: &Path) -> io::Result<Option<&'static str>> {
     use std::os::unix::fs::PermissionsExt;
-    Ok(std::fs::metadata(dir)?.permissions().mode() & 0o077 != 0)
+    let mode = std::fs::metadata(dir)?.permissions().mode();
+    Ok(match (mode & 0o055 != 0, mode & 0o022 != 0) {
+        (true, true) => Some("read and written to"),
+        (false, true) => Some("written to"),
+        (true, false) => Some("read"),
+        (false, false) => None,
+    })
 }
 
 #[cfg(not(unix))]
-pub(super) fn is_open_to_others(_: &Path) -> io::Result<bool> {
-    Ok(false) // access lists are inherited from the profile's directory
+pub(super) fn open_to_others(_: &Path) -> io::Result<Option<&'static str>> {
+    Ok(None) // access lists are inherited from the profile's directory
 }
 
 /// Gives the files below `dir` to the owner alone: engines make theirs by the umask.
