@@ -11,7 +11,7 @@ check *steps:
 test *args:
     scripts/test {{ args }}
 
-# kills stores on disk in the midst of their work, a hundred times each; takes some minutes. `just crash kv-rocksdb rocksdb`
+# kills stores on disk in the midst of their work, a hundred times each; takes about a minute. `just crash kv-rocksdb rocksdb`
 crash package="kv-disk" suite="disk" rounds="100":
     LARDER_CRASH_ROUNDS={{ rounds }} scripts/test -p {{ package }} --test {{ suite }} crash
 
