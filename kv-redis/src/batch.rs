@@ -17,8 +17,6 @@ use crate::wire;
 /// Keys that one round trip carries.
 pub(crate) const MOST: usize = 1_000;
 const MOST_BYTES: usize = 8 << 20;
-/// What a read is taken to bring: for the patience with its answer.
-const GUESS: usize = 4 << 10;
 /// Values of so many bytes are checked without a pause.
 pub(crate) const BYTES_A_TURN: usize = 256 << 10;
 
@@ -186,7 +184,7 @@ impl Inner {
     async fn read_chunk(&self, node: &Node, chunk: &[Asked]) -> Result<Vec<Value>, Fault> {
         if self.fleet.is_one() {
             let cmd = wire::of_keys("MGET", chunk.iter().map(|asked| asked.key.as_slice()));
-            let answer = node.link.send_long(&cmd, chunk.len() * GUESS).await?;
+            let answer = node.link.send(&cmd).await?;
             return wire::many(answer, chunk.len()).map_err(Fault::Unsent);
         }
         let mut pipeline = Pipeline::with_capacity(chunk.len());

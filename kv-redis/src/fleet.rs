@@ -57,7 +57,7 @@ impl Fleet {
         // The straight way, with nothing between the operation's future and the driver's.
         if let Some((link, mut live)) = self.ready(way) {
             let awaited = link.awaited();
-            let answer = live.patient_with(cmd).send_packed_command(cmd).await;
+            let answer = live.send(cmd).await;
             return awaited.judge(&live, answer);
         }
         Box::pin(self.seek(key, cmd, way)).await

@@ -124,14 +124,6 @@ impl Link {
         awaited.judge(&live, answer)
     }
 
-    /// Sends one command whose answer may have so many bytes.
-    pub(crate) async fn send_long(&self, cmd: &Cmd, bytes: usize) -> Result<Value, Fault> {
-        let mut live = self.ready().await?;
-        let awaited = self.awaited();
-        let answer = live.send_long(cmd, bytes).await;
-        awaited.judge(&live, answer)
-    }
-
     /// The connection that stands; waiting for a new one is rare, and stays out of everybody's future.
     async fn ready(&self) -> Result<Live, Fault> {
         match self.standing() {

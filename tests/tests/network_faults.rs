@@ -20,7 +20,7 @@ mod report;
 
 use std::time::{Duration, Instant};
 
-use kv_core::{Key, NewEntry, Outcome, PutMode, Store as _};
+use kv_core::{Key, NewEntry, Outcome, PutMode, Store as _, StoreExt as _};
 use larder_tests::proxy::{Mode, Proxy};
 
 use crate::backend::{Backend, Server};
@@ -60,6 +60,12 @@ macro_rules! tests_of {
             async fn opening_fails_in_time_while_the_network_is_broken() {
                 let Some(server) = $backend.server() else { return };
                 opening(&server).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_long_answer_over_a_slow_network_gets_the_time_of_the_url() {
+                let Some(server) = $backend.server() else { return };
+                slowly(&server).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
@@ -108,6 +114,24 @@ async fn nobody(server: &Server) {
     proxy.set(Mode::Pass);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(server.truth().await.get(key).await.expect("the server answers"), None);
+}
+
+/// Some seconds for a value, of which each driver's own patience with a silent server is a part.
+async fn slowly(server: &Server) {
+    let proxy = Proxy::start(server.address()).await.expect("a port for the proxy");
+    let store = server.open_with(proxy.address(), "timeout=60s&retry=0").await.expect("the network is whole");
+    let collection = backend::random("s");
+    let key = Key::new(&collection, "long");
+    let value = vec![b'x'; 300 << 10];
+    proxy.set(Mode::Slow { piece: 16 << 10, pause: Duration::from_millis(200) });
+    store.put(key, NewEntry::new(value.clone()), PutMode::Replace).await.expect("it arrives");
+    let began = Instant::now();
+    let found = store.get(key).await.expect("it comes back").expect("it is there");
+    assert!(found.value == value, "it came back as something else");
+    assert!(began.elapsed() > Duration::from_secs(2), "the network was not slow: {:?}", began.elapsed());
+    let found = store.get_many(&[key, key]).await.expect("a batch comes back");
+    assert!(found.into_iter().all(|found| found.expect("it comes back").is_some()));
+    store.delete(key).await.expect("it goes");
 }
 
 async fn opening(server: &Server) {

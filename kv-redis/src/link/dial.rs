@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
 use super::Live;
-use super::gather::Gather;
+use super::gather::{Gather, Heard};
 use super::live::Death;
 use crate::config::RedisConfig;
 use crate::error::{self, invalid, unconnected, unreachable};
@@ -127,17 +127,17 @@ impl Dial {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         sink: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Live> {
-        let death = Death::default();
+        let (death, heard) = (Death::default(), Heard::default());
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
-            .set_response_timeout(Some(self.response_timeout))
+            .set_response_timeout(None) // the link looks whether anything comes at all
             .set_pipeline_buffer_size(WAITING)
             .set_push_sender(Sink { death: death.clone(), tell: sink });
         let (connection, driver) =
-            MultiplexedConnection::new_with_config(&self.login, Gather::new(stream), config)
+            MultiplexedConnection::new_with_config(&self.login, Gather::new(stream, heard.clone()), config)
                 .await
                 .map_err(unconnected)?;
-        Ok(Live::new(connection, tokio::spawn(driver).abort_handle(), death, self.response_timeout))
+        Ok(Live::new(connection, tokio::spawn(driver).abort_handle(), death, self.response_timeout, heard))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A stream that gathers what is written.
+//! A stream that gathers what is written, and counts what is read.
 //!
 //! The driver's task is woken by the first of several tasks that have something to send, and the executor runs it at once, so
 //! that it would write each request by itself. Here a write lets everybody who is ready to run go first, once; what they
@@ -7,6 +7,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,11 +26,22 @@ pub(super) struct Gather<S> {
     at_once: u8,
     /// How many that will be if the next turn is in vain.
     patience: u8,
+    heard: Heard,
+}
+
+/// Bytes that a connection has brought.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard(Arc<AtomicUsize>);
+
+impl Heard {
+    pub(super) fn so_far(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl<S> Gather<S> {
-    pub(super) const fn new(stream: S) -> Self {
-        Self { stream, given_way: None, at_once: 0, patience: 1 }
+    pub(super) const fn new(stream: S, heard: Heard) -> Self {
+        Self { stream, given_way: None, at_once: 0, patience: 1, heard }
     }
 
     /// Whether the others should go first.
@@ -81,7 +94,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gather<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.heard.0.fetch_add(buf.filled().len() - before, Ordering::Relaxed); // wraps, and is only compared
+        read
     }
 }
 
@@ -118,12 +134,12 @@ mod tests {
 
     use tokio::io::AsyncWriteExt as _;
 
-    use super::Gather;
+    use super::{Gather, Heard};
 
     #[tokio::test]
     async fn a_write_lets_the_others_go_first_and_then_writes_all() {
         let (stream, mut other) = tokio::io::duplex(64);
-        let mut gathering = Gather::new(stream);
+        let mut gathering = Gather::new(stream, Heard::default());
         {
             let mut write = Box::pin(gathering.write(b"one"));
             let mut cx = Context::from_waker(Waker::noop());
@@ -137,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_finds_the_stream_full_waits_for_the_stream_alone() {
         let (stream, mut other) = tokio::io::duplex(4);
-        let mut gathering = Gather::new(stream);
+        let mut gathering = Gather::new(stream, Heard::default());
         gathering.write_all(b"full").await.unwrap();
         gathering.at_once = 0;
         let mut write = Box::pin(gathering.write(b"more"));
@@ -150,7 +166,7 @@ mod tests {
 
     #[test]
     fn who_gives_way_in_vain_does_so_seldom_until_it_brings_something() {
-        let mut gather = Gather::new(());
+        let mut gather = Gather::new((), Heard::default());
         let given = |gather: &mut Gather<()>, more: usize| {
             let gave = gather.gives_way(10);
             if gave {

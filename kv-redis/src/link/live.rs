@@ -1,5 +1,7 @@
 //! A connection that stands.
 
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,11 +11,12 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::task::AbortHandle;
 
+use super::gather::Heard;
 use crate::error::{self, Fault};
 use crate::server::Facts;
 use crate::wire;
 
-/// A slow network carries so much in a millisecond: a long command gets more time by its length.
+/// A slow network carries so much in a millisecond: before a long command is sent, nothing can be heard of it.
 const BYTES_A_MS: usize = 4 << 10;
 /// Shorter ones get none.
 const LONG: usize = 256 << 10;
@@ -30,7 +33,9 @@ struct Session {
     facts: Facts,
     death: Death,
     driver: AbortHandle,
+    /// How long the server may be silent while an answer is waited for.
     response_timeout: Duration,
+    heard: Heard,
     since: Instant,
 }
 
@@ -54,9 +59,10 @@ impl Live {
         driver: AbortHandle,
         death: Death,
         response_timeout: Duration,
+        heard: Heard,
     ) -> Self {
-        let session =
-            Session { facts: Facts::default(), death, driver, response_timeout, since: Instant::now() };
+        let (facts, since) = (Facts::default(), Instant::now());
+        let session = Session { facts, death, driver, response_timeout, heard, since };
         Self { connection, session: Arc::new(session) }
     }
 
@@ -100,35 +106,29 @@ impl Live {
         self.session.driver.abort();
     }
 
-    /// The driver's connection, set to wait for the answer to this command.
-    pub(crate) fn patient_with(&mut self, cmd: &Cmd) -> &mut MultiplexedConnection {
-        self.bear(length(cmd));
-        &mut self.connection
-    }
-
+    /// Sends one command.
     pub(crate) async fn send(&mut self, cmd: &Cmd) -> RedisResult<Value> {
-        self.patient_with(cmd).send_packed_command(cmd).await
+        let Self { connection, session } = self;
+        session.hear(length(cmd), connection.send_packed_command(cmd)).await
     }
 
-    /// As [`Live::send`], for a command that carries or brings about so many bytes.
-    pub(crate) async fn send_long(&mut self, cmd: &Cmd, bytes: usize) -> RedisResult<Value> {
-        self.bear(bytes);
-        self.connection.send_packed_command(cmd).await
-    }
-
+    /// Sends several commands; each has its own answer.
     pub(crate) async fn send_all(&mut self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
-        self.bear(pipeline.cmd_iter().map(length).sum());
-        self.connection.send_packed_commands(pipeline, 0, pipeline.len()).await
+        let Self { connection, session } = self;
+        let sent = pipeline.cmd_iter().map(length).sum();
+        session.hear(sent, connection.send_packed_commands(pipeline, 0, pipeline.len())).await
     }
 
     /// Subscribes to channels.
     pub(crate) async fn subscribe(&self, channels: &[Vec<u8>]) -> Result<()> {
-        self.connection.clone().subscribe(channels).await.map_err(spoken)
+        let mut connection = self.connection.clone();
+        self.session.hear(0, connection.subscribe(channels)).await.map_err(spoken)
     }
 
     /// Ends subscriptions.
     pub(crate) async fn unsubscribe(&self, channels: &[Vec<u8>]) -> Result<()> {
-        self.connection.clone().unsubscribe(channels).await.map_err(spoken)
+        let mut connection = self.connection.clone();
+        self.session.hear(0, connection.unsubscribe(channels)).await.map_err(spoken)
     }
 
     /// Switches client tracking on or off.
@@ -137,13 +137,31 @@ impl Live {
         tracking.arg("CLIENT").arg("TRACKING").arg(if on { "ON" } else { "OFF" });
         wire::was_set(&self.clone().send(&tracking).await.map_err(Fault::Lost)?).map(drop)
     }
+}
 
-    /// Sets the patience with the next answer. Each clone has its own.
-    fn bear(&mut self, bytes: usize) {
-        if bytes > LONG {
-            let more = u64::try_from(bytes / BYTES_A_MS).unwrap_or(u64::MAX);
-            self.connection.set_response_timeout(self.session.response_timeout + Duration::from_millis(more));
+impl Session {
+    /// The answer to what has so many bytes, unless the server says nothing at all for too long. A long answer takes as
+    /// long as it keeps coming in, and so does what waits behind it.
+    async fn hear<T>(&self, sent: usize, answer: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+        let silence = self.response_timeout + time_to_send(sent);
+        let mut answer = pin!(answer);
+        loop {
+            let heard = self.heard.so_far();
+            match tokio::time::timeout(silence, answer.as_mut()).await {
+                Ok(answer) => return answer,
+                Err(_) if self.heard.so_far() == heard => {
+                    return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+                }
+                Err(_) => {}
+            }
         }
+    }
+}
+
+fn time_to_send(bytes: usize) -> Duration {
+    match bytes {
+        LONG.. => Duration::from_millis(u64::try_from(bytes / BYTES_A_MS).unwrap_or(u64::MAX)),
+        _ => Duration::ZERO,
     }
 }
 

@@ -68,8 +68,13 @@ impl Server {
 
     /// A store that finds the server at `address`; `more` are further parameters, such as `&retry=0`.
     pub(crate) async fn open(&self, address: SocketAddr, more: &str) -> Result<AnyStore> {
+        self.open_with(address, &format!("timeout=2s{more}")).await
+    }
+
+    /// The same with these parameters alone.
+    pub(crate) async fn open_with(&self, address: SocketAddr, parameters: &str) -> Result<AnyStore> {
         let base = self.backend.url.replace("ADDRESS", &address.to_string());
-        larder::open(&format!("{base}timeout=2s&namespace={}{more}", self.namespace)).await
+        larder::open(&format!("{base}namespace={}&{parameters}", self.namespace)).await
     }
 
     /// A store that tells what is really there.
