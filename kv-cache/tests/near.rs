@@ -98,6 +98,7 @@ impl Store for Counted {
     }
     async fn changes(&self) -> Result<Changes> {
         self.subscriptions.fetch_add(1, Ordering::SeqCst);
+        self.answer()?;
         let (sender, receiver) = unbounded_channel();
         sender.send(Change::All).expect("we hold the receiver");
         *self.news.lock().expect("nobody panicked") = Some(sender);
@@ -270,6 +271,23 @@ async fn a_lost_subscription_empties_it_and_is_asked_for_again() {
         assert!(std::time::Instant::now() < until, "it never subscribes again");
         tokio::time::sleep(Duration::from_millis(20)).await;
         value(&near, "id").await;
+    }
+}
+
+#[tokio::test]
+async fn news_that_are_refused_are_not_asked_for_again() {
+    for refusal in [ErrorKind::Denied, ErrorKind::Unsupported, ErrorKind::Unavailable] {
+        let Bench { far, near, .. } = bench(true);
+        *far.broken.lock().unwrap() = Some(refusal);
+        for _ in 0..2 {
+            assert_eq!(value(&near, "id").await, None);
+            heard().await;
+            tokio::time::sleep(Duration::from_millis(1100)).await; // a lost one is tried each second
+        }
+        assert_eq!(value(&near, "id").await, None);
+        heard().await;
+        let tries = far.subscriptions.load(Ordering::SeqCst);
+        assert_eq!(tries == 1, refusal != ErrorKind::Unavailable, "{refusal:?}: {tries}");
     }
 }
 

@@ -55,10 +55,6 @@ impl Inner {
         let engine = open.engine();
         let durability = if engine == Engine::Redb { Durability::Always } else { config.durability };
         let (dir, warnings) = (open.directory().root().to_owned(), open.directory().warnings().to_vec());
-        #[cfg(feature = "tracing")]
-        for warning in &warnings {
-            tracing::warn!(target: "larder", "{warning}");
-        }
         let namespace = open.shared()?.namespace.clone();
         Ok(Self {
             open: ArcSwapOption::from_pointee(open),

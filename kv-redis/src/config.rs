@@ -62,7 +62,8 @@ pub struct RedisConfig {
     pub tls: Option<Tls>,
     /// A write is acknowledged once so many replicas have it, too. Default 0.
     pub wait: u8,
-    /// How long an answer may take. Default 1 s; long commands get more by their size.
+    /// How long the server may be silent while an answer is waited for: a long one takes as long as it keeps coming in.
+    /// Default 1 s; what is sent before, by its length.
     pub response_timeout: Duration,
     /// How long connecting may take, each try. Default 1 s.
     pub connect_timeout: Duration,

@@ -51,10 +51,6 @@ impl Inner {
         let (sender, freed) = watch::channel(());
         let open = Open::new(config, sender)?;
         let (dir, warnings) = (open.directory().root().to_owned(), open.directory().warnings().to_vec());
-        #[cfg(feature = "tracing")]
-        for warning in &warnings {
-            tracing::warn!(target: "larder", "{warning}");
-        }
         let namespace = open.shared()?.namespace.clone();
         Ok(Self {
             open: ArcSwapOption::from_pointee(open),

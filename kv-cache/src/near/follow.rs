@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
-use kv_core::{ErrorKind, Store};
+use kv_core::{Error, ErrorKind, Store};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -16,7 +16,7 @@ use super::tier::Tier;
 const WANTED: u8 = 0;
 /// Somebody follows.
 const RUNS: u8 = 1;
-/// The store has no news.
+/// The store has no news, or none for us.
 const NEVER: u8 = 2;
 
 /// A lost subscription is asked for again after so long, at the next use.
@@ -73,7 +73,7 @@ pub(super) fn follow<S: Store>(inner: &Arc<S>, tier: &Arc<Tier>) -> impl Future<
         drop(inner);
         let mut changes = match changes {
             Ok(changes) => changes,
-            Err(error) => return following.refused(error.kind()),
+            Err(error) => return following.refused(&error),
         };
         loop {
             let change = match select(pin!(changes.next()), &mut gone).await {
@@ -99,12 +99,18 @@ impl Following {
         Some((Self(Arc::downgrade(tier)), gone))
     }
 
-    fn refused(self, kind: ErrorKind) {
-        if kind == ErrorKind::Unsupported
-            && let Some(tier) = self.0.upgrade()
-        {
-            tier.followed.state.store(NEVER, Ordering::Release);
+    /// What a later try may bring is tried again. News that this user may not hear are not: copies last by their ttl.
+    fn refused(self, error: &Error) {
+        let Some(tier) = self.0.upgrade() else { return };
+        match error.kind() {
+            ErrorKind::Denied => tracing::warn!(
+                %error,
+                "the store does not tell us of changes: copies near stay until their time is over"
+            ),
+            ErrorKind::Unsupported => {}
+            _ => return,
         }
+        tier.followed.state.store(NEVER, Ordering::Release);
     }
 }
 
