@@ -1,7 +1,7 @@
 //! A connection that stands.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -107,26 +107,26 @@ impl Live {
     /// Sends one command.
     pub(crate) async fn send(&mut self, cmd: &Cmd) -> RedisResult<Value> {
         let Self { connection, session } = self;
-        session.hear(length(cmd), connection.send_packed_command(cmd)).await
+        session.hear(length(cmd), pin!(connection.send_packed_command(cmd))).await
     }
 
     /// Sends several commands; each has its own answer.
     pub(crate) async fn send_all(&mut self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
         let Self { connection, session } = self;
         let sent = pipeline.cmd_iter().map(length).sum();
-        session.hear(sent, connection.send_packed_commands(pipeline, 0, pipeline.len())).await
+        session.hear(sent, pin!(connection.send_packed_commands(pipeline, 0, pipeline.len()))).await
     }
 
     /// Subscribes to channels.
     pub(crate) async fn subscribe(&self, channels: &[Vec<u8>]) -> Result<()> {
         let mut connection = self.connection.clone();
-        self.session.hear(0, connection.subscribe(channels)).await.map_err(spoken)
+        self.session.hear(0, pin!(connection.subscribe(channels))).await.map_err(spoken)
     }
 
     /// Ends subscriptions.
     pub(crate) async fn unsubscribe(&self, channels: &[Vec<u8>]) -> Result<()> {
         let mut connection = self.connection.clone();
-        self.session.hear(0, connection.unsubscribe(channels)).await.map_err(spoken)
+        self.session.hear(0, pin!(connection.unsubscribe(channels))).await.map_err(spoken)
     }
 
     /// Switches client tracking on or off.
@@ -140,9 +140,12 @@ impl Live {
 impl Session {
     /// The answer to what has so many bytes, unless the server says nothing at all for too long. A long answer takes as
     /// long as it keeps coming in, and so does what waits behind it.
-    async fn hear<T>(&self, sent: usize, answer: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    async fn hear<T>(
+        &self,
+        sent: usize,
+        mut answer: Pin<&mut impl Future<Output = RedisResult<T>>>,
+    ) -> RedisResult<T> {
         let silence = self.response_timeout + time_to_send(sent);
-        let mut answer = pin!(answer);
         loop {
             let heard = self.heard.so_far();
             match tokio::time::timeout(silence, answer.as_mut()).await {

@@ -170,7 +170,9 @@ async fn the_replica_of_a_silent_node_is_found_though_callers_go_away_before() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_replica_of_a_silent_node_is_found_though_no_caller_learns_of_the_silence() {
     let found = all_go_on(Victim::FirstById, LEAVE, |node| node.freeze(true));
-    tokio::time::timeout(PATIENCE / 2, found).await.expect("before the clock is read the next time");
+    tokio::time::timeout(PATIENCE / 2, Box::pin(found))
+        .await
+        .expect("before the clock is read the next time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
