@@ -46,7 +46,7 @@ pub(crate) struct HttpOptions {
     pub(crate) header_timeout: Duration,
     /// How long a request's body may take.
     pub(crate) body_timeout: Duration,
-    /// What the bodies over 16 KiB that are on their way, or are being answered, may take together.
+    /// What the bodies over 16 KiB that are on their way, or whose requests still run, may take together.
     pub(crate) max_bodies_bytes: usize,
     /// How long a client may take nothing of what is written to it.
     pub(crate) write_timeout: Duration,

@@ -1,4 +1,4 @@
-//! Bodies on their way in: each within its bound, all together within theirs.
+//! Bodies on their way in and at work: each within its bound, all together within theirs.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ const FREE: usize = 16 << 10;
 /// The room that bodies share, in bytes: thousands of connections could else hold 4 MiB each, and never end.
 pub(super) struct Bodies(Arc<Semaphore>);
 
-/// A whole body. It has its room until it is dropped.
-pub(super) struct Arrived {
-    bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+/// A large body, and its room: both live until the last slice of the bytes is dropped.
+struct Housed {
+    body: Bytes,
+    _room: OwnedSemaphorePermit,
 }
 
 /// Why a body was not read to its end.
@@ -37,8 +37,9 @@ impl Bodies {
         Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// Reads a body to its end. The room is taken as it arrives, whatever length was announced.
-    pub(super) async fn collect(&self, body: Body) -> Result<Arrived, Unread> {
+    /// Reads a body to its end. The room is taken as it arrives, whatever length was announced, and given back with the
+    /// last slice of the bytes: parts of a message live in its run, which may go on when nobody waits for it any more.
+    pub(super) async fn collect(&self, body: Body) -> Result<Bytes, Unread> {
         let mut body = Limited::new(body, MAX_MESSAGE);
         let (mut first, mut all) = (Bytes::new(), Vec::new());
         let mut room = None;
@@ -55,7 +56,11 @@ impl Bodies {
                 extend(&mut all, &data);
             }
         }
-        Ok(Arrived { bytes: if all.is_empty() { first } else { all.into() }, _room: room })
+        let body = if all.is_empty() { first } else { all.into() };
+        Ok(match room {
+            Some(room) => Bytes::from_owner(Housed { body, _room: room }),
+            None => body,
+        })
     }
 
     /// Sees to it that `room` is enough for `length` bytes.
@@ -74,9 +79,9 @@ impl Bodies {
     }
 }
 
-impl Arrived {
-    pub(super) const fn bytes(&self) -> &Bytes {
-        &self.bytes
+impl AsRef<[u8]> for Housed {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
     }
 }
 
@@ -108,7 +113,7 @@ mod tests {
         for (parts, expected) in
             [(&[][..], ""), (&[2][..], "aa"), (&[0, 1, 2][..], "bcc"), (&[1, 0, 1][..], "ac")]
         {
-            assert_eq!(*bodies.collect(in_parts(parts)).await.ok().unwrap().bytes(), Bytes::from(expected));
+            assert_eq!(bodies.collect(in_parts(parts)).await, Ok(Bytes::from(expected)));
         }
     }
 
@@ -116,18 +121,21 @@ mod tests {
     async fn bodies_share_the_room_and_give_it_back() {
         let bodies = Bodies::new(100);
         let large = || bodies.collect(in_parts(&[FREE, 60]));
-        let first = large().await.ok().unwrap();
-        assert_eq!(large().await.err(), Some(Unread::NoRoom));
-        assert_eq!(bodies.collect(in_parts(&[FREE / 2, FREE / 2])).await.ok().unwrap().bytes().len(), FREE);
+        let first = large().await.unwrap();
+        assert_eq!(large().await, Err(Unread::NoRoom));
+        assert_eq!(bodies.collect(in_parts(&[FREE / 2, FREE / 2])).await.unwrap().len(), FREE);
+        let slice = first.slice(..1);
         drop(first);
-        assert_eq!(large().await.ok().unwrap().bytes().len(), FREE + 60);
+        assert_eq!(large().await, Err(Unread::NoRoom), "a slice holds all of it");
+        drop(slice);
+        assert_eq!(large().await.unwrap().len(), FREE + 60);
     }
 
     #[tokio::test]
     async fn what_is_too_long_is_told_so_wherever_its_parts_end() {
         let bodies = Bodies::new(MAX_MESSAGE * 2);
         for parts in [&[MAX_MESSAGE + 1][..], &[MAX_MESSAGE, 1][..]] {
-            assert_eq!(bodies.collect(in_parts(parts)).await.err(), Some(Unread::TooLong));
+            assert_eq!(bodies.collect(in_parts(parts)).await, Err(Unread::TooLong));
         }
         assert!(bodies.collect(in_parts(&[MAX_MESSAGE - 1, 1])).await.is_ok());
     }

@@ -1,33 +1,26 @@
 //! `POST`: one message, or a batch of them, comes in.
 
+mod arrival;
+mod batch;
+
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
+use self::arrival::{Absent, Arrival};
 use super::answer::{RETRY_AFTER, Serving, empty, json};
-use super::bodies::{Arrived, Unread};
+use super::bodies::Unread;
 use super::flights::Flight;
-use super::session::Presented;
 use super::{Endpoint, SESSION};
 use crate::middleware::BoxFuture;
-use crate::protocol::{
-    Failure, Incoming, Malformed, Message, RequestId, Revision, StandardHeaders, code, decode, revision_of,
-};
+use crate::protocol::{Failure, Incoming, Malformed, Message, RequestId, code, decode, revision_of};
 use crate::request::Caller;
 use crate::running::{Abandoned, Running};
 use crate::session::{Handshake, NotBegun, SessionId};
-use crate::transport::batch::{array, item};
 use crate::transport::cancellation::cancelled;
 use crate::{Answer, Operation, Request, Verified};
-
-/// A message on its way in, with all that the transport knows of it.
-struct Arrival {
-    parts: Parts,
-    verified: Verified,
-    presented: Presented,
-}
 
 impl Endpoint {
     pub(super) async fn post(&self, parts: Parts, body: Body, verified: Verified) -> Response {
@@ -38,7 +31,9 @@ impl Endpoint {
             Err(refusal) => return *refusal,
         };
         let arrival = Arrival { parts, verified, presented };
-        match decode(body.bytes()) {
+        let message = decode(&body);
+        drop(body); // what of it is needed further is held by its slices
+        match message {
             Ok(Message::Request(incoming)) => self.request(arrival, incoming).await,
             Ok(Message::Notification(incoming)) => self.notification(&arrival, &incoming),
             Ok(Message::Response { .. }) => self.response(&arrival),
@@ -47,7 +42,7 @@ impl Endpoint {
         }
     }
 
-    async fn collected(&self, body: Body) -> Result<Arrived, Box<Response>> {
+    async fn collected(&self, body: Body) -> Result<Bytes, Box<Response>> {
         let collected = self.0.bodies.collect(body);
         let unread = match tokio::time::timeout(self.0.options.body_timeout, collected).await {
             Ok(Ok(body)) => return Ok(body),
@@ -201,112 +196,5 @@ impl Endpoint {
                 self.refused(StatusCode::BAD_REQUEST, "a response was sent, and nothing was asked")
             }
         }
-    }
-
-    /// A batch (2025-03-26 only), answered by one array.
-    async fn batch(&self, arrival: Arrival, messages: &[Bytes]) -> Response {
-        let (session, handshake) = match arrival.session() {
-            Ok((session, handshake)) if handshake.revision() == Revision::V2025_03_26 => (session, handshake),
-            Ok(_) | Err(Absent::Missing) => {
-                return self
-                    .refused(StatusCode::BAD_REQUEST, "batches are served in sessions of 2025-03-26 only");
-            }
-            Err(Absent::Gone) => return self.session_gone(None),
-            Err(Absent::Unknown) => return self.store_unavailable(None),
-        };
-        let answers = messages.iter().map(|message| self.batched(&arrival, message, &session, handshake));
-        let answers = futures_util::future::join_all(answers).await;
-        let answers: Vec<Bytes> = answers.into_iter().flatten().collect();
-        array(&answers).map_or_else(|| empty(StatusCode::ACCEPTED), |answers| json(StatusCode::OK, answers))
-    }
-
-    async fn batched(
-        &self,
-        arrival: &Arrival,
-        message: &Bytes,
-        session: &SessionId,
-        handshake: &Handshake,
-    ) -> Option<Bytes> {
-        let incoming = match item(message) {
-            Ok(Message::Request(incoming)) => incoming,
-            Ok(Message::Notification(incoming)) => {
-                if let Some(id) = cancelled(&incoming.operation) {
-                    self.0.flights.cancel(&session.key(&arrival.verified.principal), &id);
-                }
-                return None;
-            }
-            Ok(Message::Response { .. } | Message::Batch(_)) => return None, // none of these is answered
-            Err(Malformed { failure, id }) => return Some(self.0.renderer.error(id.as_ref(), &failure)),
-        };
-        let id = incoming.id.clone()?;
-        let revision = match revision_of(&incoming, None, Some(handshake.revision())) {
-            Ok(revision) => revision,
-            Err(refused) => return Some(self.0.renderer.error(Some(&id), &refused.failure)),
-        };
-        let request = arrival.admit_one(incoming, revision, Some(session.clone()), handshake.caller());
-        let exchange = request.exchange.clone();
-        let running = Running::new(self.flight(request, &id, session), exchange, Abandoned::Detached);
-        Some(self.0.renderer.response(&id, running.await?, revision))
-    }
-}
-
-/// Why a request has no session.
-enum Absent {
-    Missing,
-    Gone,
-    Unknown,
-}
-
-impl Arrival {
-    fn headers(&self) -> StandardHeaders<'_> {
-        StandardHeaders::of(&self.parts.headers)
-    }
-
-    fn is_stateless(&self) -> bool {
-        self.headers().version().and_then(Revision::from_name).is_some_and(Revision::is_stateless)
-    }
-
-    fn session(&self) -> Result<(SessionId, &Handshake), Absent> {
-        match &self.presented {
-            Presented::Session(id, handshake) => Ok((id.clone(), handshake)),
-            Presented::None => Err(Absent::Missing),
-            Presented::Gone => Err(Absent::Gone),
-            Presented::Unknown => Err(Absent::Unknown),
-        }
-    }
-
-    fn agreed(&self) -> Option<Revision> {
-        self.session().ok().map(|(_, handshake)| handshake.revision())
-    }
-
-    /// The request of a message that is no batch. It gets what came over HTTP itself: copying that would cost as much
-    /// as decoding the message.
-    fn admit(
-        &mut self,
-        incoming: Incoming,
-        revision: Revision,
-        session: Option<SessionId>,
-        caller: Caller,
-    ) -> Request {
-        let principal = self.verified.principal.clone();
-        let mut request = Request::admitted(incoming, revision, principal, session, caller);
-        request.extensions = std::mem::take(&mut self.parts.extensions);
-        request.extensions.insert(std::mem::take(&mut self.parts.headers));
-        request
-    }
-
-    /// One request of a batch.
-    fn admit_one(
-        &self,
-        incoming: Incoming,
-        revision: Revision,
-        session: Option<SessionId>,
-        caller: Caller,
-    ) -> Request {
-        let principal = self.verified.principal.clone();
-        let mut request = Request::admitted(incoming, revision, principal, session, caller);
-        request.extensions = self.parts.extensions.clone();
-        request.extensions.insert(self.parts.headers.clone());
-        request
     }
 }

@@ -1,14 +1,23 @@
 //! Clients that take more than their share of what is bounded, over a real connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tower::ServiceExt as _;
 
-use super::HttpOptions;
-use crate::{Resource, Server};
+use super::{HttpOptions, SESSION};
+use crate::protocol::Json;
+use crate::{Context, MAX_MESSAGE, Resource, Server, Tool};
 
 /// Long enough for any machine; nothing here takes it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -106,4 +115,76 @@ async fn bodies_that_do_not_end_leave_room_for_small_ones_and_give_it_back() {
     drop(stalled);
     let served = timeout(PATIENCE, async { while !ask(&large).await.starts_with("HTTP/1.1 200") {} });
     served.await.expect("the room is given back");
+}
+
+/// A slow tool: each call adds a permit to the first when it begins, and ends when the second is closed.
+fn slow(begun: &Arc<Semaphore>, gate: &Arc<Semaphore>) -> Tool {
+    let (begun, gate) = (Arc::clone(begun), Arc::clone(gate));
+    Tool::new("slow", json!({ "type": "object" }), move |_: Context, _: Json| {
+        let (begun, gate) = (Arc::clone(&begun), Arc::clone(&gate));
+        async move {
+            begun.add_permits(1);
+            drop(gate.acquire().await);
+            "done"
+        }
+    })
+}
+
+/// What a session of 2025-11-25 answers to a message; the session begins with the first.
+async fn told(router: Router, session: Option<String>, message: serde_json::Value) -> Response {
+    let mut request = Request::post("/mcp").header("host", "localhost").header("accept", "*/*");
+    if let Some(session) = session {
+        request = request.header(SESSION, session);
+    }
+    let request = request.header("content-type", "application/json").body(Body::from(message.to_string()));
+    router.oneshot(request.unwrap()).await.unwrap()
+}
+
+/// A call of the slow tool, of almost 4 MiB.
+fn large_call() -> serde_json::Value {
+    let arguments = json!({ "filling": "x".repeat(MAX_MESSAGE - 1_024) });
+    let params = json!({ "name": "slow", "arguments": arguments });
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
+}
+
+/// What one large call leaves of the room for bodies when nobody waits for its answer any more, and what when its run
+/// has ended: the status of the next.
+async fn room_behind(becomes_a_stream: bool) -> (StatusCode, StatusCode) {
+    let (begun, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let server = Server::new("s").tool(slow(&begun, &gate));
+    let server = server.http_options(|options| options.max_bodies_bytes = MAX_MESSAGE);
+    let router = server.into_router().unwrap();
+    let client = json!({ "name": "c", "version": "1" });
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+    let initialize = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+    let begins = told(router.clone(), None, initialize).await;
+    let session = begins.headers()[SESSION].to_str().unwrap().to_owned();
+    let ask = async || told(router.clone(), Some(session.clone()), large_call()).await;
+    let mut call = Box::pin(ask());
+    if becomes_a_stream {
+        let stream = call.await;
+        assert_eq!(stream.headers()["content-type"], "text/event-stream");
+        assert_eq!(ask().await.status(), StatusCode::SERVICE_UNAVAILABLE, "while the stream is read");
+        drop(stream);
+    } else {
+        tokio::select! {
+            _ = &mut call => panic!("it has begun and cannot end"),
+            begun = begun.acquire() => drop(begun),
+        }
+        drop(call);
+    }
+    let held = ask().await.status();
+    gate.close();
+    for _ in 0..100 {
+        tokio::task::yield_now().await; // until the run, which belongs to nobody, has ended
+    }
+    (held, ask().await.status())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_body_has_its_room_until_its_run_ends_whoever_waits_for_the_answer() {
+    for becomes_a_stream in [true, false] {
+        let statuses = room_behind(becomes_a_stream).await;
+        assert_eq!(statuses, (StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK), "{becomes_a_stream}");
+    }
 }
