@@ -422,7 +422,7 @@ fn missing_capability(required: &[&'static str], request: &Request) -> Option<Fa
 /// Resource not found: -32002 up to 2025-11-25, -32602 with the URI after (SEP-2164).
 pub(crate) fn not_found(uri: &str, revision: Revision) -> Failure {
     let code = if revision.is_stateless() { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND };
-    Failure::new(code, "resource not found").with_data(serde_json::json!({ "uri": uri }))
+    Failure { code, ..Failure::resource_not_found(uri) }
 }
 
 /// The limit of requests in flight is reached.

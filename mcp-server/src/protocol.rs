@@ -3,6 +3,7 @@
 mod content;
 mod decode;
 mod era;
+mod excerpt;
 mod failure;
 mod headers;
 mod id;
@@ -15,7 +16,7 @@ mod revision;
 pub use content::{Annotations, Content, Icon, ResourceContents, Role};
 pub(crate) use decode::{Incoming, Malformed, Message, decode};
 pub(crate) use era::{revision_of, status};
-pub(crate) use failure::excerpt;
+pub(crate) use excerpt::{abridged, beginning, excerpt};
 pub use failure::{Failure, code};
 pub(crate) use headers::StandardHeaders;
 pub use id::{InvalidId, ProgressToken, RequestId};

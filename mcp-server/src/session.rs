@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::Principal;
-use crate::protocol::{Failure, Implementation, Json, Level, Revision, excerpt, present};
+use crate::protocol::{Failure, Implementation, Json, Level, Revision, abridged, present};
 use crate::request::Caller;
 
 use self::counted::Counted;
@@ -95,7 +95,7 @@ impl Handshake {
         let unfit = |error: serde_json::Error| {
             Failure::invalid_params(format!(
                 "initialize needs protocolVersion, capabilities and clientInfo: {}",
-                excerpt(&error.to_string())
+                abridged(error.to_string())
             ))
         };
         let params: Params<'_> = serde_json::from_slice(params.as_bytes()).map_err(unfit)?;

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::Request;
 use crate::exchange::Exchange;
+use crate::protocol::excerpt;
 use crate::session::{STATE, hex};
 
 type Map = serde_json::Map<String, Value>;
@@ -176,19 +177,21 @@ impl StateError {
     }
 
     fn not_json(name: &str, error: serde_json::Error) -> Self {
+        let name = excerpt(name);
         let message =
-            format!("the value of {name:?} cannot be kept as JSON; use set_local for this request alone");
+            format!("the value of \"{name}\" cannot be kept as JSON; use set_local for this request alone");
         Self { message: Cow::Owned(message), source: Some(Box::new(error)) }
     }
 
     fn hidden(name: &str) -> Self {
+        let name = excerpt(name);
         Self::of(Cow::Owned(format!(
-            "a request-only value hides {name:?}: read that with local, or delete it"
+            "a request-only value hides \"{name}\": read that with local, or delete it"
         )))
     }
 
     fn shape(name: &str, error: serde_json::Error) -> Self {
-        let message = format!("the value of {name:?} is of another type than asked for");
+        let message = format!("the value of \"{}\" is of another type than asked for", excerpt(name));
         Self { message: Cow::Owned(message), source: Some(Box::new(error)) }
     }
 

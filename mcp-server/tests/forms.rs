@@ -121,6 +121,26 @@ async fn a_resource_that_is_not_there_has_the_code_of_the_revision() {
     }
 }
 
+#[tokio::test]
+async fn errors_repeat_no_more_of_a_name_a_uri_or_a_cursor_than_helps() {
+    let long = "\u{1}ü".repeat(1 << 20);
+    for revision in Revision::ALL {
+        let client = client(revision);
+        for (method, params) in [
+            ("tools/call", json!({ "name": long })),
+            ("prompts/get", json!({ "name": long })),
+            ("resources/read", json!({ "uri": format!("x://one/{long}") })),
+            ("tools/list", json!({ "cursor": long })),
+            (long.as_str(), json!({})),
+        ] {
+            let error = client.request(method, params).await.unwrap_err();
+            let told = error.message.len() + error.data.to_string().len();
+            let method = method.get(..20.min(method.len()));
+            assert!(error.code != 0 && told < 4_096, "{revision} {method:?}: {told} bytes");
+        }
+    }
+}
+
 /// Hides tools whose name begins with a letter, in lists that come as bytes.
 struct Hide(char);
 

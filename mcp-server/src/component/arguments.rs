@@ -7,7 +7,7 @@ use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use crate::protocol::{Json, ToolResult};
+use crate::protocol::{Json, ToolResult, abridged, beginning, excerpt};
 
 /// What an argument of a function with `#[tool]` can be.
 #[diagnostic::on_unimplemented(
@@ -161,8 +161,7 @@ impl Visitor<'_> for Name {
 
 /// The message about a name that is not among `known`: the nearest one, or all of them.
 pub(super) fn unknown(name: &str, known: &[impl AsRef<str>]) -> String {
-    let name = name.char_indices().nth(64).map_or(name, |(end, _)| name.get(..end).unwrap_or(name));
-    let shown = name.escape_debug();
+    let (name, shown) = (beginning(name, 64), excerpt(name));
     let nearest = known
         .iter()
         .map(AsRef::as_ref)
@@ -181,9 +180,9 @@ pub(super) fn unknown(name: &str, known: &[impl AsRef<str>]) -> String {
 
 /// The message without the position in the request's body, which the model never saw.
 fn told(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) if error.line() > 0 => text.get(..end).unwrap_or(&text).to_owned(),
-        _ => text,
+    let mut text = error.to_string();
+    if let Some(end) = text.rfind(" at line ").filter(|_| error.line() > 0) {
+        text.truncate(end);
     }
+    abridged(text)
 }

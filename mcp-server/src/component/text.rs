@@ -8,7 +8,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::PromptArgument;
 use super::arguments::{absent, unknown};
-use crate::protocol::{Failure, Json};
+use crate::protocol::{Failure, Json, abridged, excerpt};
 
 /// Named arguments whose values are text, in the order in which they were sent.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -36,7 +36,8 @@ impl TextArguments {
     /// `Invalid params`: the text cannot be read as `T`.
     pub fn parse_if_given<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
         let Some(text) = self.get(name) else { return Ok(None) };
-        let parsed = T::deserialize(Text(text)).map_err(|error| format!("argument `{name}`: {error}"));
+        let parsed =
+            T::deserialize(Text(text)).map_err(|error| abridged(format!("argument `{name}`: {error}")));
         parsed.map(Some).map_err(Failure::invalid_params)
     }
 
@@ -200,6 +201,6 @@ impl<'de> Text<'de> {
 }
 
 fn not(text: &str, what: &str) -> ValueError {
-    let shown: String = text.chars().take(32).flat_map(char::escape_debug).collect();
-    serde::de::Error::custom(format_args!("{shown:?} is not {what}, or out of range"))
+    let shown = excerpt(text);
+    serde::de::Error::custom(format_args!("\"{shown}\" is not {what}, or out of range"))
 }

@@ -143,7 +143,7 @@ impl Validator {
             .0
             .iter_errors(&value)
             .take(Self::MAX_COMPLAINTS)
-            .map(|error| error.masked().to_string())
+            .map(|error| crate::protocol::abridged(error.masked().to_string()))
             .collect();
         (!complaints.is_empty()).then(|| complaints.join("; "))
     }

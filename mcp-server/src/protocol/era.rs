@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::decode::{Incoming, Meta, Place};
+use super::excerpt::{REPEATED_VERSION, beginning};
 use super::headers::StandardHeaders;
 use super::{Failure, Level, Revision, code};
 use crate::Answer;
@@ -129,8 +130,8 @@ fn known_level(meta: &Meta) -> Result<(), Refused> {
 }
 
 fn unsupported(requested: &str) -> Failure {
-    let repeated: String = requested.chars().take(64).collect(); // a longer one is no version
-    let data = json!({ "supported": Revision::supported(), "requested": repeated });
+    let requested = beginning(requested, REPEATED_VERSION);
+    let data = json!({ "supported": Revision::supported(), "requested": requested });
     Failure::new(code::UNSUPPORTED_VERSION, "unsupported protocol version").with_data(data)
 }
 

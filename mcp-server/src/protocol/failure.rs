@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::Json;
+use super::excerpt::{REPEATED_URI, beginning, excerpt};
 
 /// The codes that are sent, and what each means.
 pub mod code {
@@ -60,19 +61,19 @@ impl Failure {
         Self::new(code::METHOD_NOT_FOUND, format!("method not found: {}", excerpt(method)))
     }
 
+    /// There is nothing under this URI, by the code that this has up to 2025-11-25.
+    pub(crate) fn resource_not_found(uri: &str) -> Self {
+        let data = serde_json::json!({ "uri": beginning(uri, REPEATED_URI) });
+        let message = format!("resource not found: {}", excerpt(uri));
+        Self::new(code::RESOURCE_NOT_FOUND, message).with_data(data)
+    }
+
     /// Adds data for programs.
     #[must_use]
     pub fn with_data(mut self, data: impl Into<Json>) -> Self {
         self.data = Some(data.into());
         self
     }
-}
-
-/// The beginning of what a client sent, fit to be repeated in a message: 100 characters at most, escaped.
-pub(crate) fn excerpt(text: &str) -> String {
-    let end = text.char_indices().nth(100).map_or(text.len(), |(end, _)| end);
-    let (begin, rest) = text.split_at(end);
-    format!("{}{}", begin.escape_debug(), if rest.is_empty() { "" } else { ".." })
 }
 
 impl fmt::Debug for Failure {
@@ -91,13 +92,21 @@ impl std::error::Error for Failure {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, excerpt};
+    use serde_json::{Value, json};
+
+    use super::Failure;
 
     #[test]
-    fn what_a_client_sent_is_repeated_escaped_and_cut() {
-        assert_eq!(excerpt("a\nb"), "a\\nb");
-        assert_eq!(excerpt(&"ü".repeat(100)), "ü".repeat(100));
-        assert_eq!(excerpt(&"ü".repeat(101)), format!("{}..", "ü".repeat(100)));
+    fn a_long_name_or_uri_is_repeated_by_its_beginning() {
         assert!(Failure::method_not_found(&"x".repeat(1 << 20)).message.len() < 200);
+        let failure = Failure::resource_not_found(&"x".repeat(1 << 20));
+        let data: Value = failure.data.unwrap().to().unwrap();
+        assert_eq!((failure.message.len() < 200, &data["uri"]), (true, &json!("x".repeat(512))));
+    }
+
+    #[test]
+    fn a_uri_of_use_is_repeated_as_it_is() {
+        let data: Value = Failure::resource_not_found("a://b/ü").data.unwrap().to().unwrap();
+        assert_eq!(data, json!({ "uri": "a://b/ü" }));
     }
 }

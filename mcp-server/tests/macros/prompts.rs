@@ -107,6 +107,19 @@ async fn arguments_that_do_not_fit_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_long_argument_that_does_not_fit_is_not_repeated_and_what_would_fit_is_told() {
+    let long = "x".repeat(1 << 20);
+    for (arguments, told) in [
+        (json!({ "code": "x", "strictness": long }), "is not an integer, not negative, or out of range"),
+        (json!({ "code": "x", "tone": long }), "`, expected `kind` or `harsh`"),
+        (json!({ "code": "x", long.clone(): "y" }), "`tone`"),
+    ] {
+        let error = with_prompt(review).get_prompt("review", arguments).await.unwrap_err();
+        assert!(error.message.len() < 2_048 && error.message.contains(told), "{} bytes", error.message.len());
+    }
+}
+
+#[tokio::test]
 async fn messages_are_sent_as_they_are() {
     let got = with_prompt(one).get_prompt("one", json!({})).await.unwrap();
     assert_eq!(

@@ -183,6 +183,19 @@ async fn arguments_that_do_not_fit_are_named_to_the_model() {
 }
 
 #[tokio::test]
+async fn a_long_argument_that_does_not_fit_is_not_repeated_and_what_would_fit_is_told() {
+    let long = "x".repeat(1 << 20);
+    for (arguments, told) in [
+        (json!({ "a": 1, "b": long }), "\", expected f64"),
+        (json!({ "a": 1, "b": 2, long.clone(): 3 }), "the arguments are `a`, `b`"),
+    ] {
+        let result = called(add, arguments).await;
+        let text = text(&result);
+        assert!(text.len() < 2_048 && text.ends_with(told), "{} bytes: {}", text.len(), &text[..80]);
+    }
+}
+
+#[tokio::test]
 async fn an_argument_that_stands_twice_is_refused() {
     let message = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add",
         "arguments":{"a":1,"a":2,"b":3}}}"#;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::error::{BoxError, Ending};
 use super::tool::not_serialized;
-use crate::protocol::{Failure, ReadResult, ResourceContents, code, excerpt};
+use crate::protocol::{Failure, ReadResult, ResourceContents};
 
 /// What is being read: it becomes part of the contents.
 #[derive(Clone, Debug)]
@@ -45,9 +45,7 @@ impl Reading {
 
     /// There is nothing under this URI. On 2026-07-28 the code becomes -32602 when it is sent.
     pub fn not_found(&self) -> Failure {
-        let data = serde_json::json!({ "uri": &*self.uri });
-        Failure::new(code::RESOURCE_NOT_FOUND, format!("resource not found: {}", excerpt(&self.uri)))
-            .with_data(data)
+        Failure::resource_not_found(&self.uri)
     }
 }
 
