@@ -8,6 +8,7 @@ use http::Extensions;
 use serde::Serialize;
 
 use crate::dispatch::Dispatcher;
+use crate::places::{NoPlace, Place};
 use crate::protocol::{Implementation, Json, Level, RequestId, Revision};
 use crate::running::Finish;
 use crate::state::{Owner, StateError, StateMap};
@@ -98,9 +99,14 @@ impl Context {
         StateMap::new(self.0.dispatcher.states().clone(), owner, self.0.request.exchange.clone())
     }
 
-    /// A place for this handler on a thread; `None` where all are taken.
-    pub(crate) fn blocking_place(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        self.0.dispatcher.blocking_place()
+    /// The request itself, whoever may see what of it.
+    pub(crate) fn request(&self) -> &Request {
+        &self.0.request
+    }
+
+    /// A place for this handler on a thread.
+    pub(crate) fn blocking_place(&self) -> Result<Place, NoPlace> {
+        self.0.dispatcher.blocking_place(&self.0.request.principal)
     }
 
     /// Sends a log message to the client, if it wants messages of this level. Never waits: where the client reads

@@ -10,10 +10,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use kv_core::AnyStore;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::component::{Prompt, Tool};
 use crate::middleware::{BoxFuture, Link, Next, Refusal};
+use crate::places::{Held, NoPlace, Place, Places, Seat, Seated};
 use crate::protocol::{
     CacheScope, Failure, Hints, Implementation, Json, Level, ListKind, Revision, code, excerpt,
 };
@@ -21,7 +21,7 @@ use crate::registry::{Found, Registry};
 use crate::running::{Deadline, Elapsed, Finish};
 use crate::session::Sessions;
 use crate::state::States;
-use crate::{Answer, Context, Operation, Reply, Request};
+use crate::{Answer, Context, Operation, Principal, Reply, Request};
 
 /// What was given by `.state(..)`, by type.
 pub(crate) type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
@@ -47,10 +47,10 @@ pub(crate) struct Shared {
     pub(crate) authenticated: bool,
     /// After how long a handler is given up.
     pub(crate) handler_timeout: Duration,
-    /// How many handlers may run at once.
-    pub(crate) calls: Arc<Semaphore>,
-    /// How many handlers may stand on a thread at once: those go on when nobody waits any more.
-    pub(crate) blocking: Arc<Semaphore>,
+    /// Of requests in a handler, or waiting in a middleware.
+    pub(crate) calls: Places,
+    /// Of handlers on a thread: those go on when nobody waits any more.
+    pub(crate) blocking: Places,
 }
 
 impl Dispatcher {
@@ -63,10 +63,10 @@ impl Dispatcher {
     /// Every `authorize` and the component's own check run first, so that a cached answer never outlives a right. What
     /// panics on the way is answered by `Internal error`, and what hangs is given up like a handler.
     pub(crate) fn run(&self, request: Request) -> BoxFuture<Answer> {
-        if self.0.chain.is_empty() && !self.0.registry.has_checks() {
+        if self.is_bare() {
             return self.perform(request);
         }
-        let this = self.clone();
+        let (this, seat) = (self.clone(), self.seat(&request));
         let run = async move {
             match this.authorize(&request).await {
                 Ok(()) => Next::first(this).run(request).await,
@@ -76,12 +76,31 @@ impl Dispatcher {
         let after = self.0.handler_timeout;
         Box::pin(async move {
             let run = std::pin::pin!(AssertUnwindSafe(run).catch_unwind());
-            match Deadline::new(run, after).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => panicked().into(),
-                Err(Elapsed) => took_too_long().into(),
+            match Seated::new(Deadline::new(run, after), seat).await {
+                Ok(Ok(Ok(answer))) => answer,
+                Ok(Ok(Err(_))) => panicked().into(),
+                Ok(Err(Elapsed)) => took_too_long().into(),
+                Err(no_place) => no_place.failure().into(),
             }
         })
+    }
+
+    /// Whether a request goes to its component straight away.
+    fn is_bare(&self) -> bool {
+        self.0.chain.is_empty() && !self.0.registry.has_checks()
+    }
+
+    fn seat(&self, request: &Request) -> Seat {
+        let (principal, exchange) = (request.principal.clone(), request.exchange.clone());
+        Seat { places: self.0.calls.clone(), principal, exchange }
+    }
+
+    /// A place for the handler of `request`, which middlewares around it may hold already.
+    fn place(&self, request: &Request) -> Result<Held, NoPlace> {
+        if self.is_bare() {
+            return self.0.calls.take(&request.principal).map(Held::Alone);
+        }
+        self.seat(request).take()
     }
 
     async fn authorize(&self, request: &Request) -> Result<(), Refusal> {
@@ -119,9 +138,9 @@ impl Dispatcher {
         &self.0.registry
     }
 
-    /// A place for a handler on a thread; `None` where all are taken.
-    pub(crate) fn blocking_place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.blocking).try_acquire_owned().ok()
+    /// A place for a handler on a thread.
+    pub(crate) fn blocking_place(&self, principal: &Principal) -> Result<Place, NoPlace> {
+        self.0.blocking.take(principal)
     }
 
     pub(crate) fn state_of<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
@@ -181,7 +200,8 @@ impl Dispatcher {
         let (arguments, finish) = (arguments.clone(), tool.finishes());
         let context = Context::new(request, self.clone(), tool.about().is_public());
         self.guarded(
-            || tool.call(context, arguments),
+            context,
+            |context| tool.call(context, arguments),
             finish,
             move |result| match result {
                 Ok(result) => Answer::Done(Reply::Tool(result)),
@@ -200,7 +220,8 @@ impl Dispatcher {
         let arguments = arguments.clone();
         let context = Context::new(request, self.clone(), prompt.about().is_public());
         self.guarded(
-            || prompt.get(context, &arguments),
+            context,
+            |context| prompt.get(context, &arguments),
             false,
             move |result| match result {
                 Ok(result) => Answer::Done(Reply::Prompt(result)),
@@ -221,11 +242,11 @@ impl Dispatcher {
         let hints = Hints::new(u64::try_from(declared).unwrap_or(u64::MAX), self.scope(same_for_all));
         let context = Context::new(request, self.clone(), found.is_public());
         let asked = uri.clone();
-        let run = || match found {
+        let run = |context| match found {
             Found::Resource(resource) => resource.read(context, asked),
             Found::Template(template, parameters) => template.read(context, asked, parameters),
         };
-        self.guarded(run, false, move |result| match result {
+        self.guarded(context, run, false, move |result| match result {
             Ok(result) if result.contents.is_empty() => Answer::Failed(not_found(&uri, revision)),
             Ok(mut result) => {
                 result.hints = Some(result.hints.unwrap_or(hints));
@@ -241,18 +262,20 @@ impl Dispatcher {
     /// Runs a handler within the limits: how many at once, and for how long. A panic ends the request alone.
     fn guarded<T: Send + 'static>(
         &self,
-        run: impl FnOnce() -> BoxFuture<T>,
+        context: Context,
+        run: impl FnOnce(Context) -> BoxFuture<T>,
         finish: bool,
         answer: impl FnOnce(T) -> Answer + Send + 'static,
     ) -> BoxFuture<Answer> {
-        let Ok(permit) = Arc::clone(&self.0.calls).try_acquire_owned() else {
-            return failed(too_many());
+        let place = match self.place(context.request()) {
+            Ok(place) => place,
+            Err(no_place) => return failed(no_place.failure()),
         };
-        let Ok(run) = catch_unwind(AssertUnwindSafe(run)) else { return failed(panicked()) };
+        let Ok(run) = catch_unwind(AssertUnwindSafe(|| run(context))) else { return failed(panicked()) };
         let run = AssertUnwindSafe(Deadline::new(run, self.0.handler_timeout)).catch_unwind();
         let guarded = async move {
             let output = run.await;
-            drop(permit);
+            drop(place);
             match output {
                 Ok(Ok(output)) => answer(output),
                 Ok(Err(Elapsed)) => took_too_long().into(),
@@ -423,11 +446,6 @@ fn missing_capability(required: &[&'static str], request: &Request) -> Option<Fa
 pub(crate) fn not_found(uri: &str, revision: Revision) -> Failure {
     let code = if revision.is_stateless() { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND };
     Failure { code, ..Failure::resource_not_found(uri) }
-}
-
-/// The limit of requests in flight is reached.
-pub(crate) fn too_many() -> Failure {
-    Failure::new(code::INTERNAL_ERROR, "too many requests in flight, try again later")
 }
 
 fn took_too_long() -> Failure {

@@ -4,13 +4,14 @@ use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
+use crate::places::Place;
 use crate::protocol::ProgressToken;
 
 /// A value that lives as long as its request.
@@ -32,6 +33,8 @@ struct Inner {
     cancelled: AtomicBool,
     cancellation: Notify,
     locals: Mutex<Option<HashMap<String, Local>>>,
+    /// Among the requests at work, while some part of this one holds it.
+    place: Mutex<Weak<Place>>,
 }
 
 #[derive(Default)]
@@ -174,6 +177,17 @@ impl Exchange {
     /// Forgets a value of this request; tells whether there was one.
     pub(crate) fn remove_local(&self, key: &str) -> bool {
         self.locals().as_mut().is_some_and(|locals| locals.remove(key).is_some())
+    }
+
+    /// The place of this request; `take` gets it one where no part of it holds one.
+    pub(crate) fn place<E>(&self, take: impl FnOnce() -> Result<Place, E>) -> Result<Arc<Place>, E> {
+        let mut known = self.first().0.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = known.upgrade() {
+            return Ok(place);
+        }
+        let place = Arc::new(take()?);
+        *known = Arc::downgrade(&place);
+        Ok(place)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

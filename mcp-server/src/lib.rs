@@ -71,6 +71,7 @@ mod dispatch;
 mod error;
 mod exchange;
 mod middleware;
+mod places;
 mod principal;
 pub mod protocol;
 mod registry;

@@ -9,12 +9,12 @@ use kv_core::{AnyStore, Consistency, Store, StoreExt as _};
 use kv_memory::MemoryStore;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::authenticate::Authenticator;
 use crate::component::{IntoPrompt, IntoResource, IntoTool};
 use crate::dispatch::{Dispatcher, Shared, Values};
 use crate::middleware::{Components, Link};
+use crate::places::{PlaceLimits, Places};
 use crate::protocol::{Icon, Implementation};
 use crate::registry::RegistryBuilder;
 use crate::session::{SessionLimits, Sessions};
@@ -55,7 +55,7 @@ struct Limits {
     sessions: SessionLimits,
     user_state: Duration,
     handler_timeout: Duration,
-    calls: usize,
+    calls: PlaceLimits,
 }
 
 impl Default for Limits {
@@ -64,7 +64,7 @@ impl Default for Limits {
             sessions: SessionLimits::default(),
             user_state: Duration::from_secs(30 * 24 * 3600),
             handler_timeout: Duration::from_secs(10 * 60),
-            calls: 1_024,
+            calls: PlaceLimits::default(),
         }
     }
 }
@@ -236,10 +236,21 @@ impl Server {
         self
     }
 
-    /// How many handlers run at once; a request beyond is refused. The default is 1,024. Of those that are not `async` as
-    /// many again may still stand on their threads when nobody waits for them any more.
+    /// How many requests are at work at once, in a handler or waiting in a middleware; a request beyond is refused. The
+    /// default is 1,024. Of handlers that are not `async` as many again may still stand on their threads when nobody
+    /// waits for them any more.
+    ///
+    /// So many may be those of authenticated users. Anonymous callers have as many beside them, and so has whoever
+    /// started the process: nobody can take the place of callers of another kind.
     pub fn max_concurrent_calls(mut self, calls: usize) -> Self {
-        self.limits.calls = calls;
+        self.limits.calls.all = calls;
+        self
+    }
+
+    /// How many of those requests one authenticated user may have at work, so that nobody's slow calls alone lock the
+    /// others out. The default is a tenth of [`Server::max_concurrent_calls`].
+    pub fn max_concurrent_calls_per_user(mut self, calls: usize) -> Self {
+        self.limits.calls.one = Some(calls);
         self
     }
 
@@ -324,7 +335,6 @@ impl Server {
         let default = self.stores.all.unwrap_or_else(memory);
         let state = self.stores.state.unwrap_or_else(|| default.clone());
         check_state_store(&state)?;
-        let calls = self.limits.calls.min(Semaphore::MAX_PERMITS);
         let name = self.info.name.clone();
         let cache = self.stores.cache.unwrap_or(default).prefixed(&name).erased();
         let state = state.prefixed(&name).erased();
@@ -340,8 +350,8 @@ impl Server {
             logging: self.logging,
             authenticated: self.authenticator.is_some(),
             handler_timeout: self.limits.handler_timeout,
-            calls: Arc::new(Semaphore::new(calls)),
-            blocking: Arc::new(Semaphore::new(calls)),
+            calls: Places::new(self.limits.calls),
+            blocking: Places::new(self.limits.calls),
         });
         let (authenticator, http, flights) = (self.authenticator, self.http, Flights::default());
         Ok(Service { dispatcher, authenticator, http, flights })

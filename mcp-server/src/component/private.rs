@@ -9,7 +9,7 @@ pub use super::convert::{BoxError, Ending, probe};
 pub use super::schema::{Default as ArgumentDefault, InputSchema};
 use super::{IntoReadResult, Parameters, PromptArgument, Reading, ResourceTemplate, TextArguments, Tool};
 use crate::Context;
-use crate::dispatch::too_many;
+use crate::places;
 use crate::protocol::Failure;
 
 /// serde's trait for the maps that arguments are read from.
@@ -23,16 +23,14 @@ pub fn typed(tool: Tool) -> Tool {
 /// A place among the handlers that stand on a thread. Work there goes on when nobody waits for it any more, so it holds
 /// its place itself, and calls that are cancelled again and again pile up no further than calls that are not.
 #[derive(Debug)]
-pub struct Place(
-    #[expect(dead_code, reason = "it is held, not looked at")] tokio::sync::OwnedSemaphorePermit,
-);
+pub struct Place(#[expect(dead_code, reason = "it is held, not looked at")] places::Place);
 
 /// A place for one handler.
 ///
 /// # Errors
-/// All are taken.
+/// All are taken, or as many as one user may have.
 pub fn place(context: &Context) -> Result<Place, Failure> {
-    context.blocking_place().map(Place).ok_or_else(too_many)
+    context.blocking_place().map(Place).map_err(places::NoPlace::failure)
 }
 
 /// Runs `work` on a thread where it may block.

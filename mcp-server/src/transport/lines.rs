@@ -14,9 +14,10 @@ use serde::Deserialize;
 use super::batch::{array, item};
 use super::cancellation::cancelled;
 use super::outgoing::Outgoing;
-use crate::dispatch::{Dispatcher, too_many};
+use crate::dispatch::Dispatcher;
 use crate::exchange::Exchange;
 use crate::middleware::BoxFuture;
+use crate::places::NoPlace;
 use crate::protocol::{
     Failure, Incoming, Json, Level, Malformed, Message, Renderer, RequestId, Revision, code, decode,
     revision_of,
@@ -220,7 +221,7 @@ impl Connection {
         if state.in_flight.contains_key(id) {
             return Some(in_flight_already());
         }
-        (state.in_flight.len() >= MAX_IN_FLIGHT).then(too_many)
+        (state.in_flight.len() >= MAX_IN_FLIGHT).then(|| NoPlace::All.failure())
     }
 
     /// The handshake of this connection: it has one. It holds for what follows at once; [`Connection::begun`] takes it
