@@ -1,6 +1,7 @@
 //! The places of requests at work: how many there are, and one user's share of them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -88,7 +89,7 @@ impl Places {
             Some(taken) => {
                 taken.fetch_sub(1, Ordering::Relaxed);
             }
-            None => self.users().give_back(&principal.key()),
+            None => self.users().give_back(principal.key()),
         }
     }
 
@@ -108,24 +109,31 @@ impl Places {
 impl Users {
     fn take(&mut self, user: [u8; 32], cap: usize, all: usize) -> Result<(), NoPlace> {
         let full = self.taken >= all;
-        let taken = self.by_user.get(&user).copied().unwrap_or_default();
-        if taken >= cap {
-            return Err(NoPlace::One { cap });
+        let room_beside = |taken: usize| match taken {
+            _ if taken >= cap => Err(NoPlace::One { cap }),
+            _ if full => Err(NoPlace::All),
+            _ => Ok(()),
+        };
+        match self.by_user.entry(user) {
+            Entry::Occupied(mut taken) => {
+                room_beside(*taken.get())?;
+                *taken.get_mut() += 1;
+            }
+            Entry::Vacant(none) => {
+                room_beside(0)?;
+                none.insert(1);
+            }
         }
-        if full {
-            return Err(NoPlace::All);
-        }
-        self.by_user.insert(user, taken + 1);
         self.taken += 1;
         Ok(())
     }
 
-    fn give_back(&mut self, user: &[u8; 32]) {
-        let Some(taken) = self.by_user.get_mut(user) else { return };
-        *taken -= 1;
+    fn give_back(&mut self, user: [u8; 32]) {
+        let Entry::Occupied(mut taken) = self.by_user.entry(user) else { return };
         self.taken -= 1;
-        if *taken == 0 {
-            self.by_user.remove(user);
+        *taken.get_mut() -= 1;
+        if *taken.get() == 0 {
+            taken.remove();
         }
     }
 }
