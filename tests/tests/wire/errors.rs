@@ -183,10 +183,12 @@ pub(crate) async fn ping_is_answered_by_an_empty_object(h: Harness) -> Shown {
 pub(crate) async fn what_a_client_sent_is_repeated_by_its_beginning_only(h: Harness) -> Shown {
     let (client, _) = h.client().await;
     let long = "x".repeat(3000);
-    for params in
-        [json!({ "name": long }), json!({ "name": "add", "arguments": { long.clone(): 1, "a": 1, "b": 2 } })]
-    {
-        let reply = client.request("tools/call", params).await;
+    for (method, params) in [
+        ("tools/call", json!({ "name": long })),
+        ("tools/call", json!({ "name": "add", "arguments": { long.clone(): 1, "a": 1, "b": 2 } })),
+        ("resources/read", json!({ "uri": format!("note://{long}") })),
+    ] {
+        let reply = client.request(method, params).await;
         assert!(reply.text.len() < 1000 && reply.message != Value::Null, "{}", reply.text.len());
     }
     Ok(())
