@@ -10,19 +10,20 @@ use serde_json::{Value, json};
 /// How the client shook hands, and which of its requests are not answered yet.
 #[derive(Debug, Default)]
 pub(super) struct Tracking {
-    /// The lines to be sent again to a new owner: the last ones that were answered with a result.
+    /// The requests to be sent again to a new owner: the last ones that were answered with a result.
     initialize: Option<Vec<u8>>,
-    initialized: Option<Vec<u8>>,
     set_level: Option<Vec<u8>>,
+    /// Whether the client has said so.
+    is_initialized: bool,
     /// By the text of the id, requests that are not answered, and the id.
     in_flight: HashMap<String, Value>,
-    /// Those of them that become one of the lines above once they are answered, in order, by the text of the id.
+    /// Those of them that become one of the requests above once they are answered, in order, by the text of the id.
     proposed: Vec<(String, Proposed)>,
     /// Requests of ours that the client must not see answered.
     replayed: Vec<&'static str>,
 }
 
-/// A line that is to be sent again if its answer is a result.
+/// A request that is to be sent again, without what came in the same batch, if its answer is a result.
 #[derive(Debug)]
 enum Proposed {
     Initialize(Vec<u8>),
@@ -42,6 +43,7 @@ pub(super) struct Replay {
 
 const INITIALIZE: &str = "larder-replay-initialize";
 const SET_LEVEL: &str = "larder-replay-level";
+const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -59,14 +61,14 @@ impl Tracking {
         for Envelope { id, method, error: _ } in envelopes(line) {
             let Some(method) = method else { continue };
             match &*method {
-                "notifications/initialized" => self.initialized = Some(line.to_vec()),
+                "notifications/initialized" => self.is_initialized = true,
                 "notifications/cancelled" => self.cancelled(line),
                 _ => {}
             }
             let Some(id) = id else { continue };
             let proposed = match &*method {
-                "initialize" => Some(Proposed::Initialize(line.to_vec())),
-                "logging/setLevel" => Some(Proposed::SetLevel(line.to_vec())),
+                "initialize" => alone(line, &method, &id).map(Proposed::Initialize),
+                "logging/setLevel" => alone(line, &method, &id).map(Proposed::SetLevel),
                 _ => None,
             };
             self.proposed.extend(proposed.map(|proposed| (id.to_string(), proposed)));
@@ -74,14 +76,15 @@ impl Tracking {
         }
     }
 
-    /// A request that the client has cancelled has no answer, neither the owner's nor ours. `initialize` cannot be
-    /// cancelled (MCP 2025-11-25, cancellation).
+    /// A request that the client has cancelled has no answer, neither the owner's nor ours, and is not sent again.
+    /// `initialize` cannot be cancelled (MCP 2025-11-25, cancellation).
     fn cancelled(&mut self, line: &[u8]) {
         for id in cancelled_ids(line) {
             let is_greeting =
                 |(own, proposed): &(String, _)| *own == id && matches!(proposed, Proposed::Initialize(_));
             if !self.proposed.iter().any(is_greeting) {
                 self.in_flight.remove(&id);
+                self.proposed.retain(|(own, _)| *own != id);
             }
         }
     }
@@ -109,8 +112,8 @@ impl Tracking {
     fn settle(&mut self, proposed: Proposed, is_accepted: bool) {
         match proposed {
             _ if !is_accepted => {}
-            Proposed::Initialize(line) => self.initialize = Some(line),
-            Proposed::SetLevel(line) => self.set_level = Some(line),
+            Proposed::Initialize(request) => self.initialize = Some(request),
+            Proposed::SetLevel(request) => self.set_level = Some(request),
         }
     }
 
@@ -142,16 +145,19 @@ impl Tracking {
     pub(super) fn replay(&mut self) -> Replay {
         let Some(initialize) = self.initialize.clone() else {
             let waiting = self.proposed.iter().find_map(|(_, proposed)| match proposed {
-                Proposed::Initialize(line) => Some(line.clone()),
+                Proposed::Initialize(request) => Some(request.clone()),
                 Proposed::SetLevel(_) => None,
             });
             return Replay { initialize: waiting, ..Replay::default() };
         };
         self.replayed.push(INITIALIZE);
-        let mut rest: Vec<Vec<u8>> = self.initialized.clone().into_iter().collect();
-        if let Some(line) = self.set_level.as_deref().and_then(|line| renamed(line, SET_LEVEL)) {
+        let mut rest = Vec::new();
+        if self.is_initialized {
+            rest.push(INITIALIZED.to_vec());
+        }
+        if let Some(request) = self.set_level.as_deref().and_then(|request| renamed(request, SET_LEVEL)) {
             self.replayed.push(SET_LEVEL);
-            rest.push(line);
+            rest.push(request);
         }
         Replay { initialize: renamed(&initialize, INITIALIZE), answered_to_us: true, rest }
     }
@@ -163,6 +169,16 @@ fn envelopes(line: &[u8]) -> Vec<Envelope<'_>> {
         return serde_json::from_slice(line).unwrap_or_default();
     }
     serde_json::from_slice(line).into_iter().collect()
+}
+
+/// The request of this method and id as a line of its own: of a batch nothing else is to be sent again.
+fn alone(line: &[u8], method: &str, id: &Value) -> Option<Vec<u8>> {
+    if line.trim_ascii_start().first() != Some(&b'[') {
+        return Some(line.to_vec());
+    }
+    let batch: Vec<Value> = serde_json::from_slice(line).ok()?;
+    let request = batch.iter().find(|message| message["method"] == method && message["id"] == *id)?;
+    Some(format!("{request}\n").into_bytes())
 }
 
 /// The ids, as texts, that the notifications of a line cancel.
@@ -177,8 +193,8 @@ fn cancelled_ids(line: &[u8]) -> Vec<String> {
 }
 
 /// The request under another id.
-fn renamed(line: &[u8], id: &str) -> Option<Vec<u8>> {
-    let mut message: Value = serde_json::from_slice(line).ok()?;
+fn renamed(request: &[u8], id: &str) -> Option<Vec<u8>> {
+    let mut message: Value = serde_json::from_slice(request).ok()?;
     message.as_object_mut()?.insert("id".to_owned(), Value::from(id));
     Some(format!("{message}\n").into_bytes())
 }
@@ -187,10 +203,9 @@ fn renamed(line: &[u8], id: &str) -> Option<Vec<u8>> {
 mod tests {
     use serde_json::Value;
 
-    use super::Tracking;
+    use super::{INITIALIZED, Tracking};
 
     const INITIALIZE: &[u8] = br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"x":1}}"#;
-    const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
     fn ids(lines: &[Vec<u8>]) -> Vec<Value> {
         let mut ids: Vec<Value> =
@@ -286,6 +301,49 @@ mod tests {
         tracking.sent(&cancel(r#""x""#));
         assert_eq!(ids(&tracking.lost()), [2]);
         assert_eq!(tracking.replay().initialize.as_deref(), Some(INITIALIZE), "it cannot be cancelled");
+    }
+
+    #[test]
+    fn of_a_batch_nothing_is_sent_again_that_does_something() {
+        let mut tracking = Tracking::default();
+        tracking.sent(INITIALIZE);
+        tracking.received(br#"{"id":0,"result":{}}"#);
+        tracking.sent(
+            br#"[{"jsonrpc":"2.0","method":"notifications/initialized"},
+                {"id":"l","method":"tools/call","params":{"name":"remember"}},
+                {"id":"l","method":"logging/setLevel","params":{"level":"debug"}}]"#,
+        );
+        tracking.received(br#"[{"id":"l","result":{}},{"id":"l","result":{}}]"#);
+        for _ in 0..2 {
+            let [initialized, level] = tracking.replay().rest.try_into().unwrap();
+            assert_eq!(initialized, INITIALIZED);
+            let level: Value = serde_json::from_slice(&level).unwrap();
+            assert_eq!(
+                (&level["method"], &level["params"]["level"]),
+                (&"logging/setLevel".into(), &"debug".into())
+            );
+            assert!(tracking.lost().is_empty());
+        }
+    }
+
+    #[test]
+    fn an_initialize_without_an_answer_leaves_its_batch_behind() {
+        let mut tracking = Tracking::default();
+        tracking.sent(br#"[{"id":0,"method":"initialize"},{"id":1,"method":"tools/call"}]"#);
+        assert_eq!(ids(&tracking.lost()), [1]);
+        assert_eq!(ids(&[tracking.replay().initialize.unwrap()]), [0]);
+    }
+
+    #[test]
+    fn a_level_that_was_cancelled_is_not_sent_to_the_next_owner() {
+        let mut tracking = Tracking::default();
+        tracking.sent(INITIALIZE);
+        tracking.received(br#"{"id":0,"result":{}}"#);
+        tracking.sent(br#"{"id":1,"method":"logging/setLevel","params":{"level":"debug"}}"#);
+        tracking.sent(br#"{"method":"notifications/cancelled","params":{"requestId":1}}"#);
+        tracking.sent(br#"{"id":1,"method":"ping"}"#); // ids of what was cancelled may come again
+        tracking.received(br#"{"id":1,"result":{}}"#);
+        assert!(tracking.replay().rest.is_empty());
     }
 
     #[test]
