@@ -52,6 +52,7 @@ mod ext;
 mod gate;
 pub mod header;
 mod key;
+pub mod note;
 mod params;
 mod reclaim;
 mod redacted;

@@ -31,6 +31,7 @@ mod key;
 mod key_file;
 mod key_ring;
 mod mode;
+mod note;
 mod rotate;
 mod seal;
 mod wrapper;

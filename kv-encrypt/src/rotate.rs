@@ -8,7 +8,7 @@ use kv_core::each::Pause;
 use kv_core::{Cursor, Entry, ErrorKind, Item, Key, NewEntry, Page, PutMode, Result, Scan, Store};
 
 use crate::seal::{Form, Opened, PACE};
-use crate::{Encrypted, KeyId};
+use crate::{Encrypted, KeyId, note};
 
 /// What [`Encrypted::rotate`] has done so far, in entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,12 +47,15 @@ pub struct KeysInUse {
     pub plain: u64,
     /// Entries that do not open.
     pub unreadable: u64,
+    /// [Notes](kv_core::note), which are no entries, by the key that they name: without it `larder::open` opens no store.
+    pub notes: BTreeMap<KeyId, u64>,
 }
 
 impl<S: Store> Encrypted<S> {
     /// Seals anew, by the active key and in the chosen form, every entry that is sealed otherwise.
     ///
-    /// It covers all that the inner store lists, whatever its collection. Readers and writers go on meanwhile: an
+    /// It covers all that the inner store lists, whatever its collection. A [note](kv_core::note) on its way that names
+    /// another key of the ring names the active one afterwards; it is no entry, and in no count. Readers and writers go on meanwhile: an
     /// entry is replaced only if nobody wrote it since it was read, else it is read again. Lifetime and meta stay;
     /// the version changes, so whoever holds an older one gets `Conflict` as from any write. `progress` is called
     /// after each page with the counts so far; on stores that list unordered an entry may be counted twice. Dropped
@@ -82,6 +85,10 @@ impl<S: Store> Encrypted<S> {
             found.unreadable += damaged.len() as u64;
             let mut pause = Pause::every(PACE);
             for (item, entry) in with_entries(items) {
+                if let Some(named) = note::named(&item, &entry) {
+                    found.note(self.keys().ids().find(|id| id.to_string() == named));
+                    continue;
+                }
                 found.count(self, self.opened(&item, &entry).await.ok().as_ref());
                 pause.after(entry.value.len()).await;
             }
@@ -108,6 +115,10 @@ impl<S: Store> Encrypted<S> {
 
     async fn rotate_entry(&self, item: Item, mut entry: Entry, mut read: Instant) -> Result<Rotation> {
         let mut counts = Rotation::default();
+        if note::named(&item, &entry).is_some() {
+            counts.contended += u64::from(!self.rotate_note(key(&item), entry).await?);
+            return Ok(counts);
+        }
         for _ in 0..ATTEMPTS {
             let Ok(opened) = self.opened(&item, &entry).await else {
                 counts.unreadable += 1;
@@ -171,6 +182,12 @@ impl Rotation {
 }
 
 impl KeysInUse {
+    fn note(&mut self, key: Option<KeyId>) {
+        if let Some(id) = key {
+            *self.notes.entry(id).or_default() += 1;
+        }
+    }
+
     fn count<S>(&mut self, store: &Encrypted<S>, opened: Option<&Opened>) {
         let Some(Opened { form, .. }) = opened else {
             self.unreadable += 1;
@@ -190,7 +207,7 @@ impl KeysInUse {
 const AT_ONCE: usize = 32;
 
 /// Writers by the active key end the contest at once; only those by an older one go on.
-const ATTEMPTS: usize = 64;
+pub(crate) const ATTEMPTS: usize = 64;
 
 /// The pages of everything in a store, from the start again where the ground of the scan moved.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kv_core::each::{Pause, put_prepared};
 use kv_core::{
     Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Outcome, Page, PutMode, Result,
-    Scan, Signals, Store, Version,
+    Scan, Signals, Store, Version, note,
 };
 
 use crate::seal::{PACE, Sealer};
@@ -19,6 +19,9 @@ use crate::{Cipher, KeyRing, Mode};
 /// A value that no key of the ring opens, that was changed, that stands under another name than it was sealed for,
 /// or that is not sealed at all is `Corrupt`. A `take` has then removed the entry all the same. A `scan` with values
 /// fails at such an entry and names it, or passes over it with [`Scan::skip_damaged`].
+///
+/// The name of the [note](kv_core::note) that `larder::open` leaves in a sealed store is reserved, under any prefix: to put
+/// something there is `Invalid`, and no scan shows it. It can be deleted.
 ///
 /// Neither version nor lifetime is bound: whoever can write to the backend can put an older sealed value back under
 /// its own name, and can remove entries. It changes no other law of the store.
@@ -73,6 +76,11 @@ impl<S: Store> Encrypted<S> {
     }
 
     async fn seal(&self, key: Key<'_>, entry: NewEntry) -> Result<NewEntry> {
+        if note::is_at(key) {
+            let message =
+                "here stands the note that says by which key the store is sealed: choose another name";
+            return Err(Error::new(ErrorKind::Invalid, message).at(key));
+        }
         if let Some(most) = self.capabilities.max_value
             && entry.value().len() > most
         {
@@ -154,8 +162,11 @@ impl<S: Store> Store for Encrypted<S> {
         let mut pause = Pause::every(PACE);
         let mut items = Vec::with_capacity(page.items.len());
         for mut item in page.items {
+            let key = Key::new(&item.collection, &item.id);
+            if note::is_at(key) {
+                continue;
+            }
             if let Some(entry) = item.entry.take() {
-                let key = Key::new(&item.collection, &item.id);
                 match self.open(key, entry).await {
                     Ok(entry) => item.entry = Some(entry),
                     Err(error) => {

@@ -4,7 +4,7 @@
 mod find;
 
 #[cfg(feature = "encrypt")]
-pub(crate) use find::{Seal, ids};
+pub(crate) use find::Seal;
 #[cfg(not(feature = "encrypt"))]
 pub(crate) use without::Seal;
 
@@ -27,7 +27,7 @@ mod without {
     use crate::platform::Platform;
 
     /// A build without encryption seals nothing; the parameter was refused.
-    #[derive(Debug)]
+    #[derive(Clone, Debug)]
     pub(crate) enum Seal {}
 
     impl Seal {
@@ -41,7 +41,7 @@ mod without {
             match self {}
         }
 
-        pub(crate) fn around(self, _: impl Store, _: Option<&str>) -> AnyStore {
+        pub(crate) fn around(self, _: impl Store) -> AnyStore {
             match self {}
         }
 

@@ -6,6 +6,7 @@ use kv_core::{AnyStore, Compression, Error, ErrorKind, Reserved, Result, Store, 
 
 use crate::foreign;
 use crate::keys::Seal;
+use crate::note::{self, Note, Noted};
 use crate::scheme::{Scheme, Where};
 
 /// How long one try at a server may take, unless the URL says otherwise.
@@ -83,18 +84,16 @@ fn tries(given: &Reserved) -> Result<(Option<Duration>, Option<u64>)> {
 
 /// Outermost first: tracing, metrics, ttl, near, retry, timeout, prefix, compress, encrypt, the backend.
 ///
-/// `note` is the one that the backend holds, by [`crate::note`].
-pub(crate) fn around(
-    backend: impl Store,
-    reserved: &Reserved,
-    seal: Option<Seal>,
-    note: Option<&str>,
-) -> AnyStore {
-    if seal.is_none() && reserved.compress.is_none() && reserved.prefix.is_none() {
+/// `note` is what the backend says of itself.
+pub(crate) fn around(backend: impl Store, reserved: &Reserved, seal: Option<Seal>, note: &Note) -> AnyStore {
+    let is_asked_later = *note == Note::Unknown;
+    if seal.is_none() && !is_asked_later && reserved.compress.is_none() && reserved.prefix.is_none() {
         return tried(backend, reserved); // most stores: nothing in between, nothing boxed
     }
-    let mut store = match seal {
-        Some(seal) => seal.around(backend, note),
+    let noted = |backend| Noted::new(backend, note::place(reserved), seal.clone(), note);
+    let mut store = match &seal {
+        Some(seal) => seal.clone().around(noted(backend)).erased(),
+        None if is_asked_later => noted(backend).erased(),
         None => backend.erased(),
     };
     if let Some(compression) = reserved.compress {
@@ -170,10 +169,11 @@ mod tests {
     use std::time::Duration;
 
     use kv_core::testing::{Fault, Faults, Faulty, ReferenceStore};
-    use kv_core::{AnyStore, Clock, Error, ErrorKind, Key, Reserved, Store, StoreUrl};
+    use kv_core::{AnyStore, Clock, Error, ErrorKind, Key, NewEntry, PutMode, Reserved, Store, StoreUrl};
     use tokio::time::Instant;
 
     use super::{around, checked};
+    use crate::note::Note;
     use crate::scheme::Scheme;
 
     const A: Key<'static> = Key::new("c", "a");
@@ -187,7 +187,7 @@ mod tests {
     fn server(query: &str) -> (AnyStore, Faults) {
         let faults = Faults::none();
         let backend = Faulty::new(ReferenceStore::new(&Clock::manual()), &faults);
-        (around(backend, &reserved(query).unwrap(), None, None), faults)
+        (around(backend, &reserved(query).unwrap(), None, &Note::Missing), faults)
     }
 
     #[tokio::test(start_paused = true)]
@@ -230,6 +230,21 @@ mod tests {
         assert!(store.get(A).await.is_ok());
     }
 
+    #[tokio::test]
+    async fn a_server_that_could_not_be_asked_for_its_note_is_asked_before_the_first_write() {
+        for (query, place) in [("", ".larder"), ("prefix=p", "p/.larder"), ("prefix=", "/.larder")] {
+            let backend = ReferenceStore::new(&Clock::manual());
+            let note = NewEntry::new(kv_core::note::naming("01abcdef"));
+            backend.put(Key::new(place, "seal"), note, PutMode::Create).await.unwrap();
+            let asked = around(backend.clone(), &reserved(query).unwrap(), None, &Note::Missing);
+            asked.put(A, NewEntry::new("x"), PutMode::Create).await.unwrap();
+            let unasked = around(backend, &reserved(query).unwrap(), None, &Note::Unknown);
+            let refused = unasked.put(A, NewEntry::new("y"), PutMode::Replace).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Invalid, "{query}");
+            assert_eq!(unasked.get(A).await.unwrap().unwrap().value, "x");
+        }
+    }
+
     #[test]
     fn the_wrappers_stand_in_one_order_however_the_url_is_written() {
         let mut order = vec!["TtlPolicy", "Retry", "Timeout", "Prefix", "Faulty"];
@@ -255,7 +270,7 @@ mod tests {
             let places: Vec<_> =
                 ["TtlPolicy", "NearCache", "Retry", "Timeout"].iter().map(|name| shown.find(name)).collect();
             assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{shown}");
-            store.put(A, kv_core::NewEntry::new("v"), kv_core::PutMode::Replace).await.unwrap();
+            store.put(A, NewEntry::new("v"), PutMode::Replace).await.unwrap();
             for _ in 0..40 {
                 assert!(store.get(A).await.unwrap().is_some());
                 tokio::task::yield_now().await; // until what the store tells is followed

@@ -56,7 +56,8 @@
 //! With `encrypt` the key is `LARDER_KEY` (url-safe base64 of 32 bytes; several with commas, the first one seals),
 //! else `key_file`. On disk only, the third place is the platform's key file: it is made, for its owner alone, when the
 //! store itself is made. An existing store without its key is an error: a new key could open nothing. So is one that
-//! holds sealed values and is opened without `encrypt`, or with other keys: it has a note that says which one seals.
+//! holds sealed values and is opened without `encrypt`, or with other keys: it has a note that says which one seals, under
+//! each prefix its own.
 //!
 //! # Defaults
 //!
@@ -156,7 +157,8 @@ pub async fn diagnose_existing(url: &str) -> Result<(AnyStore, Vec<Finding>)> {
 }
 
 /// The store that `url` names from its encryption downwards, to rotate its keys: what stands above (compression,
-/// prefix, ttl) is left away, so names have their prefixes and values are as they are sealed.
+/// prefix, ttl) is left away, so names have their prefixes and values are as they are sealed. It is the whole namespace:
+/// rotation seals anew, and brings to the active key, what stands under other prefixes too.
 ///
 /// # Errors
 /// As [`open_existing`]; `Invalid` for a URL without `encrypt`.

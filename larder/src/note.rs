@@ -1,42 +1,72 @@
 //! The note that a sealed store holds about itself: which key seals its values. Who opens the store without that key, or
 //! without any, is told so at once, before values are mixed that nobody could open together.
 //!
-//! It is an entry of its own, `seal` in the collection `.larder`, in the clear: `sealed by ` and the id of the key, which
-//! stands in every sealed value anyway. It is written with the first sealed value, and no listing shows it.
+//! It is an entry of its own in the clear, as [`kv_core::note`] has it, under the prefix of the URL: those who use one
+//! namespace under several prefixes do not meet. It is written with the first sealed value.
 
-#[cfg(feature = "encrypt")]
 mod noted;
 
 use std::time::Duration;
 
-use kv_core::{Error, ErrorKind, Key, Result, Store};
+use kv_core::note::{COLLECTION, ID, key_in};
+use kv_core::{Error, ErrorKind, Key, Prefix, Reserved, Result, Store};
 
 use crate::keys::Seal;
 use crate::platform::FINDING_THE_KEY;
 use crate::scheme::Where;
 
-#[cfg(feature = "encrypt")]
 pub(crate) use noted::Noted;
 
-const PLACE: Key<'static> = Key::new(".larder", "seal");
-const START: &str = "sealed by ";
-/// A server that takes longer is not asked at open; the first sealed write asks it again.
+/// A server that takes longer is not waited for at open; the first write asks it again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The id of the key in the note of `store`; `None` where there is no note, or none that can be read now.
-pub(crate) async fn look(store: &impl Store, place: Where) -> Result<Option<String>> {
-    let looked = match place {
-        Where::Process => return Ok(None), // it holds nothing yet
-        Where::Directory => store.get(PLACE).await,
-        Where::Network => match tokio::time::timeout(PATIENCE, store.get(PLACE)).await {
-            Ok(looked) => looked,
-            Err(_) => return Ok(None),
+/// What a store says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// Nothing, or nothing that this user may read.
+    Missing,
+    /// The key of this id seals it.
+    Names(String),
+    /// It could not be asked.
+    Unknown,
+}
+
+/// The collection of the note as the backend has it.
+pub(crate) fn place(reserved: &Reserved) -> String {
+    match &reserved.prefix {
+        Some(prefix) => Prefix::name_below(prefix, COLLECTION),
+        None => COLLECTION.to_owned(),
+    }
+}
+
+/// The note of a store that was just opened and that `lies` there.
+pub(crate) async fn look(store: &impl Store, place: &str, lies: Where) -> Result<Note> {
+    match lies {
+        Where::Process => Ok(Note::Missing), // it holds nothing yet
+        Where::Directory => read(store, place).await,
+        Where::Network => match tokio::time::timeout(PATIENCE, read_on_server(store, place)).await {
+            Ok(Err(error)) if error.is_retryable() => Ok(Note::Unknown),
+            Ok(note) => note,
+            Err(_) => Ok(Note::Unknown),
         },
-    };
-    match looked {
-        Ok(entry) => Ok(entry.and_then(|entry| key_in(&entry.value).map(str::to_owned))),
-        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
-        Err(error) if error.is_retryable() && place == Where::Network => Ok(None),
+    }
+}
+
+/// As [`read`]. A user who may not read the note may be none of those who seal; whoever seals finds out when writing it.
+async fn read_on_server(store: &impl Store, place: &str) -> Result<Note> {
+    match read(store, place).await {
+        Err(error) if error.kind() == ErrorKind::Denied => Ok(Note::Missing),
+        read => read,
+    }
+}
+
+async fn read(store: &impl Store, place: &str) -> Result<Note> {
+    match store.get(Key::new(place, ID)).await {
+        Ok(entry) => {
+            let named = entry.and_then(|entry| key_in(&entry.value).map(str::to_owned));
+            Ok(named.map_or(Note::Missing, Note::Names))
+        }
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Note::Missing),
         Err(error) => Err(error),
     }
 }
@@ -45,19 +75,20 @@ pub(crate) async fn look(store: &impl Store, place: Where) -> Result<Option<Stri
 ///
 /// # Errors
 /// `Invalid` for a sealed one that is to be opened in the clear, or with other keys.
-pub(crate) fn check(note: Option<&str>, seal: Option<&Seal>) -> Result<()> {
-    match (note, seal) {
-        (None, _) => Ok(()),
-        (Some(key), Some(seal)) if seal.has(key) => Ok(()),
-        (Some(key), Some(seal)) => Err(foreign(key, &seal.given())),
-        (Some(key), None) => Err(finding(format!(
+pub(crate) fn check(note: &Note, seal: Option<&Seal>) -> Result<()> {
+    let Note::Names(key) = note else { return Ok(()) };
+    match seal {
+        Some(seal) if seal.has(key) => Ok(()),
+        Some(seal) => Err(foreign(key, seal)),
+        None => Err(finding(format!(
             "the values of the store are sealed, by the key {key}, and the URL asks for no encryption: add \
              `encrypt=aead`, or choose another store"
         ))),
     }
 }
 
-fn foreign(key: &str, given: &str) -> Error {
+fn foreign(key: &str, seal: &Seal) -> Error {
+    let given = seal.given();
     finding(format!(
         "the values of the store are sealed by the key {key}, and what was given is {given}: bring that key back"
     ))
@@ -67,22 +98,31 @@ fn finding(message: String) -> Error {
     Error::new(ErrorKind::Invalid, message).during(FINDING_THE_KEY)
 }
 
-fn key_in(note: &[u8]) -> Option<&str> {
-    let key = std::str::from_utf8(note).ok()?.strip_prefix(START)?;
-    let is_id = key.len() == 8 && key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    is_id.then_some(key)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::key_in;
+    use kv_core::testing::{Fault, Faults, Faulty, ReferenceStore};
+    use kv_core::{Clock, ErrorKind};
 
-    #[test]
-    fn what_was_not_written_as_a_note_is_none() {
-        assert_eq!(key_in(b"sealed by 01abcdef"), Some("01abcdef"));
-        for other in ["", "sealed by ", "sealed by 01ABCDEF", "sealed by 01abcdef0", "sealed by 01abcde"] {
-            assert_eq!(key_in(other.as_bytes()), None, "{other:?}");
+    use super::{COLLECTION, Note, Where, look};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_refuses_to_tell_or_does_not_answer_opens_and_a_directory_does_not() {
+        let faults = Faults::none();
+        let store = Faulty::new(ReferenceStore::new(&Clock::manual()), &faults);
+        for (fault, found) in [
+            (Fault::refused(ErrorKind::Denied), Ok(Note::Missing)),
+            (Fault::refused(ErrorKind::Corrupt), Ok(Note::Missing)),
+            (Fault::refused(ErrorKind::Unavailable), Ok(Note::Unknown)),
+            (Fault::hanging(), Ok(Note::Unknown)),
+            (Fault::refused(ErrorKind::Unexpected), Err(ErrorKind::Unexpected)),
+        ] {
+            faults.next("get", fault);
+            let looked = look(&store, COLLECTION, Where::Network).await;
+            assert_eq!(looked.map_err(|error| error.kind()), found);
         }
-        assert_eq!(key_in(&[0xff]), None);
+        for kind in [ErrorKind::Denied, ErrorKind::Unavailable] {
+            faults.next("get", Fault::refused(kind));
+            assert_eq!(look(&store, COLLECTION, Where::Directory).await.unwrap_err().kind(), kind);
+        }
     }
 }

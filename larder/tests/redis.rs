@@ -108,3 +108,73 @@ async fn a_server_remembers_by_which_key_values_are_sealed() {
         assert_eq!(listed.items.len(), 1, "{listed:?}");
     }
 }
+
+#[cfg(feature = "encrypt")]
+#[tokio::test]
+async fn a_user_of_some_names_needs_the_right_to_the_note_for_sealing_alone() {
+    let Some(url) = variable("LARDER_TEST_REDIS") else { return };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let place = format!("acl{}x{}", std::process::id(), now.as_nanos());
+    let server = url.strip_prefix("redis://").unwrap().split('/').next().unwrap().to_owned();
+    let shop = User::new(&server, &place, "shop/*");
+    let keys = tempfile::tempdir().unwrap();
+    let key_file = keys.path().join("key");
+    larder::encrypt::KeyRing::create_file(&key_file).unwrap();
+    let sealed = format!("encrypt=aead&key_file={}", key_file.display());
+
+    let store = larder::open(&shop.url(&format!("prefix=shop&{sealed}"))).await.unwrap();
+    store.collection::<String>("codes").put("4711", &"ann".to_owned()).await.unwrap();
+    assert!(larder::open(&shop.url("prefix=shop")).await.is_err(), "the note lies under the prefix");
+
+    let store = larder::open(&shop.url("")).await.unwrap();
+    store.collection::<String>("shop/plain").put("1", &"in the clear".to_owned()).await.unwrap();
+    let store = larder::open(&shop.url(&sealed)).await.unwrap();
+    let codes = store.collection::<String>("shop/codes");
+    assert_eq!(codes.get("4711").await.unwrap().as_deref(), Some("ann"));
+    let refused = codes.put("4712", &"bob".to_owned()).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.outcome()), (ErrorKind::Denied, larder::Outcome::NotDone));
+    assert!(refused.message().contains("`seal` in the collection `.larder`"), "{refused}");
+    assert_eq!(codes.get("4712").await.unwrap(), None);
+}
+
+/// A user of the server who may touch the keys of a pattern in one namespace; gone with this.
+#[cfg(feature = "encrypt")]
+struct User {
+    server: String,
+    namespace: String,
+}
+
+#[cfg(feature = "encrypt")]
+impl User {
+    fn new(server: &str, namespace: &str, pattern: &str) -> Self {
+        let user = Self { server: server.to_owned(), namespace: namespace.to_owned() };
+        let rights = format!("~{namespace}:{pattern} &{namespace}:* +@all -@dangerous +info");
+        assert_eq!(user.say(&format!("ACL SETUSER {namespace} on >pw {rights}")), "+OK");
+        user
+    }
+
+    /// The server, for this user, who is named like the namespace.
+    fn url(&self, query: &str) -> String {
+        let Self { server, namespace } = self;
+        format!(
+            "redis://{namespace}:pw@{server}/0?namespace={namespace}&timeout=30s&response_timeout=20s&{query}"
+        )
+    }
+
+    /// What the server answers to this line.
+    fn say(&self, line: &str) -> String {
+        use std::io::{BufRead as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(&self.server).expect("the server listens");
+        stream.write_all(format!("{line}\r\n").as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        std::io::BufReader::new(stream).read_line(&mut answer).expect("it answers");
+        answer.trim_end().to_owned()
+    }
+}
+
+#[cfg(feature = "encrypt")]
+impl Drop for User {
+    fn drop(&mut self) {
+        self.say(&format!("ACL DELUSER {}", self.namespace));
+    }
+}

@@ -24,10 +24,17 @@ pub struct Prefix<S = AnyStore> {
     head: Arc<str>,
 }
 
+impl Prefix {
+    /// What the collection `name` of a store with this prefix is called in the store below.
+    pub fn name_below(prefix: &str, name: &str) -> String {
+        head(prefix) + name
+    }
+}
+
 impl<S: Store> Prefix<S> {
     /// Puts `prefix` before each collection of `inner`.
     pub fn new(inner: S, prefix: &str) -> Self {
-        Self { inner, head: format!("{}/", prefix.replace('%', "%25").replace('/', "%2F")).into() }
+        Self { inner, head: head(prefix).into() }
     }
 
     fn mapped(&self, name: &str) -> String {
@@ -129,6 +136,10 @@ impl<S: Store> Store for Prefix<S> {
     async fn close(&self) -> Result<()> {
         self.inner.close().await
     }
+}
+
+fn head(prefix: &str) -> String {
+    format!("{}/", prefix.replace('%', "%25").replace('/', "%2F"))
 }
 
 /// The changes under one prefix, by the caller's names.

@@ -7,6 +7,8 @@ mod common;
 #[cfg(test)]
 mod key_file;
 #[cfg(test)]
+mod note;
+#[cfg(test)]
 mod odd;
 #[cfg(test)]
 mod python;

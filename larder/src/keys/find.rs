@@ -2,18 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use kv_core::{AnyStore, Encryption, Error, ErrorKind, Reserved, Result, Store, StoreExt};
+use kv_core::{Encryption, Error, ErrorKind, Reserved, Result, Store};
 use kv_encrypt::{Cipher, EncryptExt, Encrypted, KeyRing};
 use zeroize::Zeroizing;
 
 use super::Place;
-use crate::note::Noted;
 use crate::platform::{self, FINDING_THE_KEY, Platform, Sealing};
 
 const DEFAULT_NAMESPACE: &str = "larder";
 
 /// How the values of a store are sealed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Seal {
     keys: KeyRing,
     encryption: Encryption,
@@ -58,19 +57,8 @@ impl Seal {
         kv_pykv::Opener::fernet(move |token| self.keys.open_token(token))
     }
 
-    /// The sealed store on `backend`, whose note names this key.
-    pub(crate) fn around(self, backend: impl Store, note: Option<&str>) -> AnyStore {
-        let noted = self.noted(backend, note);
-        self.directly_around(noted).erased()
-    }
-
-    /// What keeps the note of `backend`, which names this key now.
-    pub(crate) fn noted<S: Store>(&self, backend: S, note: Option<&str>) -> Noted<S> {
-        let is_written = note.is_some_and(|key| key == self.key());
-        Noted::new(backend, self.keys.clone(), is_written)
-    }
-
-    pub(crate) fn directly_around<S: Store>(self, backend: S) -> Encrypted<S> {
+    /// The sealed store on `backend`.
+    pub(crate) fn around<S: Store>(self, backend: S) -> Encrypted<S> {
         let cipher = match self.encryption {
             Encryption::Fernet => Cipher::Fernet,
             _ => Cipher::Aead,
@@ -90,19 +78,22 @@ impl Seal {
 
     /// Our keys by their ids, as an error tells them.
     pub(crate) fn given(&self) -> String {
-        ids(&self.keys)
+        let ids: Vec<_> = self.keys.ids().map(|id| id.to_string()).collect();
+        format!("{} {}", if ids.len() == 1 { "the key" } else { "the keys" }, ids.join(", "))
+    }
+
+    /// A seal of the keys of which each has 32 such bytes.
+    #[cfg(test)]
+    pub(crate) fn of_bytes(keys: &[u8]) -> Self {
+        let keys = keys.iter().map(|byte| kv_encrypt::SecretKey::from_bytes([*byte; 32]));
+        let keys = KeyRing::new(keys).expect("a ring");
+        Self { keys, encryption: Encryption::Aead, context: DEFAULT_NAMESPACE.to_owned() }
     }
 
     /// What others may know of it.
     pub(crate) fn sealing(&self) -> Sealing {
         Sealing { encryption: self.encryption, key: self.keys.active() }
     }
-}
-
-/// The keys of a ring by their ids, as an error tells them.
-pub(crate) fn ids(keys: &KeyRing) -> String {
-    let ids: Vec<_> = keys.ids().map(|id| id.to_string()).collect();
-    format!("{} {}", if ids.len() == 1 { "the key" } else { "the keys" }, ids.join(", "))
 }
 
 impl Source {

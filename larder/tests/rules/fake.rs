@@ -105,7 +105,7 @@ pub(crate) async fn raw(dir: &Path) -> Vec<(String, String, Vec<u8>)> {
     let mut found = Vec::new();
     let mut scan = store.scan_all(larder::Scan::under("").values());
     while let Some(item) = scan.next().await.unwrap() {
-        if item.collection == ".larder" {
+        if kv_core::note::is_at(Key::new(&item.collection, &item.id)) {
             continue;
         }
         found.push((item.collection, item.id, item.entry.unwrap().value.to_vec()));

@@ -1,13 +1,13 @@
 //! Where the key comes from, and where it does not.
 
 use larder::ErrorKind;
-use larder::platform::{FINDING_THE_KEY, Os, key_file, open, open_encrypted, sealing};
+use larder::platform::{FINDING_THE_KEY, Os, key_file, open};
 use larder::{Error, Store};
 
 use super::fake::{Fake, read, write};
 
-const KEY: &str = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
-const OTHER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const KEY: &str = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
+pub(crate) const OTHER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 fn written(fake: &Fake, name: &str, key: &str) -> String {
     let path = fake.path(name);
@@ -20,13 +20,13 @@ fn written(fake: &Fake, name: &str, key: &str) -> String {
     path.display().to_string()
 }
 
-async fn store_with(fake: &Fake, query: &str, value: &str) {
+pub(crate) async fn store_with(fake: &Fake, query: &str, value: &str) {
     let store = open(fake, &fake.url("s", query)).await.unwrap();
     write(&store, value).await;
     store.close().await.unwrap();
 }
 
-async fn read_with(fake: &Fake, query: &str) -> Result<Option<String>, Error> {
+pub(crate) async fn read_with(fake: &Fake, query: &str) -> Result<Option<String>, Error> {
     let store = open(fake, &fake.url("s", query)).await?;
     let value = read(&store).await;
     store.close().await.unwrap();
@@ -145,47 +145,4 @@ async fn two_that_create_at_once_end_up_with_one_key() {
         let again = open(&fake, &fake.url(dir, "encrypt=aead")).await.unwrap();
         assert_eq!(read(&again).await.unwrap().as_deref(), Some(dir));
     }
-}
-
-#[tokio::test]
-async fn a_store_that_holds_sealed_values_opens_by_their_key_alone() {
-    let fake = Fake::new(Os::Linux).with("LARDER_KEY", KEY);
-    store_with(&fake, "encrypt=aead", "sealed").await;
-    let sealing = sealing(&fake, &fake.url("s", "encrypt=aead")).await.unwrap().unwrap();
-    let refused = open(&fake, &fake.url("s", "")).await.unwrap_err();
-    assert_eq!((refused.kind(), refused.operation()), (ErrorKind::Invalid, Some(FINDING_THE_KEY)));
-    assert!(refused.message().contains("encrypt=aead"), "{refused}");
-    let foreign = fake.with("LARDER_KEY", OTHER);
-    for opened in [
-        open(&foreign, &foreign.url("s", "encrypt=fernet")).await.map(drop),
-        open_encrypted(&foreign, &foreign.url("s", "encrypt=aead")).await.map(drop),
-    ] {
-        let refused = opened.unwrap_err();
-        assert_eq!(refused.operation(), Some(FINDING_THE_KEY), "{refused}");
-        assert!(refused.message().contains(&sealing.key.to_string()), "{refused}");
-    }
-    let fake = foreign.with("LARDER_KEY", KEY);
-    assert_eq!(read_with(&fake, "encrypt=fernet").await.unwrap().as_deref(), Some("sealed"), "another form");
-    let other = open(&fake, &fake.url("s", "namespace=other")).await.unwrap();
-    write(&other, "in the clear").await;
-}
-
-#[tokio::test]
-async fn the_key_may_change_by_way_of_both() {
-    let fake = Fake::new(Os::Linux).with("LARDER_KEY", KEY);
-    store_with(&fake, "encrypt=aead", "by the old").await;
-    let fake = fake.with("LARDER_KEY", format!("{OTHER},{KEY}"));
-    assert_eq!(read_with(&fake, "encrypt=aead").await.unwrap().as_deref(), Some("by the old"));
-    let fake = fake.with("LARDER_KEY", KEY);
-    assert!(read_with(&fake, "encrypt=aead").await.is_ok(), "reading changes nothing");
-    let fake = fake.with("LARDER_KEY", format!("{OTHER},{KEY}"));
-    let store = open_encrypted(&fake, &fake.url("s", "encrypt=aead")).await.unwrap();
-    let rotation = store.rotate(|_| ()).await.unwrap();
-    assert_eq!((rotation.rotated, rotation.unreadable), (1, 0), "the note is no entry");
-    assert_eq!(store.keys_in_use().await.unwrap().entries.values().sum::<u64>(), 1);
-    store.close().await.unwrap();
-    let fake = fake.with("LARDER_KEY", OTHER);
-    assert_eq!(read_with(&fake, "encrypt=aead").await.unwrap().as_deref(), Some("by the old"));
-    let fake = fake.with("LARDER_KEY", KEY);
-    assert!(read_with(&fake, "encrypt=aead").await.is_err(), "the old key no longer opens it");
 }

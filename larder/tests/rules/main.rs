@@ -6,6 +6,7 @@
 mod defaults;
 mod fake;
 mod keys;
+mod note;
 mod parameters;
 mod schemes;
 mod secrets;
