@@ -24,6 +24,7 @@ mod without {
     use kv_core::{AnyStore, Reserved, Result, Store};
 
     use super::Place;
+    use crate::note::Note;
     use crate::platform::Platform;
 
     /// A build without encryption seals nothing; the parameter was refused.
@@ -41,7 +42,7 @@ mod without {
             match self {}
         }
 
-        pub(crate) fn around(self, _: impl Store) -> AnyStore {
+        pub(crate) fn noted(self, _: impl Store, _: String, _: &Note) -> AnyStore {
             match self {}
         }
 

@@ -90,10 +90,9 @@ pub(crate) fn around(backend: impl Store, reserved: &Reserved, seal: Option<Seal
     if seal.is_none() && !is_asked_later && reserved.compress.is_none() && reserved.prefix.is_none() {
         return tried(backend, reserved); // most stores: nothing in between, nothing boxed
     }
-    let noted = |backend| Noted::new(backend, note::place(reserved), seal.clone(), note);
-    let mut store = match &seal {
-        Some(seal) => seal.clone().around(noted(backend)).erased(),
-        None if is_asked_later => noted(backend).erased(),
+    let mut store = match seal {
+        Some(seal) => seal.noted(backend, note::place(reserved), note).erased(),
+        None if is_asked_later => Noted::new(backend, note::place(reserved), None, note).erased(),
         None => backend.erased(),
     };
     if let Some(compression) = reserved.compress {

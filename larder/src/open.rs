@@ -15,7 +15,7 @@ use crate::{layers, scheme};
 
 use backends::by_scheme;
 
-#[cfg(feature = "disk")]
+#[cfg(all(feature = "disk", feature = "encrypt"))]
 pub(crate) use backends::disk;
 pub(crate) use frame::Frame;
 #[cfg(feature = "encrypt")]

@@ -19,11 +19,13 @@ use crate::{Failure, store};
 The key that seals is the first one of LARDER_KEY, or of the key file. To change it:
   1. make the new one the second key everywhere (LARDER_KEY=old,new) and restart;
   2. make it the first one everywhere (LARDER_KEY=new,old) and restart;
-  3. run this: every entry is sealed anew, while readers and writers go on; lifetimes stay;
+  3. run this: every entry of the namespace, under every prefix, is sealed anew, while readers and writers go on;
+     lifetimes stay;
   4. when it says so of the old key for every namespace of every store that uses it, remove it everywhere.
 The first two steps are one if nobody else uses the store. Stopped midway, every entry still opens: run it
 again. With --migrate, values that were never sealed and Fernet tokens that are bound to no name (both as other
-programs write them) are sealed as well; do that once, since whoever can write to the database could have put them there.
+programs write them) are sealed as well, those under other prefixes too; do that once, since whoever can write to the
+database could have put them there.
 Exit status 1 if an entry could not be sealed anew.")]
 pub(crate) struct RotateKey {
     #[command(flatten)]
@@ -76,7 +78,10 @@ impl RotateKey {
             let keys: Vec<_> = sealed
                 .keys()
                 .ids()
-                .map(|id| json!({ "key": id.to_string(), "active": id == active, "entries": entries(id) }))
+                .map(|id| {
+                    json!({ "key": id.to_string(), "active": id == active, "entries": entries(id),
+                    "noted": in_use.notes.contains_key(&id) })
+                })
                 .collect();
             let rotation =
                 rotation.map(|r| json!({ "rotated": r.rotated, "already": r.already, "gone": r.gone }));
@@ -96,6 +101,9 @@ impl RotateKey {
             let role = match (id == active, entries(id)) {
                 (true, _) => "seals",
                 (false, 0) if open_ends => "seals none of those that were opened",
+                (false, 0) if in_use.notes.contains_key(&id) => {
+                    "seals nothing, but the note of the store names it still: run this once more, without --check"
+                }
                 (false, 0) => "opens nothing any more in this namespace of this store",
                 (false, _) => "is still needed",
             };

@@ -123,6 +123,16 @@ fn keys_are_rotated_and_the_old_one_can_go() {
     assert_eq!(done(&run(NEW_KEY, &["get", sealed, "c", "b"])), "value");
     let told = run(&both, &["rotate-key", sealed, "--check"]);
     assert!(told.status.success() && stderr(&told).contains("opens nothing any more"), "{}", stderr(&told));
+    // A process that still seals by the old key leaves nothing behind but the note.
+    let late = format!("{KEY},{NEW_KEY}");
+    done(&run(&late, &["put", sealed, "c", "late", "value"]));
+    done(&run(&late, &["delete", sealed, "c", "late"]));
+    let told = run(&both, &["rotate-key", sealed, "--check"]);
+    assert!(stderr(&told).contains("the note of the store names it still"), "{}", stderr(&told));
+    assert_eq!(run(NEW_KEY, &["get", sealed, "c", "b"]).status.code(), Some(2));
+    let settled = run(&both, &["rotate-key", sealed]);
+    assert!(stderr(&settled).contains("opens nothing any more"), "{}", stderr(&settled));
+    assert_eq!(done(&run(NEW_KEY, &["get", sealed, "c", "b"])), "value");
     let foreign = run(KEY, &["rotate-key", sealed]);
     assert_eq!(foreign.status.code(), Some(2), "{}", stderr(&foreign));
     assert!(stderr(&foreign).contains("sealed by the key") && !stderr(&foreign).contains(KEY));

@@ -7,6 +7,7 @@ use kv_encrypt::{Cipher, EncryptExt, Encrypted, KeyRing};
 use zeroize::Zeroizing;
 
 use super::Place;
+use crate::note::{Note, Noted};
 use crate::platform::{self, FINDING_THE_KEY, Platform, Sealing};
 
 const DEFAULT_NAMESPACE: &str = "larder";
@@ -57,7 +58,13 @@ impl Seal {
         kv_pykv::Opener::fernet(move |token| self.keys.open_token(token))
     }
 
-    /// The sealed store on `backend`.
+    /// The sealed store on `backend`, whose note is this one and has its `place` there.
+    pub(crate) fn noted<S: Store>(self, backend: S, place: String, note: &Note) -> Encrypted<Noted<S>> {
+        let noted = Noted::new(backend, place, Some(self.clone()), note);
+        self.around(noted)
+    }
+
+    /// The sealed store on `backend`, which sees to its note itself.
     pub(crate) fn around<S: Store>(self, backend: S) -> Encrypted<S> {
         let cipher = match self.encryption {
             Encryption::Fernet => Cipher::Fernet,

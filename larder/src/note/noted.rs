@@ -227,7 +227,7 @@ mod tests {
         use kv_core::{Clock, ErrorKind, NewEntry, Outcome, PutMode, Store};
         use kv_encrypt::Encrypted;
 
-        use super::{A, NOTE, Note, Noted, Seal, naming, noted};
+        use super::{A, COLLECTION, NOTE, Note, Noted, Seal, naming, noted};
 
         fn seal(keys: &[u8]) -> Option<Seal> {
             Some(Seal::of_bytes(keys))
@@ -240,7 +240,8 @@ mod tests {
             const NAME: &'static str = "sealed reference with a note";
 
             async fn empty(&self) -> Self::Store {
-                Seal::of_bytes(&[1]).around(noted(ReferenceStore::new(&self.0), seal(&[1]), &Note::Missing))
+                let place = COLLECTION.to_owned();
+                Seal::of_bytes(&[1]).noted(ReferenceStore::new(&self.0), place, &Note::Missing)
             }
 
             fn clock(&self) -> &Clock {
