@@ -229,8 +229,8 @@ mod tests {
 
         use super::{A, COLLECTION, NOTE, Note, Noted, Seal, naming, noted};
 
-        fn seal(keys: &[u8]) -> Option<Seal> {
-            Some(Seal::of_bytes(keys))
+        fn sealed<S: Store>(inner: S, keys: &[u8]) -> Noted<S> {
+            noted(inner, Some(Seal::of_bytes(keys)), &Note::Missing)
         }
 
         struct Sealed(Clock);
@@ -255,13 +255,13 @@ mod tests {
         async fn nothing_is_stored_where_the_note_cannot_be_written_or_names_another_key() {
             let faults = Faults::none();
             let inner = Faulty::new(ReferenceStore::new(&Clock::manual()), &faults);
-            let ours = noted(inner.clone(), seal(&[1]), &Note::Missing);
+            let ours = sealed(inner.clone(), &[1]);
             faults.next("put", Fault::refused(ErrorKind::Unavailable));
             let failed = ours.put(A, NewEntry::new("x"), PutMode::Replace).await.unwrap_err();
             assert_eq!((failed.is_retryable(), failed.outcome()), (true, Outcome::NotDone));
             ours.put(A, NewEntry::new("x"), PutMode::Replace).await.unwrap();
 
-            let theirs = noted(inner.clone(), seal(&[2]), &Note::Missing);
+            let theirs = sealed(inner.clone(), &[2]);
             let refused = theirs.put(A, NewEntry::new("y"), PutMode::Replace).await.unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::Invalid);
             assert!(theirs.put_many(vec![(A, NewEntry::new("y"))]).await.is_err());
@@ -274,7 +274,7 @@ mod tests {
                 let faults = Faults::none();
                 let inner = Faulty::new(ReferenceStore::new(&Clock::manual()), &faults);
                 let place = "app/.larder".to_owned();
-                let store = Noted::new(inner, place, seal(&[1]), &Note::Missing);
+                let store = Noted::new(inner, place, Some(Seal::of_bytes(&[1])), &Note::Missing);
                 faults.next(operation, Fault::refused(ErrorKind::Denied));
                 let refused = store.put(A, NewEntry::new("x"), PutMode::Replace).await.unwrap_err();
                 assert_eq!((refused.kind(), refused.outcome()), (ErrorKind::Denied, Outcome::NotDone));
@@ -287,7 +287,7 @@ mod tests {
         async fn the_note_follows_the_key_that_seals() {
             let inner = ReferenceStore::new(&Clock::manual());
             for (ring, named) in [(&[1][..], 1), (&[2, 1], 2), (&[2], 2), (&[1, 2], 1)] {
-                let store = noted(inner.clone(), seal(ring), &Note::Missing);
+                let store = sealed(inner.clone(), ring);
                 store.put(A, NewEntry::new("x"), PutMode::Replace).await.unwrap();
                 let note = inner.get(NOTE).await.unwrap().unwrap().value;
                 assert_eq!(note, naming(Seal::of_bytes(&[named]).key()), "{ring:?}");
