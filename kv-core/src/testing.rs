@@ -14,6 +14,7 @@ pub mod embedded;
 mod faulty;
 pub mod laws;
 mod list;
+pub mod processes;
 mod reference;
 mod report;
 mod run;

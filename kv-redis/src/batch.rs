@@ -1,5 +1,6 @@
 //! Batches: one round trip for 1,000 keys or 8 MiB, to all nodes at once.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -76,17 +77,30 @@ impl Inner {
     pub(crate) async fn write_batch(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Vec<Result<Version>> {
         let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
         let versions: Vec<_> = entries.iter().map(|(_, entry)| entry.version()).collect();
-        let (mut answers, mut writes) = (Vec::new(), Vec::with_capacity(entries.len()));
+        let last: HashMap<_, _> = keys.iter().enumerate().map(|(place, key)| (*key, place)).collect();
+        let (mut answers, mut writes, mut overtaken) =
+            (Vec::new(), Vec::with_capacity(last.len()), Vec::new());
         let mut pause = Pause::every(BYTES_A_TURN);
         for (place, (key, entry)) in entries.into_iter().enumerate() {
             pause.after(entry.value().len()).await;
-            match self.prepared(place, key, &entry) {
-                Ok(write) => writes.push(write),
-                Err(error) => answers.push((place, Err(error))),
+            match (self.prepared(place, key, &entry), last.get(&key)) {
+                (Ok(_), Some(last)) if *last != place => overtaken.push((place, *last)),
+                (Ok(write), _) => writes.push(write),
+                (Err(error), _) => answers.push((place, Err(error))),
             }
         }
         answers.extend(self.everywhere(writes, |share| self.write_share(share, was_set)).await);
-        let answers = in_order(keys.len(), answers).into_iter().zip(versions);
+        answers.extend(overtaken.iter().map(|(place, _)| (*place, Ok(()))));
+        let mut answers = in_order(keys.len(), answers);
+        for (place, last) in overtaken {
+            // It would have been written over by the last of its key, which therefore answers for it.
+            if let Some(answer) = answers.get(last).cloned()
+                && let Some(overtaken) = answers.get_mut(place)
+            {
+                *overtaken = answer;
+            }
+        }
+        let answers = answers.into_iter().zip(versions);
         named("put_many", &keys, answers.map(|(answer, version)| answer.map(|()| version)).collect())
     }
 

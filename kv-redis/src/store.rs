@@ -304,7 +304,7 @@ fn target_of(place: &Place, config: &RedisConfig, dial: &Dial) -> Target {
 
 /// A replica's answer must come before ours is given up.
 fn wait_of(config: &RedisConfig) -> Option<Wait> {
-    let within = (config.response_timeout * 4 / 5).max(Duration::from_millis(1));
+    let within = (config.response_timeout / 5).saturating_mul(4).max(Duration::from_millis(1));
     (config.wait > 0).then_some(Wait { replicas: config.wait, within })
 }
 

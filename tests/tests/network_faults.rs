@@ -123,8 +123,8 @@ async fn slowly(server: &Server) {
     let collection = backend::random("s");
     let key = Key::new(&collection, "long");
     let value = vec![b'x'; 300 << 10];
-    proxy.set(Mode::Slow { piece: 16 << 10, pause: Duration::from_millis(100) });
     store.put(key, NewEntry::new(value.clone()), PutMode::Replace).await.expect("it arrives");
+    proxy.set(Mode::Slow { piece: 16 << 10, pause: Duration::from_millis(100) });
     let began = Instant::now();
     let found = store.get(key).await.expect("it comes back").expect("it is there");
     assert!(found.value == value, "it came back as something else");
@@ -132,6 +132,33 @@ async fn slowly(server: &Server) {
     let found = store.get_many(&[key, key]).await.expect("a batch comes back");
     assert!(found.into_iter().all(|found| found.expect("it comes back").is_some()));
     store.delete(key).await.expect("it goes");
+}
+
+/// Redis has one connection for all: a long value on its way holds up what is sent behind it, which is no reason to give
+/// the connection up.
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_behind_a_long_value_waits_for_it() {
+    let Some(server) = Backend::REDIS.server() else { return };
+    let proxy = Proxy::start(server.address()).await.expect("a port for the proxy");
+    let store = server.open_with(proxy.address(), "timeout=60s&retry=0").await.expect("the network is whole");
+    let collection = backend::random("b");
+    let (long, short) = (Key::new(&collection, "long"), Key::new(&collection, "short"));
+    store.put(short, NewEntry::new("x"), PutMode::Replace).await.expect("it arrives");
+    proxy.set(Mode::Slow { piece: 64 << 10, pause: Duration::from_millis(20) });
+    let began = Instant::now();
+    let (put, ()) =
+        tokio::join!(store.put(long, NewEntry::new(vec![b'x'; 8 << 20]), PutMode::Replace), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            // A caller that goes away has the connection asked whether it lives: behind the value, too.
+            let impatient = tokio::time::timeout(Duration::from_millis(100), store.get(short)).await;
+            assert!(impatient.is_err(), "the value was not in the way");
+            assert!(store.get(short).await.expect("it waits").is_some());
+        });
+    put.expect("the connection was not given up");
+    assert!(began.elapsed() > Duration::from_secs(2), "the network was not slow: {:?}", began.elapsed());
+    proxy.set(Mode::Pass);
+    store.delete(long).await.expect("it goes");
 }
 
 async fn opening(server: &Server) {

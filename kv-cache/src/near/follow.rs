@@ -1,7 +1,7 @@
 //! Following the store's news of changes.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -16,16 +16,19 @@ use super::tier::Tier;
 const WANTED: u8 = 0;
 /// Somebody follows.
 const RUNS: u8 = 1;
-/// The store has no news, or none for us.
+/// The store has no news.
 const NEVER: u8 = 2;
 
 /// A lost subscription is asked for again after so long, at the next use.
 const PAUSE: Duration = Duration::from_secs(1);
+/// News that this user may not hear, after so long: rights change seldom.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Whether the store's news are followed.
 pub(super) struct Followed {
     state: AtomicU8,
     tried: Mutex<Option<Instant>>,
+    is_denied: AtomicBool,
     /// Dropped with the tier, which ends whoever follows.
     alive: Mutex<Option<oneshot::Sender<()>>>,
 }
@@ -33,7 +36,7 @@ pub(super) struct Followed {
 impl Followed {
     pub(super) fn new(has_news: bool) -> Self {
         let state = AtomicU8::new(if has_news { WANTED } else { NEVER });
-        Self { state, tried: Mutex::default(), alive: Mutex::default() }
+        Self { state, tried: Mutex::default(), is_denied: AtomicBool::new(false), alive: Mutex::default() }
     }
 
     pub(super) fn wanted(&self) -> bool {
@@ -44,7 +47,8 @@ impl Followed {
     fn is_time(&self) -> bool {
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let is_time = tried.is_none_or(|tried| now.duration_since(tried) >= PAUSE);
+        let pause = if self.is_denied.load(Ordering::Relaxed) { LONG_PAUSE } else { PAUSE };
+        let is_time = tried.is_none_or(|tried| now.duration_since(tried) >= pause);
         if is_time {
             *tried = Some(now);
         }
@@ -72,7 +76,10 @@ pub(super) fn follow<S: Store>(inner: &Arc<S>, tier: &Arc<Tier>) -> impl Future<
         let changes = inner.changes().await;
         drop(inner);
         let mut changes = match changes {
-            Ok(changes) => changes,
+            Ok(changes) => {
+                following.granted();
+                changes
+            }
             Err(error) => return following.refused(&error),
         };
         loop {
@@ -99,18 +106,22 @@ impl Following {
         Some((Self(Arc::downgrade(tier)), gone))
     }
 
-    /// What a later try may bring is tried again. News that this user may not hear are not: copies last by their ttl.
+    fn granted(&self) {
+        if let Some(tier) = self.0.upgrade() {
+            tier.followed.is_denied.store(false, Ordering::Relaxed);
+        }
+    }
+
     fn refused(self, error: &Error) {
         let Some(tier) = self.0.upgrade() else { return };
         match error.kind() {
-            ErrorKind::Denied => tracing::warn!(
+            ErrorKind::Unsupported => tier.followed.state.store(NEVER, Ordering::Release),
+            ErrorKind::Denied if !tier.followed.is_denied.swap(true, Ordering::Relaxed) => tracing::warn!(
                 %error,
                 "the store does not tell us of changes: copies near stay until their time is over"
             ),
-            ErrorKind::Unsupported => {}
-            _ => return,
+            _ => {}
         }
-        tier.followed.state.store(NEVER, Ordering::Release);
     }
 }
 

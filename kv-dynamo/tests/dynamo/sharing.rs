@@ -1,8 +1,30 @@
-//! Two stores, each with its own connections, on one table.
+//! Two stores, each with its own connections, on one table, in one process and in two.
 
-use kv_core::{ErrorKind, Key, NewEntry, PutMode, Scan, Store};
+use kv_core::testing::processes;
+use kv_core::{ErrorKind, Key, NewEntry, PutMode, Scan, Store, StoreUrl};
+use kv_dynamo::{DynamoConfig, DynamoStore};
 
 use crate::support::{C, Table, put, value};
+
+const CHILD: &str = "sharing::a_child_plays_its_part";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_plays_its_part() {
+    processes::play(async |url| {
+        DynamoStore::open(DynamoConfig::from_url(&mut StoreUrl::parse(&url).unwrap()).unwrap()).await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_one_wins_and_none_loses_what_it_wrote() {
+    let Some(table) = Table::unmade() else { return };
+    let here = table.open().await;
+    let url = format!("dynamodb://test:test@{}?region=us-east-1&endpoint={}", table.name, table.endpoint);
+    processes::counting_loses_nothing(CHILD, &url, &here).await;
+    processes::what_was_acknowledged_is_read(CHILD, &url, &here).await;
+    processes::one_wins(CHILD, &url);
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_stores_that_write_the_same_keys_lose_nothing() {
@@ -22,7 +44,7 @@ async fn two_stores_that_write_the_same_keys_lose_nothing() {
     assert_eq!(value(&stores[1], "count").await.unwrap(), Some("100".into()));
 }
 
-async fn count(store: &kv_dynamo::DynamoStore) {
+async fn count(store: &DynamoStore) {
     let key = Key::new(C, "count");
     loop {
         let entry = store.get(key).await.unwrap().unwrap();

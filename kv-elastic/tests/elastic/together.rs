@@ -1,12 +1,36 @@
-//! Two stores, as in two processes, that write the same keys.
+//! Two stores that write the same keys, in one process and in two.
 
 use std::collections::HashSet;
 
+use kv_core::testing::processes;
 use kv_core::{ErrorKind, Key, NewEntry, PutMode, Store, Version};
 use kv_elastic::ElasticStore;
 use tokio::task::JoinSet;
 
 use crate::server::{HERE, Server, set, value};
+
+const CHILD: &str = "together::a_child_plays_its_part";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_plays_its_part() {
+    processes::play(async |namespace| {
+        let mut config = Server::found().unwrap().config();
+        config.namespace = namespace;
+        ElasticStore::open(config).await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_one_wins_and_none_loses_what_it_wrote() {
+    let Some(server) = Server::found() else { return };
+    let config = server.config();
+    let namespace = config.namespace.clone();
+    let here = ElasticStore::open(config).await.unwrap();
+    processes::counting_loses_nothing(CHILD, &namespace, &here).await;
+    processes::what_was_acknowledged_is_read(CHILD, &namespace, &here).await;
+    processes::one_wins(CHILD, &namespace);
+}
 
 /// Stores with clients of their own on one namespace.
 async fn two(server: &Server) -> [ElasticStore; 2] {

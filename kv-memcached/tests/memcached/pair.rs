@@ -1,8 +1,9 @@
-//! Two stores on the same keys, as two processes have them, and one store on several servers.
+//! Two stores on the same keys, in one process and in two, and one store on several servers.
 
 use std::sync::Arc;
 
-use kv_core::{ErrorKind, Key, NewEntry, PutMode, Store, Version};
+use kv_core::testing::processes;
+use kv_core::{ErrorKind, Key, NewEntry, PutMode, Store, StoreUrl, Version};
 use kv_memcached::{MemcachedConfig, MemcachedStore};
 use tokio::sync::Barrier;
 
@@ -10,6 +11,25 @@ use crate::support::{Server, get, put};
 
 const TASKS: usize = 8;
 const ROUNDS: usize = 40;
+
+const CHILD: &str = "pair::a_child_plays_its_part";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_plays_its_part() {
+    processes::play(async |url| {
+        MemcachedStore::open(MemcachedConfig::from_url(&mut StoreUrl::parse(&url).unwrap()).unwrap()).await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_one_wins_and_none_loses_what_it_wrote() {
+    let Some(server) = Server::start(&[]) else { return };
+    let (url, here) = (format!("memcached://127.0.0.1:{}", server.port), server.open().await);
+    processes::counting_loses_nothing(CHILD, &url, &here).await;
+    processes::what_was_acknowledged_is_read(CHILD, &url, &here).await;
+    processes::one_wins(CHILD, &url);
+}
 
 /// Lets tasks of two stores race `ROUNDS` times; how many of each round answered true.
 async fn race<F, R>(stores: [MemcachedStore; 2], step: F) -> Vec<usize>

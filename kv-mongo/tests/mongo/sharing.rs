@@ -1,12 +1,29 @@
-//! Two stores with connections of their own on the same keys, as two processes have them.
+//! Two stores with connections of their own on the same keys, in one process and in two.
 
 use std::sync::Arc;
 
+use kv_core::testing::processes;
 use kv_core::{ErrorKind, Key, NewEntry, PutMode, Result, Store};
 use kv_mongo::MongoStore;
 use tokio::sync::Barrier;
 
 use crate::support::{Server, create, get, put, take, value};
+
+const CHILD: &str = "sharing::a_child_plays_its_part";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_plays_its_part() {
+    processes::play(async |url| MongoStore::open(crate::support::config(&url)).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_one_wins_and_none_loses_what_it_wrote() {
+    let Some(server) = Server::start(&[]) else { return };
+    let (url, here) = (server.url(), server.open().await);
+    processes::counting_loses_nothing(CHILD, &url, &here).await;
+    processes::what_was_acknowledged_is_read(CHILD, &url, &here).await;
+    processes::one_wins(CHILD, &url);
+}
 
 /// Lets `step` run in eight tasks of each store at once; their answers.
 async fn race<T, F>(stores: &[MongoStore; 2], step: impl Fn(MongoStore, usize) -> F) -> Vec<T>

@@ -47,6 +47,21 @@ impl Map {
         self.owner(slot_of(key))
     }
 
+    /// Whether each slot has an owner.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.owners.contains(&NOBODY)
+    }
+
+    /// Whether `node` owns the slots of these ranges, and no others.
+    pub(crate) fn gives_exactly(&self, node: &Arc<Node>, ranges: &[(u16, u16)]) -> bool {
+        let place = self.nodes.iter().position(|known| Arc::ptr_eq(known, node));
+        let Some(place) = place.and_then(|place| u16::try_from(place).ok()) else { return false };
+        let is_named = |slot: usize| {
+            ranges.iter().any(|(first, last)| (usize::from(*first)..=usize::from(*last)).contains(&slot))
+        };
+        self.owners.iter().enumerate().all(|(slot, owner)| (*owner == place) == is_named(slot))
+    }
+
     /// The map that `said` makes: nodes that stay keep their connections.
     pub(super) fn renewed(&self, mut said: Vec<Owner>, make: impl Fn(String, &Address) -> Arc<Node>) -> Self {
         said.sort_by(|a, b| (&a.id, a.slots).cmp(&(&b.id, b.slots)));

@@ -96,7 +96,11 @@ impl Dial {
         };
         let opened = tokio::time::timeout(self.connect_timeout, opening).await.map_err(unreachable);
         let introduced = match opened.and_then(|opened| opened) {
-            Ok(live) => live.introduce(self.database).await,
+            Ok(live) => {
+                let introduced = live.introduce(self.database);
+                let limit = self.connect_timeout.saturating_add(self.response_timeout);
+                tokio::time::timeout(limit, introduced).await.map_err(unreachable).flatten()
+            }
             Err(error) => Err(error),
         };
         introduced.inspect_err(|_| self.trouble.notify_one())

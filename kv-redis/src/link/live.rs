@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kv_core::Result;
@@ -16,8 +16,8 @@ use crate::error::{self, Fault};
 use crate::server::Facts;
 use crate::wire;
 
-/// A slow network carries so much in a millisecond, 1 Mbit/s: before a command is sent, nothing can be heard of it.
-const BYTES_A_MS: usize = 128;
+/// A slow network carries so much in a millisecond, 8 Mbit/s: before a command has arrived, nothing can be heard of it.
+const BYTES_A_MS: u64 = 1 << 10;
 
 /// A connection that stood when it was handed out. Clones share it.
 #[derive(Clone, Debug)]
@@ -34,7 +34,34 @@ struct Session {
     /// How long the server may be silent while an answer is waited for.
     response_timeout: Duration,
     heard: Heard,
+    underway: Underway,
     since: Instant,
+}
+
+/// The bytes that are sent and not answered. Answers come in the order of what was sent, so that one of them answers for
+/// all that callers who went away had sent before.
+#[derive(Debug, Default)]
+struct Underway {
+    sent: AtomicU64,
+    answered: AtomicU64,
+}
+
+impl Underway {
+    /// Where in all that was ever sent the next so many bytes end.
+    fn enter(&self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.sent.fetch_add(bytes, Ordering::Relaxed).wrapping_add(bytes)
+    }
+
+    fn answered(&self, place: u64) {
+        self.answered.fetch_max(place, Ordering::Relaxed);
+    }
+
+    /// How long all that goes before `place`, and what ends there, may take to arrive.
+    fn time_to(&self, place: u64) -> Duration {
+        let bytes = place.saturating_sub(self.answered.load(Ordering::Relaxed));
+        Duration::from_millis(bytes / BYTES_A_MS)
+    }
 }
 
 /// Whether the connection has ended.
@@ -59,8 +86,8 @@ impl Live {
         response_timeout: Duration,
         heard: Heard,
     ) -> Self {
-        let (facts, since) = (Facts::default(), Instant::now());
-        let session = Session { facts, death, driver, response_timeout, heard, since };
+        let (facts, underway, since) = (Facts::default(), Underway::default(), Instant::now());
+        let session = Session { facts, death, driver, response_timeout, heard, underway, since };
         Self { connection, session: Arc::new(session) }
     }
 
@@ -139,17 +166,23 @@ impl Live {
 
 impl Session {
     /// The answer to what has so many bytes, unless the server says nothing at all for too long. A long answer takes as
-    /// long as it keeps coming in, and so does what waits behind it.
+    /// long as it keeps coming in, and so does what waits behind it; what is sent behind something long has its time, too.
     async fn hear<T>(
         &self,
         sent: usize,
         mut answer: Pin<&mut impl Future<Output = RedisResult<T>>>,
     ) -> RedisResult<T> {
-        let silence = self.response_timeout + time_to_send(sent);
+        let place = self.underway.enter(sent);
         loop {
             let heard = self.heard.so_far();
+            let silence = self.response_timeout.saturating_add(self.underway.time_to(place));
             match tokio::time::timeout(silence, answer.as_mut()).await {
-                Ok(answer) => return answer,
+                Ok(answer) => {
+                    if answer.is_ok() {
+                        self.underway.answered(place);
+                    }
+                    return answer;
+                }
                 Err(_) if self.heard.so_far() == heard => {
                     return Err(io::Error::from(io::ErrorKind::TimedOut).into());
                 }
@@ -157,10 +190,6 @@ impl Session {
             }
         }
     }
-}
-
-fn time_to_send(bytes: usize) -> Duration {
-    Duration::from_millis(u64::try_from(bytes / BYTES_A_MS).unwrap_or(u64::MAX))
 }
 
 impl Drop for Session {

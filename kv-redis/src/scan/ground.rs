@@ -49,6 +49,9 @@ impl Inner {
 async fn of_cluster(cluster: &Arc<Cluster>) -> Result<(Vec<(Arc<Node>, Live)>, Digest)> {
     cluster.refresh(Some(&cluster.map())).await?;
     let map = cluster.map();
+    if !map.is_whole() {
+        return Err(unsettled("some slots of the cluster have no owner: what lies there cannot be listed"));
+    }
     let mut digest = Digest::default();
     digest.add(&map.digest.to_be_bytes());
     let asked = try_join_all(map.nodes.iter().map(|node| async move {
@@ -60,8 +63,10 @@ async fn of_cluster(cluster: &Arc<Cluster>) -> Result<(Vec<(Arc<Node>, Live)>, D
     let mut masters = Vec::with_capacity(map.nodes.len());
     for (node, live, holding) in asked.await? {
         holding.settled()?;
+        if !map.gives_exactly(&node, &holding.slots) {
+            return Err(unsettled("slots have moved within the cluster: its nodes do not agree yet"));
+        }
         digest.add(holding.epoch.as_bytes());
-        holding.slots.iter().for_each(|slots| digest.add(slots.as_bytes()));
         masters.push((node, live));
     }
     Ok((masters, digest))
@@ -74,7 +79,7 @@ struct Holding {
     /// A higher one comes with each change of owner, also with one that is taken back.
     epoch: String,
     /// The ranges that it owns.
-    slots: Vec<String>,
+    slots: Vec<(u16, u16)>,
     /// Whether a slot is on its way from or to it: its keys lie here and there.
     is_moving: bool,
 }
@@ -94,7 +99,7 @@ impl Holding {
         Ok(Self {
             is_master: has(&own, "master"),
             epoch,
-            slots: slots.into_iter().map(str::to_owned).collect(),
+            slots: slots.into_iter().map(range).collect::<Option<_>>().ok_or_else(nonsense)?,
             is_moving: !moving.is_empty(),
         })
     }
@@ -108,8 +113,18 @@ impl Holding {
         } else {
             return Ok(());
         };
-        Err(error::not_done(ErrorKind::Unavailable, message))
+        Err(unsettled(message))
     }
+}
+
+/// `7` or `5461-10922`.
+fn range(slots: &str) -> Option<(u16, u16)> {
+    let (first, last) = slots.split_once('-').unwrap_or((slots, slots));
+    Some((first.parse().ok()?, last.parse().ok()?))
+}
+
+fn unsettled(message: &'static str) -> Error {
+    error::not_done(ErrorKind::Unavailable, message)
 }
 
 fn unlisted() -> Error {
@@ -132,10 +147,7 @@ mod tests {
     #[test]
     fn a_node_tells_its_own_slots_and_those_that_move() {
         let whole = Holding::read(&said("myself,master", " 0-5460 5462")).unwrap();
-        assert_eq!(
-            (whole.epoch.as_str(), whole.slots.as_slice()),
-            ("1", &["0-5460".into(), "5462".into()][..])
-        );
+        assert_eq!((whole.epoch.as_str(), whole.slots.as_slice()), ("1", &[(0, 5460), (5462, 5462)][..]));
         whole.settled().expect("what another node moves is told by that one");
         for moving in [" 0-5460 [93-<-67ed]", " 0-5460 [77->-67ed]"] {
             assert!(Holding::read(&said("myself,master", moving)).unwrap().settled().is_err(), "{moving}");

@@ -157,14 +157,14 @@ async fn all_go_on(victim: Victim, wait: Duration, strike: impl FnOnce(&mut Serv
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_replica_of_a_dead_node_is_found_by_singles_and_batches() {
-    all_go_on(Victim::FirstById, STAY, Server::kill).await;
-    all_go_on(Victim::LastById, STAY, Server::kill).await;
+    Box::pin(all_go_on(Victim::FirstById, STAY, Server::kill)).await;
+    Box::pin(all_go_on(Victim::LastById, STAY, Server::kill)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_replica_of_a_silent_node_is_found_though_callers_go_away_before() {
-    all_go_on(Victim::FirstById, STAY, |node| node.freeze(true)).await;
-    all_go_on(Victim::LastById, STAY, |node| node.freeze(true)).await;
+    Box::pin(all_go_on(Victim::FirstById, STAY, |node| node.freeze(true))).await;
+    Box::pin(all_go_on(Victim::LastById, STAY, |node| node.freeze(true))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
