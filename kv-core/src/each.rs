@@ -94,7 +94,8 @@ pub async fn yield_now() {
 /// Gives way during work on many values: after each [`EVERY`] of them, and after so many bytes.
 #[derive(Debug)]
 pub struct Pause {
-    most: usize,
+    most_values: usize,
+    most_bytes: usize,
     values: usize,
     bytes: usize,
 }
@@ -102,15 +103,22 @@ pub struct Pause {
 impl Pause {
     /// Gives way after each `most` bytes at the latest: what the work gets through in half a millisecond or so.
     pub const fn every(most: usize) -> Self {
-        Self { most, values: 0, bytes: 0 }
+        Self { most_values: EVERY, most_bytes: most, values: 0, bytes: 0 }
+    }
+
+    /// The same for one of so many works that one task polls together: it gives way for all of them when it does.
+    #[must_use]
+    pub fn among(self, works: usize) -> Self {
+        let share = |most: usize| (most / works.max(1)).max(1);
+        Self { most_values: share(self.most_values), most_bytes: share(self.most_bytes), ..self }
     }
 
     /// Counts one value of `bytes`, and yields if it is time.
     pub async fn after(&mut self, bytes: usize) {
         self.values += 1;
         self.bytes += bytes;
-        if self.values >= EVERY || self.bytes >= self.most {
-            *self = Self::every(self.most);
+        if self.values >= self.most_values || self.bytes >= self.most_bytes {
+            (self.values, self.bytes) = (0, 0);
             yield_now().await;
         }
     }

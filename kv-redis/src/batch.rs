@@ -71,7 +71,7 @@ impl Inner {
 
     /// The entries under stored keys, in any order.
     pub(crate) async fn read_stored(&self, asked: Vec<Asked>) -> Vec<Answer<Option<Entry>>> {
-        self.everywhere(asked, |share| self.read_share(share)).await
+        self.everywhere(asked, |share, pause| self.read_share(share, pause)).await
     }
 
     pub(crate) async fn write_batch(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Vec<Result<Version>> {
@@ -89,7 +89,7 @@ impl Inner {
                 (Err(error), _) => answers.push((place, Err(error))),
             }
         }
-        answers.extend(self.everywhere(writes, |share| self.write_share(share, was_set)).await);
+        answers.extend(self.everywhere(writes, |share, pause| self.write_share(share, pause, was_set)).await);
         answers.extend(overtaken.iter().map(|(place, _)| (*place, Ok(()))));
         let mut answers = in_order(keys.len(), answers);
         for (place, last) in overtaken {
@@ -115,7 +115,7 @@ impl Inner {
                     asked,
                 };
                 let writes = asked.into_iter().map(write).collect();
-                self.everywhere(writes, |share| self.write_share(share, was_counted)).await
+                self.everywhere(writes, |share, pause| self.write_share(share, pause, was_counted)).await
             }
         };
         named("delete_many", keys, in_order(keys.len(), answers))
@@ -125,7 +125,7 @@ impl Inner {
     async fn everywhere<P: Part, T, F>(
         &self,
         mut parts: Vec<P>,
-        ask: impl Fn(Share<P>) -> F,
+        ask: impl Fn(Share<P>, Pause) -> F,
     ) -> Vec<Answer<T>>
     where
         F: Future<Output = Told<P, T>>,
@@ -133,7 +133,9 @@ impl Inner {
         let mut answers = Vec::with_capacity(parts.len());
         for _ in 0..FOLLOWS {
             let Division { map, shares, mut homeless } = self.fleet.divide(parts);
-            for told in join_all(shares.into_iter().map(&ask)).await {
+            let count = shares.len();
+            let asked = shares.into_iter().map(|share| ask(share, Pause::every(BYTES_A_TURN).among(count)));
+            for told in join_all(asked).await {
                 answers.extend(told.answers);
                 homeless.extend(told.homeless);
             }
@@ -159,9 +161,8 @@ impl Inner {
         Ok(Write { bytes: key.len() + stored.len(), asked: Asked { place, key }, cmd })
     }
 
-    async fn read_share(&self, share: Share<Asked>) -> Told<Asked, Option<Entry>> {
+    async fn read_share(&self, share: Share<Asked>, mut pause: Pause) -> Told<Asked, Option<Entry>> {
         let mut answers = Vec::with_capacity(share.parts.len());
-        let mut pause = Pause::every(BYTES_A_TURN);
         for (number, chunk) in share.parts.chunks(MOST).enumerate() {
             let values = match self.read_chunk(&share.node, chunk).await {
                 Ok(values) => values,
@@ -208,9 +209,13 @@ impl Inner {
         node.read_all(&pipeline).await
     }
 
-    async fn write_share(&self, share: Share<Write>, check: fn(&Value) -> Result<()>) -> Told<Write, ()> {
+    async fn write_share(
+        &self,
+        share: Share<Write>,
+        mut pause: Pause,
+        check: fn(&Value) -> Result<()>,
+    ) -> Told<Write, ()> {
         let mut answers = Vec::with_capacity(share.parts.len());
-        let mut pause = Pause::every(BYTES_A_TURN);
         let mut parts = share.parts.into_iter().peekable();
         while parts.peek().is_some() {
             let (mut asked, mut pipeline, mut bytes) = (Vec::new(), Pipeline::new(), 0);
