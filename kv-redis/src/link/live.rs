@@ -16,8 +16,8 @@ use crate::error::{self, Fault};
 use crate::server::Facts;
 use crate::wire;
 
-/// A slow network carries so much in a millisecond, 8 Mbit/s: before a command has arrived, nothing can be heard of it.
-const BYTES_A_MS: u64 = 1 << 10;
+/// A slow network carries so much in a millisecond, 2 Mbit/s: before a command has arrived, nothing can be heard of it.
+const BYTES_A_MS: u64 = 256;
 
 /// A connection that stood when it was handed out. Clones share it.
 #[derive(Clone, Debug)]
