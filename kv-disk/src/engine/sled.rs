@@ -8,10 +8,12 @@ mod sync;
 
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use bytes::Bytes;
-use kv_core::Result;
 use kv_core::backend::embedded::{Action, Applied, Change, Durability, Guard, Op, applied, decide};
+use kv_core::{ErrorKind, Result};
 use sled::{IVec, Tree};
 
 use self::seal::Seal;
@@ -23,6 +25,9 @@ use crate::error;
 const DATA: &str = "data";
 /// sled gives room back, and syncs for real, only in its periodic flush.
 const FLUSH_EVERY_MS: u64 = 500;
+/// Its threads let the files go some milliseconds after it was closed.
+const LETS_GO: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// An open sled. Dropping it flushes, and takes some milliseconds.
 #[derive(Debug)]
@@ -46,12 +51,34 @@ pub(super) fn create(dir: &Path, config: &DiskConfig) -> Result<()> {
 }
 
 fn start(dir: &Path, config: &DiskConfig) -> Result<sled::Db> {
-    sled::Config::new()
-        .path(dir)
-        .cache_capacity(u64::try_from(config.cache_bytes).unwrap_or(u64::MAX))
-        .flush_every_ms(Some(FLUSH_EVERY_MS))
-        .open()
-        .map_err(error::sled)
+    let until = Instant::now() + LETS_GO;
+    loop {
+        let opened = sled::Config::new()
+            .path(dir)
+            .cache_capacity(u64::try_from(config.cache_bytes).unwrap_or(u64::MAX))
+            .flush_every_ms(Some(FLUSH_EVERY_MS))
+            .open()
+            .map_err(error::sled);
+        match opened {
+            // The directory is ours: only what was just closed, by us or by a child that is being started, has it still.
+            Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() < until => {
+                thread::sleep(AGAIN);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Removes the beginnings of snapshots: sled would take one, which a killed process left, for a damaged snapshot.
+fn remove_beginnings(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating")) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl SledEngine {
@@ -59,6 +86,7 @@ impl SledEngine {
         if !dir.join("db").exists() {
             return Err(error::damaged("data/db, the file of the engine, is missing")); // sled would make a new one
         }
+        remove_beginnings(dir).map_err(|e| error::io("tidying", dir, e))?;
         let seal = Seal::of(dir)?;
         let db = start(dir, config)?;
         for name in [marker::TABLE, DATA] {

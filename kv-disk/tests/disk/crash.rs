@@ -5,6 +5,7 @@ use std::path::Path;
 use kv_core::testing::embedded::crash::{
     Killed, asked, survives_kills, survives_kills_during_creation, write_until_killed,
 };
+use kv_core::{Key, NewEntry, PutMode, Store as _};
 use kv_disk::{DiskStore, Durability, Engine};
 use tempfile::TempDir;
 
@@ -64,6 +65,21 @@ async fn sled_keeps_what_it_acknowledged_when_killed() {
 #[tokio::test]
 async fn sled_that_syncs_keeps_what_it_acknowledged_when_killed() {
     killed(1).await;
+}
+
+/// As a process leaves it that is killed while sled writes down where everything is.
+#[tokio::test]
+async fn the_beginning_of_a_snapshot_of_sled_is_no_damage() {
+    let dir = TempDir::new().unwrap();
+    let store = Mode(0).open(dir.path()).await;
+    store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
+    store.close().await.unwrap();
+    let beginning = dir.path().join("data/snap.FFFFFFFFFFFFFFF0.generating");
+    std::fs::write(&beginning, [0; 7]).unwrap();
+    let store = Mode(0).open(dir.path()).await;
+    assert_eq!(store.get(Key::new("c", "a")).await.unwrap().unwrap().value, "x");
+    assert!(!beginning.exists());
+    store.close().await.unwrap();
 }
 
 #[tokio::test]
