@@ -66,9 +66,21 @@ impl Group<'_> {
         subject: &Lazy<'_, S>,
         work: impl Fn(&Drive, &S, u64, u64) -> Duration,
     ) {
+        self.run_beside(who, subject, || (), work);
+    }
+
+    /// As [`run`](Self::run), after `ready`, which no measurement counts.
+    fn run_beside<S>(
+        &mut self,
+        who: impl Display,
+        subject: &Lazy<'_, S>,
+        ready: impl Fn(),
+        work: impl Fn(&Drive, &S, u64, u64) -> Duration,
+    ) {
         let (drive, tasks) = (self.drive, self.tasks);
         self.benches.bench_function(who.to_string(), |bencher| {
             let subject = subject.get();
+            ready();
             bencher.iter_custom(|rounds| work(drive, subject, tasks, rounds));
         });
     }
@@ -96,10 +108,8 @@ pub(crate) fn reads<L: Subject, R: Subject>(
 ) {
     let bytes = values.bytes();
     bench.each(&format!("{backend}/get"), bytes, |group| {
-        group.run("raw", raw, |drive, s, tasks, rounds| {
-            larder.get(); // both are there, or one is measured in a smaller process
-            drive.get(s, tasks, rounds)
-        });
+        let both = || _ = larder.get(); // or one is measured in a smaller process
+        group.run_beside("raw", raw, both, Drive::get);
         group.run("larder", larder, Drive::get);
     });
     bench.each(&format!("{backend}/get_many"), bytes, |group| {
