@@ -11,23 +11,27 @@ pub(crate) struct Backend {
     variable: &'static str,
     /// The URL of a store at `ADDRESS`, up to its parameters.
     url: &'static str,
+    /// What keeps the driver from sending again by itself.
+    once: &'static str,
 }
 
 impl Backend {
     #[cfg(feature = "redis")]
     pub(crate) const REDIS: Self =
-        Self { name: "redis", variable: "LARDER_TEST_REDIS", url: "redis://ADDRESS/0?" };
+        Self { name: "redis", variable: "LARDER_TEST_REDIS", url: "redis://ADDRESS/0?", once: "" };
     #[cfg(feature = "mongo")]
     pub(crate) const MONGODB: Self = Self {
         name: "mongodb",
         variable: "LARDER_TEST_MONGODB",
         url: "mongodb://ADDRESS/larder-faults?directConnection=true&",
+        once: "&retryWrites=false",
     };
     #[cfg(feature = "dynamo")]
     pub(crate) const DYNAMODB: Self = Self {
         name: "dynamodb",
         variable: "LARDER_TEST_DYNAMODB",
         url: "dynamodb://id:secret@larder-faults?region=eu-central-1&create=true&endpoint=http://ADDRESS&",
+        once: "",
     };
 
     /// The server, if its variable is set.
@@ -64,6 +68,11 @@ impl Server {
     /// Where it is itself, without a proxy.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Parameters of a store that sends everything once: neither the driver nor Larder tries again.
+    pub(crate) fn once(&self) -> String {
+        format!("&retry=0{}", self.backend.once)
     }
 
     /// A store that finds the server at `address`; `more` are further parameters, such as `&retry=0`.
