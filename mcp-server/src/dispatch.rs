@@ -1,27 +1,28 @@
 //! One decoded request in, one answer out. Knows no transport.
 
+mod components;
+mod lifecycle;
+
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use kv_core::AnyStore;
-use serde::Serialize;
 
-use crate::component::{Prompt, Tool};
 use crate::middleware::{BoxFuture, Link, Next, Refusal};
 use crate::places::{Held, NoPlace, Place, Places, Seat, Seated};
 use crate::protocol::{
     CacheScope, Failure, Hints, Implementation, Json, Level, ListKind, Revision, code, excerpt,
 };
-use crate::registry::{Found, Registry};
-use crate::running::{Deadline, Elapsed, Finish};
+use crate::registry::Registry;
+use crate::running::{Deadline, Elapsed};
 use crate::session::Sessions;
 use crate::state::States;
-use crate::{Answer, Context, Operation, Principal, Reply, Request};
+use crate::{Answer, Operation, Principal, Reply, Request};
 
 /// What was given by `.state(..)`, by type.
 pub(crate) type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
@@ -190,101 +191,6 @@ impl Dispatcher {
         }
     }
 
-    fn call(&self, tool: &Arc<Tool>, request: Request) -> BoxFuture<Answer> {
-        if let Some(failure) = missing_capability(&tool.about().requires, &request) {
-            return failed(failure);
-        }
-        let Operation::CallTool { arguments, .. } = &request.operation else {
-            return failed(Failure::internal());
-        };
-        let (arguments, finish) = (arguments.clone(), tool.finishes());
-        let context = Context::new(request, self.clone(), tool.about().is_public());
-        self.guarded(
-            context,
-            |context| tool.call(context, arguments),
-            finish,
-            move |result| match result {
-                Ok(result) => Answer::Done(Reply::Tool(result)),
-                Err(failure) => Answer::Failed(failure),
-            },
-        )
-    }
-
-    fn prompt(&self, prompt: &Arc<Prompt>, request: Request) -> BoxFuture<Answer> {
-        if let Some(failure) = missing_capability(&prompt.about().requires, &request) {
-            return failed(failure);
-        }
-        let Operation::GetPrompt { arguments, .. } = &request.operation else {
-            return failed(Failure::internal());
-        };
-        let arguments = arguments.clone();
-        let context = Context::new(request, self.clone(), prompt.about().is_public());
-        self.guarded(
-            context,
-            |context| prompt.get(context, &arguments),
-            false,
-            move |result| match result {
-                Ok(result) => Answer::Done(Reply::Prompt(result)),
-                Err(failure) => Answer::Failed(failure),
-            },
-        )
-    }
-
-    fn read(&self, request: Request) -> BoxFuture<Answer> {
-        let Operation::ReadResource { uri } = &request.operation else { return failed(Failure::internal()) };
-        let uri = uri.clone();
-        let Some(found) = self.0.registry.resource(&uri) else {
-            return failed(not_found(&uri, request.revision));
-        };
-        let revision = request.revision;
-        let declared = found.about().cache.map_or(0, |policy| policy.ttl.as_millis());
-        let same_for_all = found.is_public() && found.about().check.is_none();
-        let hints = Hints::new(u64::try_from(declared).unwrap_or(u64::MAX), self.scope(same_for_all));
-        let context = Context::new(request, self.clone(), found.is_public());
-        let asked = uri.clone();
-        let run = |context| match found {
-            Found::Resource(resource) => resource.read(context, asked),
-            Found::Template(template, parameters) => template.read(context, asked, parameters),
-        };
-        self.guarded(context, run, false, move |result| match result {
-            Ok(result) if result.contents.is_empty() => Answer::Failed(not_found(&uri, revision)),
-            Ok(mut result) => {
-                result.hints = Some(result.hints.unwrap_or(hints));
-                Answer::Done(Reply::Resource(result))
-            }
-            Err(failure) if failure.code == code::RESOURCE_NOT_FOUND => {
-                Answer::Failed(not_found(&uri, revision))
-            }
-            Err(failure) => Answer::Failed(failure),
-        })
-    }
-
-    /// Runs a handler within the limits: how many at once, and for how long. A panic ends the request alone.
-    fn guarded<T: Send + 'static>(
-        &self,
-        context: Context,
-        run: impl FnOnce(Context) -> BoxFuture<T>,
-        finish: bool,
-        answer: impl FnOnce(T) -> Answer + Send + 'static,
-    ) -> BoxFuture<Answer> {
-        let place = match self.place(context.request()) {
-            Ok(place) => place,
-            Err(no_place) => return failed(no_place.failure()),
-        };
-        let Ok(run) = catch_unwind(AssertUnwindSafe(|| run(context))) else { return failed(panicked()) };
-        let run = AssertUnwindSafe(Deadline::new(run, self.0.handler_timeout)).catch_unwind();
-        let guarded = async move {
-            let output = run.await;
-            drop(place);
-            match output {
-                Ok(Ok(output)) => answer(output),
-                Ok(Err(Elapsed)) => took_too_long().into(),
-                Err(_) => panicked().into(),
-            }
-        };
-        if finish { Box::pin(Finish::new(guarded)) } else { Box::pin(guarded) }
-    }
-
     fn list(&self, request: Request) -> BoxFuture<Answer> {
         let hints = Hints::new(0, self.scope(!self.0.registry.has_checks()));
         let this = self.clone();
@@ -309,75 +215,6 @@ impl Dispatcher {
         }
     }
 
-    fn set_level(&self, request: Request) -> BoxFuture<Answer> {
-        #[derive(serde::Deserialize)]
-        struct Params {
-            level: String,
-        }
-        let this = self.clone();
-        Box::pin(async move {
-            let Operation::Other { params, .. } = &request.operation else {
-                return Failure::internal().into();
-            };
-            let level = params.to().ok().and_then(|params: Params| Level::from_name(&params.level));
-            let Some(level) = level else {
-                return Failure::invalid_params(
-                    "level must be one of debug, info, notice, warning, error, critical, alert, emergency",
-                )
-                .into();
-            };
-            let Some(session) = &request.session else { return Failure::internal().into() };
-            match this.0.sessions.set_level(&request.principal, session, level).await {
-                Ok(_) => Answer::Done(Reply::Object(Json::EMPTY)),
-                Err(error) => {
-                    tracing::error!(%error, "the session store failed");
-                    Failure::internal().into()
-                }
-            }
-        })
-    }
-
-    /// `initialize`: what this server is and can do, in the revision that was agreed on.
-    fn initialize(&self, revision: Revision) -> Answer {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Initialized<'a> {
-            protocol_version: &'static str,
-            capabilities: Capabilities,
-            server_info: &'a Implementation,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            instructions: Option<&'a str>,
-        }
-        object(&Initialized {
-            protocol_version: revision.as_str(),
-            capabilities: self.capabilities(),
-            server_info: &self.0.info,
-            instructions: self.0.instructions.as_deref(),
-        })
-    }
-
-    /// `server/discover` (2026-07-28, server/discover).
-    fn discover(&self) -> Answer {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Discovered<'a> {
-            supported_versions: Vec<&'static str>,
-            capabilities: Capabilities,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            instructions: Option<&'a str>,
-            ttl_ms: u64,
-            cache_scope: &'static str,
-        }
-        let public = self.scope(true) == CacheScope::Public;
-        object(&Discovered {
-            supported_versions: Revision::supported(),
-            capabilities: self.capabilities(),
-            instructions: self.0.instructions.as_deref(),
-            ttl_ms: 0,
-            cache_scope: if public { "public" } else { "private" },
-        })
-    }
-
     /// Whether anybody may share an answer that is the same for everybody who gets one.
     pub(crate) fn scope(&self, same_for_all: bool) -> CacheScope {
         if same_for_all && !self.0.authenticated && self.0.chain.is_empty() {
@@ -386,60 +223,12 @@ impl Dispatcher {
             CacheScope::Private
         }
     }
-
-    /// What follows from what is registered; nothing is declared that is not served.
-    fn capabilities(&self) -> Capabilities {
-        let registry = &self.0.registry;
-        Capabilities {
-            logging: self.0.logging.then_some(Declared {}),
-            prompts: registry.has_prompts().then_some(Declared {}),
-            resources: registry.has_resources().then_some(Declared {}),
-            tools: registry.has_tools().then_some(Declared {}),
-        }
-    }
 }
 
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher").field("name", &self.0.info.name).finish_non_exhaustive()
     }
-}
-
-/// The capabilities of this server.
-#[derive(Serialize)]
-struct Capabilities {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logging: Option<Declared>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prompts: Option<Declared>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resources: Option<Declared>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tools: Option<Declared>,
-}
-
-/// `{}`: declared, with nothing more to say.
-#[derive(Serialize)]
-struct Declared {}
-
-/// -32021 where the client lacks a capability that the component needs; before a stream could open.
-fn missing_capability(required: &[&'static str], request: &Request) -> Option<Failure> {
-    if required.is_empty() {
-        return None;
-    }
-    let declared = request.caller.capabilities.as_ref();
-    let declared: serde_json::Map<String, serde_json::Value> =
-        declared.and_then(|declared| declared.to().ok()).unwrap_or_default();
-    let missing = required.iter().filter(|name| !declared.contains_key(**name));
-    let missing: serde_json::Map<_, _> =
-        missing.map(|name| ((*name).to_owned(), serde_json::json!({}))).collect();
-    if missing.is_empty() {
-        return None;
-    }
-    let names = missing.keys().cloned().collect::<Vec<_>>().join(", ");
-    let code = if request.revision.is_stateless() { code::MISSING_CAPABILITY } else { code::INVALID_REQUEST };
-    let failure = Failure::new(code, format!("this needs a client with the capability {names}"));
-    Some(failure.with_data(serde_json::json!({ "requiredCapabilities": missing })))
 }
 
 /// Resource not found: -32002 up to 2025-11-25, -32602 with the URI after (SEP-2164).
@@ -456,10 +245,6 @@ fn took_too_long() -> Failure {
 fn panicked() -> Failure {
     tracing::error!("a handler or a middleware panicked");
     Failure::internal()
-}
-
-fn object(value: &impl Serialize) -> Answer {
-    Json::of(value).map_or_else(|_| Failure::internal().into(), |json| Answer::Done(Reply::Object(json)))
 }
 
 fn ready(answer: Answer) -> BoxFuture<Answer> {

@@ -78,6 +78,7 @@ mod registry;
 mod request;
 mod running;
 mod server;
+mod service;
 mod session;
 mod state;
 mod transport;
@@ -99,7 +100,8 @@ pub use middleware::{
 };
 pub use principal::Principal;
 pub use request::{Operation, Request};
-pub use server::{Server, Service};
+pub use server::Server;
+pub use service::Service;
 pub use session::SessionId;
 pub use state::{StateError, StateMap};
 pub use transport::{MAX_MESSAGE, TestClient, TestError};

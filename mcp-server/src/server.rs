@@ -1,5 +1,7 @@
 //! What users build: a server, part by part.
 
+mod limits;
+
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
@@ -7,20 +9,21 @@ use std::time::Duration;
 
 use kv_core::{AnyStore, Consistency, Store, StoreExt as _};
 use kv_memory::MemoryStore;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 
 use crate::authenticate::Authenticator;
 use crate::component::{IntoPrompt, IntoResource, IntoTool};
 use crate::dispatch::{Dispatcher, Shared, Values};
 use crate::middleware::{Components, Link};
-use crate::places::{PlaceLimits, Places};
+use crate::places::Places;
 use crate::protocol::{Icon, Implementation};
 use crate::registry::RegistryBuilder;
-use crate::session::{SessionLimits, Sessions};
+use crate::session::Sessions;
 use crate::state::States;
-use crate::transport::{self, Connection, Endpoint, Flights, HttpOptions, TestClient};
-use crate::{Authenticate, Error, Middleware, Principal, Result};
+use crate::transport::{Flights, HttpOptions, TestClient};
+use crate::{Authenticate, Error, Middleware, Result, Service};
+
+pub(crate) use self::limits::LONGEST;
+use self::limits::Limits;
 
 /// An MCP server, built part by part and then run.
 ///
@@ -46,43 +49,6 @@ struct Stores {
     all: Option<AnyStore>,
     cache: Option<AnyStore>,
     state: Option<AnyStore>,
-}
-
-/// The longest lifetime that can be asked for.
-pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-struct Limits {
-    sessions: SessionLimits,
-    user_state: Duration,
-    handler_timeout: Duration,
-    calls: PlaceLimits,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            sessions: SessionLimits::default(),
-            user_state: Duration::from_secs(30 * 24 * 3600),
-            handler_timeout: Duration::from_secs(10 * 60),
-            calls: PlaceLimits::default(),
-        }
-    }
-}
-
-impl Limits {
-    fn check(&self) -> Result<()> {
-        let lifetimes = [
-            (self.sessions.idle, ".session_idle_timeout(..)"),
-            (self.user_state, ".state_ttl(..)"),
-            (self.handler_timeout, ".handler_timeout(..)"),
-        ];
-        match lifetimes.iter().find(|(lifetime, _)| lifetime.is_zero() || *lifetime > LONGEST) {
-            Some((_, setting)) => {
-                Err(Error::new(format!("{setting} must be more than zero and at most 100 years")))
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 impl Server {
@@ -355,76 +321,6 @@ impl Server {
         });
         let (authenticator, http, flights) = (self.authenticator, self.http, Flights::default());
         Ok(Service { dispatcher, authenticator, http, flights })
-    }
-}
-
-/// A server that was built and lacks only a transport. Cheap to clone: it may have several at once, which share its
-/// components, sessions and limits.
-#[derive(Clone, Debug)]
-pub struct Service {
-    dispatcher: Dispatcher,
-    authenticator: Option<Authenticator>,
-    http: HttpOptions,
-    /// A request that came in by one endpoint can be cancelled by another.
-    flights: Flights,
-}
-
-impl Service {
-    /// Serves stdin and stdout until stdin ends, as whoever started the process.
-    ///
-    /// # Errors
-    /// What reading and writing answers.
-    pub async fn serve_stdio(&self) -> Result<()> {
-        transport::stdio::serve(self.connection()).await
-    }
-
-    /// Serves one connection that carries a message a line, such as a socket, as whoever started the process. It
-    /// ends with its input.
-    ///
-    /// # Errors
-    /// What reading and writing answers.
-    pub async fn serve_lines(
-        &self,
-        input: impl AsyncRead + Send + Unpin,
-        output: impl AsyncWrite + Send + Unpin,
-    ) -> Result<()> {
-        Ok(transport::stream::serve(self.connection(), input, output).await?)
-    }
-
-    /// Serves HTTP on `address`; see [`Server::serve_http`].
-    ///
-    /// # Errors
-    /// The address cannot be listened on.
-    pub async fn serve_http(&self, address: impl AsRef<str> + Send) -> Result<()> {
-        let listener = transport::bind(address.as_ref()).await?;
-        self.serve_listener(listener).await
-    }
-
-    /// Serves HTTP on a listener that is bound already.
-    ///
-    /// # Errors
-    /// The listener does not know its address.
-    pub async fn serve_listener(&self, listener: TcpListener) -> Result<()> {
-        transport::serve(self.endpoint(), listener).await
-    }
-
-    /// The MCP endpoint as an axum router; see [`Server::into_router`].
-    pub fn router(&self) -> axum::Router {
-        self.endpoint().router()
-    }
-
-    /// A client in this process, for tests.
-    pub fn test_client(&self) -> TestClient {
-        TestClient::new(self.dispatcher.clone())
-    }
-
-    pub(crate) fn connection(&self) -> Arc<Connection> {
-        Connection::new(self.dispatcher.clone(), Principal::local())
-    }
-
-    fn endpoint(&self) -> Endpoint {
-        let (dispatcher, authenticator) = (self.dispatcher.clone(), self.authenticator.clone());
-        Endpoint::new(dispatcher, authenticator, self.http.clone(), self.flights.clone())
     }
 }
 

@@ -1,0 +1,131 @@
+//! From a request to the handler of its component, and from what that hands back to an answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+
+use super::{Dispatcher, failed, not_found, panicked, took_too_long};
+use crate::component::{Prompt, Tool};
+use crate::middleware::BoxFuture;
+use crate::protocol::{Failure, Hints, code};
+use crate::registry::Found;
+use crate::running::{Deadline, Elapsed, Finish};
+use crate::{Answer, Context, Operation, Reply, Request};
+
+impl Dispatcher {
+    pub(super) fn call(&self, tool: &Arc<Tool>, request: Request) -> BoxFuture<Answer> {
+        if let Some(failure) = missing_capability(&tool.about().requires, &request) {
+            return failed(failure);
+        }
+        let Operation::CallTool { arguments, .. } = &request.operation else {
+            return failed(Failure::internal());
+        };
+        let (arguments, finish) = (arguments.clone(), tool.finishes());
+        let context = Context::new(request, self.clone(), tool.about().is_public());
+        self.guarded(
+            context,
+            |context| tool.call(context, arguments),
+            finish,
+            move |result| match result {
+                Ok(result) => Answer::Done(Reply::Tool(result)),
+                Err(failure) => Answer::Failed(failure),
+            },
+        )
+    }
+
+    pub(super) fn prompt(&self, prompt: &Arc<Prompt>, request: Request) -> BoxFuture<Answer> {
+        if let Some(failure) = missing_capability(&prompt.about().requires, &request) {
+            return failed(failure);
+        }
+        let Operation::GetPrompt { arguments, .. } = &request.operation else {
+            return failed(Failure::internal());
+        };
+        let arguments = arguments.clone();
+        let context = Context::new(request, self.clone(), prompt.about().is_public());
+        self.guarded(
+            context,
+            |context| prompt.get(context, &arguments),
+            false,
+            move |result| match result {
+                Ok(result) => Answer::Done(Reply::Prompt(result)),
+                Err(failure) => Answer::Failed(failure),
+            },
+        )
+    }
+
+    pub(super) fn read(&self, request: Request) -> BoxFuture<Answer> {
+        let Operation::ReadResource { uri } = &request.operation else { return failed(Failure::internal()) };
+        let uri = uri.clone();
+        let Some(found) = self.0.registry.resource(&uri) else {
+            return failed(not_found(&uri, request.revision));
+        };
+        let revision = request.revision;
+        let declared = found.about().cache.map_or(0, |policy| policy.ttl.as_millis());
+        let same_for_all = found.is_public() && found.about().check.is_none();
+        let hints = Hints::new(u64::try_from(declared).unwrap_or(u64::MAX), self.scope(same_for_all));
+        let context = Context::new(request, self.clone(), found.is_public());
+        let asked = uri.clone();
+        let run = |context| match found {
+            Found::Resource(resource) => resource.read(context, asked),
+            Found::Template(template, parameters) => template.read(context, asked, parameters),
+        };
+        self.guarded(context, run, false, move |result| match result {
+            Ok(result) if result.contents.is_empty() => Answer::Failed(not_found(&uri, revision)),
+            Ok(mut result) => {
+                result.hints = Some(result.hints.unwrap_or(hints));
+                Answer::Done(Reply::Resource(result))
+            }
+            Err(failure) if failure.code == code::RESOURCE_NOT_FOUND => {
+                Answer::Failed(not_found(&uri, revision))
+            }
+            Err(failure) => Answer::Failed(failure),
+        })
+    }
+
+    /// Runs a handler within the limits: how many at once, and for how long. A panic ends the request alone.
+    fn guarded<T: Send + 'static>(
+        &self,
+        context: Context,
+        run: impl FnOnce(Context) -> BoxFuture<T>,
+        finish: bool,
+        answer: impl FnOnce(T) -> Answer + Send + 'static,
+    ) -> BoxFuture<Answer> {
+        let place = match self.place(context.request()) {
+            Ok(place) => place,
+            Err(no_place) => return failed(no_place.failure()),
+        };
+        let Ok(run) = catch_unwind(AssertUnwindSafe(|| run(context))) else { return failed(panicked()) };
+        let run = AssertUnwindSafe(Deadline::new(run, self.0.handler_timeout)).catch_unwind();
+        let guarded = async move {
+            let output = run.await;
+            drop(place);
+            match output {
+                Ok(Ok(output)) => answer(output),
+                Ok(Err(Elapsed)) => took_too_long().into(),
+                Err(_) => panicked().into(),
+            }
+        };
+        if finish { Box::pin(Finish::new(guarded)) } else { Box::pin(guarded) }
+    }
+}
+
+/// -32021 where the client lacks a capability that the component needs; before a stream could open.
+fn missing_capability(required: &[&'static str], request: &Request) -> Option<Failure> {
+    if required.is_empty() {
+        return None;
+    }
+    let declared = request.caller.capabilities.as_ref();
+    let declared: serde_json::Map<String, serde_json::Value> =
+        declared.and_then(|declared| declared.to().ok()).unwrap_or_default();
+    let missing = required.iter().filter(|name| !declared.contains_key(**name));
+    let missing: serde_json::Map<_, _> =
+        missing.map(|name| ((*name).to_owned(), serde_json::json!({}))).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let names = missing.keys().cloned().collect::<Vec<_>>().join(", ");
+    let code = if request.revision.is_stateless() { code::MISSING_CAPABILITY } else { code::INVALID_REQUEST };
+    let failure = Failure::new(code, format!("this needs a client with the capability {names}"));
+    Some(failure.with_data(serde_json::json!({ "requiredCapabilities": missing })))
+}

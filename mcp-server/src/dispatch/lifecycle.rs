@@ -1,0 +1,111 @@
+//! What a server tells of itself, and the level of log messages that a session asks for.
+
+use serde::Serialize;
+
+use super::Dispatcher;
+use crate::middleware::BoxFuture;
+use crate::protocol::{CacheScope, Failure, Implementation, Json, Level, Revision};
+use crate::{Answer, Operation, Reply, Request};
+
+impl Dispatcher {
+    pub(super) fn set_level(&self, request: Request) -> BoxFuture<Answer> {
+        #[derive(serde::Deserialize)]
+        struct Params {
+            level: String,
+        }
+        let this = self.clone();
+        Box::pin(async move {
+            let Operation::Other { params, .. } = &request.operation else {
+                return Failure::internal().into();
+            };
+            let level = params.to().ok().and_then(|params: Params| Level::from_name(&params.level));
+            let Some(level) = level else {
+                return Failure::invalid_params(
+                    "level must be one of debug, info, notice, warning, error, critical, alert, emergency",
+                )
+                .into();
+            };
+            let Some(session) = &request.session else { return Failure::internal().into() };
+            match this.0.sessions.set_level(&request.principal, session, level).await {
+                Ok(_) => Answer::Done(Reply::Object(Json::EMPTY)),
+                Err(error) => {
+                    tracing::error!(%error, "the session store failed");
+                    Failure::internal().into()
+                }
+            }
+        })
+    }
+
+    /// `initialize`: what this server is and can do, in the revision that was agreed on.
+    pub(super) fn initialize(&self, revision: Revision) -> Answer {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Initialized<'a> {
+            protocol_version: &'static str,
+            capabilities: Capabilities,
+            server_info: &'a Implementation,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            instructions: Option<&'a str>,
+        }
+        object(&Initialized {
+            protocol_version: revision.as_str(),
+            capabilities: self.capabilities(),
+            server_info: &self.0.info,
+            instructions: self.0.instructions.as_deref(),
+        })
+    }
+
+    /// `server/discover` (2026-07-28, server/discover).
+    pub(super) fn discover(&self) -> Answer {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Discovered<'a> {
+            supported_versions: Vec<&'static str>,
+            capabilities: Capabilities,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            instructions: Option<&'a str>,
+            ttl_ms: u64,
+            cache_scope: &'static str,
+        }
+        let public = self.scope(true) == CacheScope::Public;
+        object(&Discovered {
+            supported_versions: Revision::supported(),
+            capabilities: self.capabilities(),
+            instructions: self.0.instructions.as_deref(),
+            ttl_ms: 0,
+            cache_scope: if public { "public" } else { "private" },
+        })
+    }
+
+    /// What follows from what is registered; nothing is declared that is not served.
+    fn capabilities(&self) -> Capabilities {
+        let registry = &self.0.registry;
+        Capabilities {
+            logging: self.0.logging.then_some(Declared {}),
+            prompts: registry.has_prompts().then_some(Declared {}),
+            resources: registry.has_resources().then_some(Declared {}),
+            tools: registry.has_tools().then_some(Declared {}),
+        }
+    }
+}
+
+/// The capabilities of this server.
+#[derive(Serialize)]
+struct Capabilities {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logging: Option<Declared>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompts: Option<Declared>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resources: Option<Declared>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<Declared>,
+}
+
+/// `{}`: declared, with nothing more to say.
+#[derive(Serialize)]
+struct Declared {}
+
+fn object(value: &impl Serialize) -> Answer {
+    Json::of(value).map_or_else(|_| Failure::internal().into(), |json| Answer::Done(Reply::Object(json)))
+}
