@@ -25,6 +25,7 @@
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bytes::{Buf, Bytes};
 
+use crate::checksum::Crc32c;
 use crate::{Entry, Error, ErrorKind, Key, Meta, NewEntry, Result, Version, ttl};
 
 /// The length of the fixed head.
@@ -98,8 +99,7 @@ impl Form<'_> {
         stored.extend_from_slice(&[FORMAT, self.flags(&optional)]);
         stored.extend_from_slice(self.version.as_bytes());
         stored.extend_from_slice(&self.deadline_ms.map_or(0, |ms| ms.max(1)).to_le_bytes());
-        let before = crc32c::crc32c_append(crc32c::crc32c(stored_key), &stored);
-        let crc = crc32c::crc32c_append(crc32c::crc32c_append(before, &optional), self.value);
+        let crc = Crc32c::of(&[stored_key, &stored, &optional, self.value]);
         stored.extend_from_slice(&crc.to_le_bytes());
         stored.extend_from_slice(&optional);
         stored.extend_from_slice(self.value);
@@ -137,8 +137,7 @@ pub fn encode(
 pub fn decode(stored_key: &[u8], mut stored: Bytes) -> Result<Stored> {
     let (head, crc) = split_head(&stored)?;
     stored.advance(HEAD_BYTES);
-    let sum = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(stored_key), &head), &stored);
-    if sum != u32::from_le_bytes(crc) {
+    if Crc32c::of(&[stored_key, &head, &stored]) != u32::from_le_bytes(crc) {
         return Err(corrupt("the checksum of the stored entry does not fit"));
     }
     let [_, _, format, flags, ..] = head;
@@ -263,8 +262,7 @@ mod tests {
 
     /// The same head with a fitting checksum: what damage cannot make, but another version can.
     fn resealed(mut stored: Vec<u8>) -> Bytes {
-        let sum = crc32c::crc32c_append(crc32c::crc32c(KEY), &stored[..28]);
-        let sum = crc32c::crc32c_append(sum, &stored[HEAD_BYTES..]);
+        let sum = Crc32c::of(&[KEY, &stored[..28], &stored[HEAD_BYTES..]]);
         stored[28..32].copy_from_slice(&sum.to_le_bytes());
         stored.into()
     }

@@ -39,6 +39,7 @@
 //!   collections), `testing`. All are off by default.
 
 mod capabilities;
+mod checksum;
 mod clock;
 mod codec;
 mod collection;
@@ -100,6 +101,7 @@ pub use wrappers::{
 pub mod backend {
     pub mod embedded;
 
+    pub use crate::checksum::Crc32c;
     pub use crate::encoding::{KeyBounds, ScanRange, decode, encode, encode_into, successor, with_encoded};
     pub use crate::gate::{Gate, Pass};
     pub use crate::reclaim::{Deadlines, ROUND, Reclaim};

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kv_core::backend::Crc32c;
 use kv_core::backend::embedded::Namespace;
 use kv_core::{Error, ErrorKind, Result};
 
@@ -79,7 +80,7 @@ impl Note {
 
 fn note(name: &[u8], number: u16) -> String {
     let number = number.to_string();
-    let crc = crc32c::crc32c_append(crc32c::crc32c(name), number.as_bytes());
+    let crc = Crc32c::of(&[name, number.as_bytes()]);
     format!("{number} {crc:08x}")
 }
 

@@ -1,15 +1,14 @@
 //! What a sealed value is bound to, as bytes.
 
-use std::cell::RefCell;
-
 use aws_lc_rs::digest::{SHA256, digest};
+use bytes::BufMut;
 use kv_core::{Key, Meta};
 
 /// The place of a value: it opens there and nowhere else.
 ///
-/// As bytes: context, collection, id, each after its length (8 bytes, big-endian); the codec (2 bytes); the number
-/// of tags (8 bytes); each tag's name after its length, and its generation (16 bytes). No two places have the same
-/// bytes.
+/// As bytes: context, collection, id, each after its length; the codec; the number of tags; each tag's name after its
+/// length, and its generation (16 bytes). Numbers are unsigned LEB128 (DWARF 5 §7.6), the shortest form. No two places
+/// have the same bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Binding<'a> {
     pub(crate) context: &'a str,
@@ -17,24 +16,24 @@ pub(crate) struct Binding<'a> {
     pub(crate) meta: &'a Meta,
 }
 
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
 impl Binding<'_> {
-    /// Longer buffers are not kept for the next value.
-    const KEPT: usize = 4 << 10;
+    /// Names of usual length need no allocation.
+    const NEAR: usize = 128;
 
-    /// Hands the bytes to `work`, which must not ask for another binding's.
+    /// Hands the bytes to `work`.
     pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(&[u8]) -> T) -> T {
-        BUFFER.with_borrow_mut(|buffer| {
-            buffer.clear();
-            self.write(buffer);
-            let done = work(buffer);
-            buffer.clear();
-            buffer.shrink_to(Self::KEPT);
-            done
-        })
+        let most = self.most();
+        if most > Self::NEAR {
+            let mut bytes = Vec::with_capacity(most);
+            self.write(&mut bytes);
+            return work(&bytes);
+        }
+        let mut near = [0; Self::NEAR];
+        let mut rest = &mut near[..];
+        self.write(&mut rest);
+        let unused = rest.len();
+        let (bytes, _) = near.split_at(Self::NEAR - unused);
+        work(bytes)
     }
 
     pub(crate) fn sha256(&self) -> [u8; 32] {
@@ -45,27 +44,45 @@ impl Binding<'_> {
         })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    /// No more bytes than these.
+    fn most(&self) -> usize {
         let Self { context, key, meta } = self;
-        for part in [context, key.collection, key.id] {
-            text(out, part);
+        let names = [context, key.collection, key.id].map(|name| LONGEST + name.len());
+        let tags = meta.tags.iter().map(|(name, generation)| LONGEST + name.len() + generation.len());
+        names.iter().sum::<usize>() + 2 * LONGEST + tags.sum::<usize>()
+    }
+
+    fn write(&self, out: &mut impl BufMut) {
+        let Self { context, key, meta } = self;
+        for name in [context, key.collection, key.id] {
+            text(out, name);
         }
-        out.extend_from_slice(&meta.codec.to_be_bytes());
-        number(out, meta.tags.len());
+        number(out, u64::from(meta.codec));
+        number(out, meta.tags.len() as u64);
         for (name, generation) in &meta.tags {
             text(out, name);
-            out.extend_from_slice(generation);
+            out.put_slice(generation);
         }
     }
 }
 
-fn text(out: &mut Vec<u8>, part: &str) {
-    number(out, part.len());
-    out.extend_from_slice(part.as_bytes());
+/// Of a number's bytes.
+const LONGEST: usize = 10;
+
+fn text(out: &mut impl BufMut, text: &str) {
+    number(out, text.len() as u64);
+    out.put_slice(text.as_bytes());
 }
 
-fn number(out: &mut Vec<u8>, number: usize) {
-    out.extend_from_slice(&(number as u64).to_be_bytes());
+fn number(out: &mut impl BufMut, mut number: u64) {
+    loop {
+        let [low, ..] = number.to_le_bytes();
+        number >>= 7;
+        if number == 0 {
+            return out.put_u8(low);
+        }
+        out.put_u8(low | 0x80);
+    }
 }
 
 #[cfg(test)]
@@ -82,19 +99,27 @@ mod tests {
         meta.tags.push(("t".into(), [7; 16]));
         let binding = Binding { context: "ctx", key: Key::new("c", "ä"), meta: &meta };
         let expected = [
-            &[0, 0, 0, 0, 0, 0, 0, 3][..],
+            &[3][..],
             b"ctx",
-            &[0, 0, 0, 0, 0, 0, 0, 1],
+            &[1],
             b"c",
-            &[0, 0, 0, 0, 0, 0, 0, 2],
+            &[2],
             "ä".as_bytes(),
-            &[1, 2],
-            &[0, 0, 0, 0, 0, 0, 0, 1],
-            &[0, 0, 0, 0, 0, 0, 0, 1],
+            &[0x82, 2], // the codec
+            &[1],
+            &[1],
             b"t",
             &[7; 16],
         ]
         .concat();
+        binding.with_bytes(|bytes| assert_eq!(bytes, expected));
+    }
+
+    #[test]
+    fn a_long_name_is_written_like_a_short_one() {
+        let (plain, long) = (Meta::default(), "x".repeat(300));
+        let binding = Binding { context: "", key: Key::new("c", &long), meta: &plain };
+        let expected = [&[0, 1][..], b"c", &[0xac, 2], long.as_bytes(), &[0, 0]].concat();
         binding.with_bytes(|bytes| assert_eq!(bytes, expected));
     }
 

@@ -92,10 +92,14 @@ impl<S: Store> Encrypted<S> {
         Ok(entry.map_value(|_plain| sealed))
     }
 
-    async fn open(&self, key: Key<'_>, mut entry: Entry) -> Result<Entry> {
-        let stored = std::mem::take(&mut entry.value);
-        let opened = self.sealer.open_in_time(key, &entry.meta, &stored).await;
-        Ok(entry.with_value(opened.map_err(|error| error.at(key))?.value))
+    async fn open(&self, key: Key<'_>, entry: &mut Entry) -> Result<()> {
+        let opened = if entry.value.len() <= PACE {
+            self.sealer.open(key, &entry.meta, &entry.value) // most are small: no future for them
+        } else {
+            self.sealer.open_in_time(key, &entry.meta, &entry.value).await
+        };
+        entry.value = opened.map_err(|error| error.at(key))?.value;
+        Ok(())
     }
 }
 
@@ -111,8 +115,11 @@ impl<S: Store> EncryptExt for S {}
 
 impl<S: Store> Store for Encrypted<S> {
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
-        let Some(entry) = self.inner.get(key).await? else { return Ok(None) };
-        self.open(key, entry).await.map(Some).map_err(|error| error.during("get"))
+        let mut found = self.inner.get(key).await?;
+        if let Some(entry) = &mut found {
+            self.open(key, entry).await.map_err(|error| error.during("get"))?;
+        }
+        Ok(found)
     }
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
@@ -121,21 +128,23 @@ impl<S: Store> Store for Encrypted<S> {
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
-        let Some(entry) = self.inner.take(key, version).await? else { return Ok(None) };
-        self.open(key, entry).await.map(Some).map_err(|error| lost(&error, key))
+        let mut taken = self.inner.take(key, version).await?;
+        if let Some(entry) = &mut taken {
+            self.open(key, entry).await.map_err(|error| lost(&error, key))?;
+        }
+        Ok(taken)
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
         let found = self.inner.get_many(keys).await?;
         let mut opened = Vec::with_capacity(found.len());
         let mut pause = Pause::every(PACE);
-        for (entry, key) in found.into_iter().zip(keys) {
-            let entry = match entry {
-                Ok(Some(entry)) => {
-                    self.open(*key, entry).await.map(Some).map_err(|error| error.during("get_many"))
-                }
-                other => other,
-            };
+        for (mut entry, key) in found.into_iter().zip(keys) {
+            if let Ok(Some(sealed)) = &mut entry
+                && let Err(error) = self.open(*key, sealed).await
+            {
+                entry = Err(error.during("get_many"));
+            }
             pause.after(length(entry.as_ref().ok().and_then(Option::as_ref))).await;
             opened.push(entry);
         }
@@ -166,13 +175,10 @@ impl<S: Store> Store for Encrypted<S> {
             if note::is_at(key) {
                 continue;
             }
-            if let Some(entry) = item.entry.take() {
-                match self.open(key, entry).await {
-                    Ok(entry) => item.entry = Some(entry),
-                    Err(error) => {
-                        page.damaged.push(scan.pass_over(Some(key), error)?);
-                        continue;
-                    }
+            if let Some(entry) = &mut item.entry {
+                if let Err(error) = self.open(key, entry).await {
+                    page.damaged.push(scan.pass_over(Some(key), error)?);
+                    continue;
                 }
                 pause.after(length(item.entry.as_ref())).await;
             }

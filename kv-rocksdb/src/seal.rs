@@ -16,6 +16,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use kv_core::Result;
+use kv_core::backend::Crc32c;
 use kv_core::backend::embedded::{close_to_others, error, sync_dir};
 
 const SEAL: &str = "SEAL";
@@ -25,7 +26,7 @@ const FIRST: &str = "larder 1 seal\n";
 /// Seals the files in `dir`. The engine has closed them.
 pub(crate) fn close(dir: &Path) -> io::Result<()> {
     let mut text = facts(dir)?;
-    let sum = crc32c::crc32c(text.as_bytes());
+    let sum = Crc32c::of(&[text.as_bytes()]);
     writeln!(text, "end {sum}").map_err(io::Error::other)?;
     let mut file = File::create(dir.join(NEW))?;
     file.write_all(text.as_bytes())?;
@@ -45,7 +46,7 @@ pub(crate) fn open(dir: &Path) -> Result<()> {
     };
     let reading = |e| error::io("reading", dir, e);
     let facts = facts(dir).map_err(reading)?;
-    let whole = format!("{facts}end {}\n", crc32c::crc32c(facts.as_bytes()));
+    let whole = format!("{facts}end {}\n", Crc32c::of(&[facts.as_bytes()]));
     if seal != whole.as_bytes() {
         return Err(error::damaged("the files are not those that were there when the store was closed"));
     }
@@ -63,7 +64,7 @@ fn facts(dir: &Path) -> io::Result<String> {
         let holds_data = [".sst", ".log", ".blob"].iter().any(|ending| name.ends_with(ending));
         if names_others {
             let bytes = fs::read(entry.path())?;
-            lines.push(format!("{name} {} {}\n", bytes.len(), crc32c::crc32c(&bytes)));
+            lines.push(format!("{name} {} {}\n", bytes.len(), Crc32c::of(&[&bytes])));
         } else if holds_data {
             lines.push(format!("{name} {} -\n", entry.metadata()?.len()));
         }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use kv_core::backend::Crc32c;
 use kv_core::backend::embedded::sync_dir;
 use kv_core::{Result, Version};
 use sled::Tree;
@@ -129,16 +130,16 @@ fn forget_checksum(path: &Path) -> io::Result<()> {
 /// Length and CRC-32C of a file.
 fn checksum(path: &Path) -> io::Result<[u8; 12]> {
     let mut file = File::open(path)?;
-    let (mut buffer, mut length, mut crc) = (vec![0; 256 << 10], 0_u64, 0);
+    let (mut buffer, mut length, mut crc) = (vec![0; 256 << 10], 0_u64, Crc32c::new());
     loop {
         let read = file.read(&mut buffer)?;
         let Some(part) = buffer.get(..read).filter(|part| !part.is_empty()) else { break };
-        crc = crc32c::crc32c_append(crc, part);
+        crc.add(part);
         length += part.len() as u64;
     }
     let mut sum = [0; 12];
     let (head, tail) = sum.split_at_mut(8);
     head.copy_from_slice(&length.to_le_bytes());
-    tail.copy_from_slice(&crc.to_le_bytes());
+    tail.copy_from_slice(&crc.value().to_le_bytes());
     Ok(sum)
 }
