@@ -1,13 +1,16 @@
-//! The attributes `#[tool]`, `#[resource]` and `#[prompt]` of `mcp-server`, which re-exports them.
+//! The attributes `#[tool]`, `#[resource]` and `#[prompt]` of `mcp-server`, and its derives `Form` and `Choice`, which it
+//! re-exports.
 //!
-//! Each takes a plain function apart: what the client may send goes into a schema, what the server gives
+//! Each attribute takes a plain function apart: what the client may send goes into a schema, what the server gives
 //! (`Context`, `State<T>`) does not, and a mistake is an error that says what to write.
 
 use proc_macro::TokenStream;
 
 mod argument;
+mod choice;
 mod docs;
 mod emit;
+mod form;
 mod function;
 mod options;
 mod prompt;
@@ -113,4 +116,85 @@ pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn prompt(options: TokenStream, item: TokenStream) -> TokenStream {
     emit::answer(options, item, "Prompt", prompt::expand)
+}
+
+/// Makes a form for the person of a struct: text, numbers, yes or no, and choices.
+///
+/// ```
+/// use mcp_server::{Choice, Form};
+///
+/// #[derive(Form)]
+/// struct Contact {
+///     /// Your full name
+///     name: String,
+///     /// Your email address
+///     #[form(format = "email")]
+///     email: String,
+///     /// Your age
+///     #[form(min = 18)]
+///     age: Option<f64>,
+///     #[form(title = "Color Selection", default = [Color::Red], min_items = 1, max_items = 2)]
+///     colors: Vec<Color>,
+/// }
+///
+/// #[derive(Choice)]
+/// enum Color {
+///     Red,
+///     Green,
+///     Blue,
+/// }
+///
+/// let schema: serde_json::Value = Contact::schema().to()?;
+/// assert_eq!(schema["properties"]["age"]["minimum"], 18);
+/// assert_eq!(schema["required"], serde_json::json!(["name", "email"]));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// A field is a `String`, an integer of up to 64 bits, a float, a `bool`, an enum with `#[derive(Choice)]`, a `Vec` of
+/// such, or an `Option` of one of these, which may be left out. `///` above a field is its description.
+///
+/// | `#[form(..)]` | |
+/// |---|---|
+/// | `title = ".."`, `description = ".."`, `rename = ".."` | what people read; the name on the wire |
+/// | `default = expr`, `default` | what stands there at first, and for an absent answer where the field is no `Option` |
+/// | `min = ..`, `max = ..` | numbers |
+/// | `min_length = ..`, `max_length = ..` | characters of text |
+/// | `format = ".."` | text that is an `email`, a `uri`, a `date` or a `date-time` |
+/// | `min_items = ..`, `max_items = ..` | several choices |
+/// | `not_secret` | a field is no secret though its name says so |
+///
+/// A field that holds a secret by its name or type does not compile: the client reads what is entered, and perhaps its
+/// model.
+#[proc_macro_derive(Form, attributes(form))]
+pub fn form(item: TokenStream) -> TokenStream {
+    derived(item, form::expand)
+}
+
+/// Makes a fixed set of answers of an enum, for the fields of a form.
+///
+/// ```
+/// use mcp_server::Choice;
+///
+/// #[derive(Choice)]
+/// #[choice(rename_all = "kebab-case")]
+/// enum Meal {
+///     Vegan,
+///     FishOfTheDay,
+///     #[choice(value = "none", title = "Nothing, thanks")]
+///     Nothing,
+/// }
+///
+/// let values: Vec<_> = Meal::options().iter().map(|option| option.value()).collect();
+/// assert_eq!(values, ["vegan", "fish-of-the-day", "none"]);
+/// ```
+#[proc_macro_derive(Choice, attributes(choice))]
+pub fn choice(item: TokenStream) -> TokenStream {
+    derived(item, choice::expand)
+}
+
+fn derived(item: TokenStream, expand: fn(&syn::DeriveInput) -> proc_macro2::TokenStream) -> TokenStream {
+    match syn::parse(item) {
+        Ok(input) => expand(&input).into(),
+        Err(error) => error.into_compile_error().into(),
+    }
 }

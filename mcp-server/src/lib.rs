@@ -58,12 +58,15 @@
 //! - [`Context`] is what a handler knows of its request; [`State`] is a value that the server was given;
 //!   [`Context::state`] keeps values for a session or a user.
 //! - [`Middleware`] stands around every request: [`Logging`], [`ResponseCache`], or your own.
+//! - [`derive@Form`] makes a form for the person of a struct, and [`derive@Choice`] its choices of an enum; [`Sampling`] asks the
+//!   client's model.
 //! - [`Authenticate`] finds out who asks, a [`Principal`].
 //! - [`TestClient`] tests a server through the same bytes as any other client.
 //!
 //! Handlers, limits and their defaults, caching and rights are told at length in `docs/server.md`.
 
 mod answer;
+mod asking;
 mod authenticate;
 mod component;
 mod context;
@@ -84,6 +87,10 @@ mod state;
 mod transport;
 
 pub use answer::{Answer, Reply};
+pub use asking::{
+    Choice, ChoiceOption, Elicited, Form, ModelPreferences, Root, Sampled, Sampling, SamplingContent,
+    SamplingMessage, SamplingTool, ToolChoice, ToolUse,
+};
 pub use authenticate::{Authenticate, Denied, StaticTokens, Verified};
 #[doc(hidden)]
 pub use component::private as __private;
@@ -94,7 +101,7 @@ pub use component::{
 };
 pub use context::Context;
 pub use error::{Error, Result};
-pub use mcp_macros::{prompt, resource, tool};
+pub use mcp_macros::{Choice, Form, prompt, resource, tool};
 pub use middleware::{
     CacheStatistics, Cached, Components, Logging, Middleware, Next, Refusal, ResponseCache, StatisticsReader,
 };

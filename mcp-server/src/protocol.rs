@@ -1,5 +1,6 @@
 //! The types of the wire: what stands in a message, in every revision that is served.
 
+mod canonical;
 mod content;
 mod decode;
 mod era;
@@ -13,6 +14,7 @@ mod render;
 mod results;
 mod revision;
 
+pub(crate) use canonical::canonical;
 pub use content::{Annotations, Content, Icon, ResourceContents, Role};
 pub(crate) use decode::{Incoming, Malformed, Message, decode};
 pub(crate) use era::{revision_of, status};
@@ -23,7 +25,7 @@ pub use id::{InvalidId, ProgressToken, RequestId};
 pub use json::Json;
 pub(crate) use json::present;
 pub use level::Level;
-pub(crate) use render::{Renderer, notification, rendered};
+pub(crate) use render::{Renderer, in_form, notification, rendered};
 pub use results::{
     CacheScope, Completion, Hints, Implementation, InputRequired, ListKind, ListPage, PromptMessage,
     PromptResult, ReadResult, ToolResult,

@@ -5,7 +5,7 @@ mod component;
 mod cursor;
 mod pages;
 mod shelf;
-mod uri;
+pub(crate) mod uri;
 
 use std::fmt;
 use std::num::NonZeroUsize;

@@ -9,6 +9,7 @@ pub use super::convert::{BoxError, Ending, probe};
 pub use super::schema::{Default as ArgumentDefault, InputSchema};
 use super::{IntoReadResult, Parameters, PromptArgument, Reading, ResourceTemplate, TextArguments, Tool};
 use crate::Context;
+pub use crate::asking::form::private as form;
 use crate::places;
 use crate::protocol::Failure;
 

@@ -8,6 +8,7 @@ mod typed;
 use bytes::Bytes;
 use serde::Serialize;
 
+pub(crate) use self::content::in_form;
 use self::object::{Object, push_json, push_value};
 pub(crate) use self::result::rendered;
 use super::{

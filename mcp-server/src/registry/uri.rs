@@ -1,7 +1,7 @@
 //! What the registry must know of URIs and templates of them.
 
 /// Why a text is no URI (RFC 3986 §2, §3.1), as the end of a sentence.
-pub(super) fn defect(uri: &str) -> Option<&'static str> {
+pub(crate) fn defect(uri: &str) -> Option<&'static str> {
     let Some((scheme, rest)) = uri.split_once(':') else {
         return Some("has no scheme: begin it with one, as in \"config://app\"");
     };

@@ -11,7 +11,7 @@ pub(super) fn push_content(out: &mut Vec<u8>, content: &Content, form: WireForm)
 }
 
 /// Resource links came with 2025-06-18, audio with 2025-03-26; before, a sentence says what would be there.
-fn in_form(content: &Content, form: WireForm) -> Cow<'_, Content> {
+pub(crate) fn in_form(content: &Content, form: WireForm) -> Cow<'_, Content> {
     let structured = matches!(form, WireForm::Structured | WireForm::Stateless);
     match content {
         Content::ResourceLink { uri, name, description, .. } if !structured => {
