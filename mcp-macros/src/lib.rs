@@ -50,6 +50,7 @@ mod tool;
 /// | `read_only`, `destructive`, `idempotent`, `open_world` (or `= false`) | hints for the client |
 /// | `cache = "60s"`, `public` | lets the response cache keep answers, for each caller or for all |
 /// | `finish` | a cancelled call runs to its end |
+/// | `single_use` | the answers to its questions count once |
 /// | `requires(elicitation, sampling, roots)` | what the client must have declared |
 /// | `output_schema = off` | no output schema |
 ///

@@ -41,6 +41,7 @@ impl Kind {
                 "cache",
                 "public",
                 "finish",
+                "single_use",
                 "requires",
                 "output_schema",
             ],
@@ -137,6 +138,7 @@ impl Options {
                 self.calls.push(quote!(.#option(#hint)));
             }
             "finish" => self.calls.push(quote!(.finish())),
+            "single_use" => self.calls.push(quote!(.single_use())),
             "public" => self.public = Some(option.span()),
             "cache" => {
                 let text = text(option, input)?;

@@ -1,24 +1,35 @@
 //! What a server can ask of its client, and how it reads the answers: forms and pages for the person, samples of a
 //! model, roots.
 //!
-//! Here stand the questions themselves, for every revision, and which capability each needs. How they travel is not
-//! known here.
+//! A question travels as the revision has it: as the result of a round, after which the handler runs again (2026-07-28), or as
+//! a request on the stream of the client's own (handshake revisions).
 
-#![cfg_attr(not(test), expect(dead_code, reason = "what sends questions is the next step"))]
-
+mod ask;
+mod driven;
 mod elicited;
+mod error;
 pub(crate) mod form;
+mod keys;
 mod needs;
+mod pending;
 mod question;
+mod record;
 mod roots;
+mod round;
 mod sampling;
 mod url;
 
+pub use ask::Asking;
+pub(crate) use driven::Driven;
 pub use elicited::Elicited;
+pub use error::AskError;
 pub use form::{Choice, ChoiceOption, Form};
-#[expect(unused_imports, reason = "as above")]
+pub(crate) use keys::Keys;
+pub(crate) use pending::{Outcome, Pending};
 pub(crate) use question::Question;
+pub(crate) use record::Records;
 pub use roots::Root;
+pub(crate) use round::{Questions, Round};
 pub use sampling::{
     ModelPreferences, Sampled, Sampling, SamplingContent, SamplingMessage, SamplingTool, ToolChoice, ToolUse,
 };

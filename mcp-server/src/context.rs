@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::Extensions;
 use serde::Serialize;
 
+use crate::asking::{Pending, Questions, Round};
 use crate::dispatch::Dispatcher;
 use crate::places::{NoPlace, Place};
 use crate::protocol::{Implementation, Json, Level, RequestId, Revision};
@@ -24,6 +25,8 @@ struct Call {
     request: Request,
     dispatcher: Dispatcher,
     public: bool,
+    /// What it asks on 2026-07-28; made by the first question, or by the state of an earlier round.
+    round: OnceLock<Round>,
 }
 
 impl Context {
@@ -32,7 +35,7 @@ impl Context {
         if public {
             request.extensions.clear(); // the HTTP parts tell who asks
         }
-        Self(Arc::new(Call { request, dispatcher, public }))
+        Self(Arc::new(Call { request, dispatcher, public, round: OnceLock::new() }))
     }
 
     /// Who asks.
@@ -102,6 +105,30 @@ impl Context {
     /// The request itself, whoever may see what of it.
     pub(crate) fn request(&self) -> &Request {
         &self.0.request
+    }
+
+    /// Whether everybody may get the answer.
+    pub(crate) fn is_public(&self) -> bool {
+        self.0.public
+    }
+
+    pub(crate) fn round(&self) -> &Round {
+        self.0.round.get_or_init(Round::default)
+    }
+
+    /// Begins with what earlier rounds left, unless something was asked already.
+    pub(crate) fn resume(&self, round: Round) {
+        drop(self.0.round.set(round));
+    }
+
+    /// What the handler has asked and has no answer to.
+    pub(crate) fn open_questions(&self) -> Option<Questions> {
+        self.0.round.get()?.questions()
+    }
+
+    /// Where questions to clients of handshake sessions wait.
+    pub(crate) fn pending_questions(&self) -> &Pending {
+        self.0.dispatcher.pending_questions()
     }
 
     /// A place for this handler on a thread.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use kv_core::AnyStore;
 
+use crate::asking::{Pending, Records};
 use crate::middleware::{BoxFuture, Link, Next, Refusal};
 use crate::places::{Held, NoPlace, Place, Places, Seat, Seated};
 use crate::protocol::{
@@ -41,6 +42,10 @@ pub(crate) struct Shared {
     pub(crate) cache: AnyStore,
     pub(crate) states: States,
     pub(crate) sessions: Sessions,
+    /// What requests that asked something go on with.
+    pub(crate) records: Records,
+    /// Questions to clients of handshake sessions.
+    pub(crate) questions: Pending,
     pub(crate) values: Values,
     /// Whether log messages are sent to clients at all.
     pub(crate) logging: bool,
@@ -119,6 +124,10 @@ impl Dispatcher {
         &self.0.sessions
     }
 
+    pub(crate) fn pending_questions(&self) -> &Pending {
+        &self.0.questions
+    }
+
     pub(crate) fn cache(&self) -> &AnyStore {
         &self.0.cache
     }
@@ -167,12 +176,12 @@ impl Dispatcher {
         }
         match &request.operation {
             Operation::CallTool { name, .. } => match self.0.registry.tool(name) {
-                Some(tool) => self.call(&Arc::clone(tool), request),
+                Some(tool) => self.call(Arc::clone(tool), request),
                 None => failed(Failure::invalid_params(format!("unknown tool: {}", excerpt(name)))),
             },
             Operation::ReadResource { .. } => self.read(request),
             Operation::GetPrompt { name, .. } => match self.0.registry.prompt(name) {
-                Some(prompt) => self.prompt(&Arc::clone(prompt), request),
+                Some(prompt) => self.prompt(Arc::clone(prompt), request),
                 None => failed(Failure::invalid_params(format!("unknown prompt: {}", excerpt(name)))),
             },
             Operation::List { .. } => self.list(request),

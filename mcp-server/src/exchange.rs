@@ -30,6 +30,8 @@ struct Inner {
     begun_by: Option<Exchange>,
     queue: Mutex<Queue>,
     reader: AtomicWaker,
+    /// Rung when a message was taken out.
+    room: Notify,
     cancelled: AtomicBool,
     cancellation: Notify,
     locals: Mutex<Option<HashMap<String, Local>>>,
@@ -107,6 +109,35 @@ impl Exchange {
         this.0.reader.wake();
     }
 
+    /// Puts a message that must arrive, once there is room for it; `false` where nobody reads any more.
+    pub(crate) async fn send(&self, message: Bytes) -> bool {
+        let this = self.first();
+        loop {
+            let room = this.0.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable(); // a message may be taken between the look and the wait
+            {
+                let mut queue = this.queue();
+                if queue.closed {
+                    return false;
+                }
+                // A larger one than all that may wait goes alone.
+                if queue.items.is_empty() || queue.has_room_for(&message) {
+                    queue.add(Item { token: None, message });
+                    break;
+                }
+            }
+            room.await;
+        }
+        this.0.reader.wake();
+        true
+    }
+
+    /// Lets whoever serves the request look at it again.
+    pub(crate) fn wake(&self) {
+        self.first().0.reader.wake();
+    }
+
     /// The next message to send; pending while there is none.
     pub(crate) fn poll_message(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
         self.0.reader.register(cx.waker());
@@ -118,6 +149,8 @@ impl Exchange {
         let mut queue = self.queue();
         let item = queue.items.pop_front()?;
         queue.bytes -= item.message.len();
+        drop(queue);
+        self.0.room.notify_waiters();
         Some(item.message)
     }
 
@@ -127,6 +160,7 @@ impl Exchange {
         queue.closed = true;
         let dropped = queue.dropped;
         drop(queue);
+        self.0.room.notify_waiters();
         if dropped > 0 {
             tracing::debug!(dropped, "the client read too slowly: messages of this request were dropped");
         }
@@ -140,6 +174,7 @@ impl Exchange {
         queue.items.clear();
         queue.bytes = 0;
         drop(queue);
+        self.0.room.notify_waiters();
         self.0.reader.wake();
         self.0.cancellation.notify_waiters();
     }
@@ -200,11 +235,19 @@ impl Exchange {
 }
 
 impl Queue {
+    fn has_room_for(&self, message: &Bytes) -> bool {
+        self.items.len() < MAX_MESSAGES && self.bytes + message.len() <= MAX_BYTES
+    }
+
     fn push(&mut self, item: Item) {
-        if self.items.len() >= MAX_MESSAGES || self.bytes + item.message.len() > MAX_BYTES {
+        if !self.has_room_for(&item.message) {
             self.dropped += 1;
             return;
         }
+        self.add(item);
+    }
+
+    fn add(&mut self, item: Item) {
         self.bytes += item.message.len();
         self.items.push_back(item);
     }

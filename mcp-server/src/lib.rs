@@ -88,8 +88,8 @@ mod transport;
 
 pub use answer::{Answer, Reply};
 pub use asking::{
-    Choice, ChoiceOption, Elicited, Form, ModelPreferences, Root, Sampled, Sampling, SamplingContent,
-    SamplingMessage, SamplingTool, ToolChoice, ToolUse,
+    AskError, Asking, Choice, ChoiceOption, Elicited, Form, ModelPreferences, Root, Sampled, Sampling,
+    SamplingContent, SamplingMessage, SamplingTool, ToolChoice, ToolUse,
 };
 pub use authenticate::{Authenticate, Denied, StaticTokens, Verified};
 #[doc(hidden)]

@@ -25,7 +25,7 @@ pub use id::{InvalidId, ProgressToken, RequestId};
 pub use json::Json;
 pub(crate) use json::present;
 pub use level::Level;
-pub(crate) use render::{Renderer, in_form, notification, rendered};
+pub(crate) use render::{Renderer, in_form, notification, rendered, server_request};
 pub use results::{
     CacheScope, Completion, Hints, Implementation, InputRequired, ListKind, ListPage, PromptMessage,
     PromptResult, ReadResult, ToolResult,

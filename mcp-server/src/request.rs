@@ -192,7 +192,6 @@ pub(crate) struct Caller {
 
 /// What a client sends back to an `input_required` result.
 #[derive(Clone, Debug, Default)]
-#[cfg_attr(not(test), expect(dead_code, reason = "only whether it is there matters, until handlers can ask"))]
 pub(crate) struct Resumed {
     pub(crate) responses: Option<Json>,
     pub(crate) state: Option<ByteString>,

@@ -7,9 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_core::{AnyStore, Consistency, Store, StoreExt as _};
+use kv_core::{AnyStore, Clock, Consistency, Store, StoreExt as _};
 use kv_memory::MemoryStore;
 
+use crate::asking::{Keys, Pending, Records};
 use crate::authenticate::Authenticator;
 use crate::component::{IntoPrompt, IntoResource, IntoTool};
 use crate::dispatch::{Dispatcher, Shared, Values};
@@ -39,6 +40,7 @@ pub struct Server {
     values: Values,
     stores: Stores,
     authenticator: Option<Authenticator>,
+    secret: Option<Keys>,
     logging: bool,
     limits: Limits,
     http: HttpOptions,
@@ -64,6 +66,7 @@ impl Server {
             values: Values::new(),
             stores: Stores::default(),
             authenticator: None,
+            secret: None,
             logging: true,
             limits: Limits::default(),
             http: HttpOptions::default(),
@@ -147,6 +150,14 @@ impl Server {
     /// Finds out who sends an HTTP request. Without it, everybody on HTTP is anonymous.
     pub fn authenticate(mut self, authenticate: impl Authenticate) -> Self {
         self.authenticator = Some(Authenticator::new(authenticate));
+        self
+    }
+
+    /// Seals what clients carry between the rounds of a request that asks (`requestState`) with a key made of this secret,
+    /// the same on every replica: 32 random bytes or more. Without it the server makes a key in the store of its state,
+    /// which is replaced daily; who can read that store can then forge what handlers take for earlier answers.
+    pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.secret = Some(Keys::given(secret.as_ref()));
         self
     }
 
@@ -304,7 +315,11 @@ impl Server {
         let name = self.info.name.clone();
         let cache = self.stores.cache.unwrap_or(default).prefixed(&name).erased();
         let state = state.prefixed(&name).erased();
+        let clock = Clock::system();
+        let keys = self.secret.unwrap_or_else(|| Keys::in_store(state.clone(), clock.clone()));
         let dispatcher = Dispatcher::new(Shared {
+            records: Records::new(&name, &state, keys, clock),
+            questions: Pending::default(),
             info: self.info,
             instructions: self.instructions,
             registry,

@@ -50,6 +50,7 @@ pub struct Tool {
     output_schema: Option<Json>,
     annotations: ToolAnnotations,
     finish: bool,
+    single_use: bool,
     by_hand: bool,
     output_by_hand: bool,
     validator: Option<Validator>,
@@ -77,6 +78,7 @@ impl Tool {
             output_schema: R::output_schema(),
             annotations: ToolAnnotations::default(),
             finish: false,
+            single_use: false,
             by_hand: true,
             output_by_hand: false,
             validator: None,
@@ -167,6 +169,19 @@ impl Tool {
     /// Whether a cancelled call runs to its end.
     pub(crate) const fn finishes(&self) -> bool {
         self.finish
+    }
+
+    /// Takes the answers to one question of a call once (2026-07-28): sent a second time they are refused. For what must not
+    /// happen twice when a client repeats itself.
+    #[must_use]
+    pub fn single_use(mut self) -> Self {
+        self.single_use = true;
+        self
+    }
+
+    /// Whether the answers of a round count once.
+    pub(crate) const fn is_single_use(&self) -> bool {
+        self.single_use
     }
 
     /// The schema of the arguments.

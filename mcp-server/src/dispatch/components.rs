@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use super::{Dispatcher, failed, not_found, panicked, took_too_long};
+use crate::asking::Driven;
 use crate::component::{Prompt, Tool};
 use crate::middleware::BoxFuture;
 use crate::protocol::{Failure, Hints, code};
@@ -14,19 +15,19 @@ use crate::running::{Deadline, Elapsed, Finish};
 use crate::{Answer, Context, Operation, Reply, Request};
 
 impl Dispatcher {
-    pub(super) fn call(&self, tool: &Arc<Tool>, request: Request) -> BoxFuture<Answer> {
+    pub(super) fn call(&self, tool: Arc<Tool>, request: Request) -> BoxFuture<Answer> {
         if let Some(failure) = missing_capability(&tool.about().requires, &request) {
             return failed(failure);
         }
         let Operation::CallTool { arguments, .. } = &request.operation else {
             return failed(Failure::internal());
         };
-        let (arguments, finish) = (arguments.clone(), tool.finishes());
+        let (arguments, finish, single_use) = (arguments.clone(), tool.finishes(), tool.is_single_use());
         let context = Context::new(request, self.clone(), tool.about().is_public());
         self.guarded(
             context,
-            |context| tool.call(context, arguments),
-            finish,
+            move |context| tool.call(context, arguments),
+            Manner { finish, single_use },
             move |result| match result {
                 Ok(result) => Answer::Done(Reply::Tool(result)),
                 Err(failure) => Answer::Failed(failure),
@@ -34,7 +35,7 @@ impl Dispatcher {
         )
     }
 
-    pub(super) fn prompt(&self, prompt: &Arc<Prompt>, request: Request) -> BoxFuture<Answer> {
+    pub(super) fn prompt(&self, prompt: Arc<Prompt>, request: Request) -> BoxFuture<Answer> {
         if let Some(failure) = missing_capability(&prompt.about().requires, &request) {
             return failed(failure);
         }
@@ -45,8 +46,8 @@ impl Dispatcher {
         let context = Context::new(request, self.clone(), prompt.about().is_public());
         self.guarded(
             context,
-            |context| prompt.get(context, &arguments),
-            false,
+            move |context| prompt.get(context, &arguments),
+            Manner::default(),
             move |result| match result {
                 Ok(result) => Answer::Done(Reply::Prompt(result)),
                 Err(failure) => Answer::Failed(failure),
@@ -66,11 +67,11 @@ impl Dispatcher {
         let hints = Hints::new(u64::try_from(declared).unwrap_or(u64::MAX), self.scope(same_for_all));
         let context = Context::new(request, self.clone(), found.is_public());
         let asked = uri.clone();
-        let run = |context| match found {
+        let run = move |context| match found {
             Found::Resource(resource) => resource.read(context, asked),
             Found::Template(template, parameters) => template.read(context, asked, parameters),
         };
-        self.guarded(context, run, false, move |result| match result {
+        self.guarded(context, run, Manner::default(), move |result| match result {
             Ok(result) if result.contents.is_empty() => Answer::Failed(not_found(&uri, revision)),
             Ok(mut result) => {
                 result.hints = Some(result.hints.unwrap_or(hints));
@@ -83,31 +84,65 @@ impl Dispatcher {
         })
     }
 
-    /// Runs a handler within the limits: how many at once, and for how long. A panic ends the request alone.
+    /// Runs a handler, with what earlier rounds left if this is a further one.
     fn guarded<T: Send + 'static>(
         &self,
         context: Context,
+        run: impl FnOnce(Context) -> BoxFuture<T> + Send + 'static,
+        manner: Manner,
+        answer: impl FnOnce(T) -> Answer + Send + 'static,
+    ) -> BoxFuture<Answer> {
+        let Some(resumed) = context.request().resumed.clone() else {
+            return self.run_guarded(context, run, manner, answer);
+        };
+        let this = self.clone();
+        Box::pin(async move {
+            match this.0.records.resume(context.request(), resumed, manner.single_use).await {
+                Ok(round) => context.resume(round),
+                Err(failure) => return failure.into(),
+            }
+            this.run_guarded(context, run, manner, answer).await
+        })
+    }
+
+    /// Runs a handler within the limits: how many at once, and for how long. A panic ends the request alone, and so does a
+    /// question on 2026-07-28.
+    fn run_guarded<T: Send + 'static>(
+        &self,
+        context: Context,
         run: impl FnOnce(Context) -> BoxFuture<T>,
-        finish: bool,
+        manner: Manner,
         answer: impl FnOnce(T) -> Answer + Send + 'static,
     ) -> BoxFuture<Answer> {
         let place = match self.place(context.request()) {
             Ok(place) => place,
             Err(no_place) => return failed(no_place.failure()),
         };
+        let asking = context.clone();
         let Ok(run) = catch_unwind(AssertUnwindSafe(|| run(context))) else { return failed(panicked()) };
         let run = AssertUnwindSafe(Deadline::new(run, self.0.handler_timeout)).catch_unwind();
+        let this = self.clone();
         let guarded = async move {
-            let output = run.await;
+            let output = Driven::new(run, asking.clone()).await; // the handler is gone then
             drop(place);
             match output {
-                Ok(Ok(output)) => answer(output),
-                Ok(Err(Elapsed)) => took_too_long().into(),
-                Err(_) => panicked().into(),
+                Ok(Ok(Ok(output))) => answer(output),
+                Ok(Ok(Err(Elapsed))) => took_too_long().into(),
+                Ok(Err(_)) => panicked().into(),
+                Err(questions) => this.0.records.ask(asking.request(), questions).await,
             }
         };
-        if finish { Box::pin(Finish::new(guarded)) } else { Box::pin(guarded) }
+        if manner.finish { Box::pin(Finish::new(guarded)) } else { Box::pin(guarded) }
     }
+}
+
+/// What is particular to a handler's runs.
+#[derive(Clone, Copy, Default)]
+struct Manner {
+    /// It goes on when nobody waits any more.
+    finish: bool,
+    /// The answers to its questions count once.
+    single_use: bool,
 }
 
 /// -32021 where the client lacks a capability that the component needs; before a stream could open.

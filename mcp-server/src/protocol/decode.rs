@@ -20,10 +20,6 @@ pub(crate) enum Message {
     /// A notification, which is never answered.
     Notification(Incoming),
     /// The answer to a request of ours: its result, or its error.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "this server sends no requests yet, so no answer is looked at")
-    )]
     Response {
         /// The id of our request; `None` where the client could not read it.
         id: Option<RequestId>,

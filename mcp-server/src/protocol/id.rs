@@ -108,6 +108,13 @@ scalar! {
     ProgressToken
 }
 
+impl RequestId {
+    /// The id of a request of ours: `text` as a JSON string.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(Scalar(Json::from(serde_json::Value::from(text)).as_bytes().clone()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -134,6 +134,18 @@ pub(crate) fn notification(method: &str, params: &impl Serialize) -> Option<Byte
     Some(line(out))
 }
 
+/// A request of ours to the client (handshake revisions).
+pub(crate) fn server_request(id: &RequestId, method: &str, params: &Json) -> Bytes {
+    let mut out = Vec::with_capacity(96 + method.len() + params.as_bytes().len());
+    let mut message = Object::begin(&mut out);
+    message.value("jsonrpc", "2.0");
+    message.json("id", &id.as_json());
+    message.value("method", method);
+    message.json("params", params);
+    message.end();
+    line(out)
+}
+
 /// The code that says the same in `revision`: resource not found has another one on 2026-07-28 (server/resources).
 fn of_revision(mut failure: Failure, revision: Revision) -> Failure {
     if revision.is_stateless() && failure.code == code::RESOURCE_NOT_FOUND {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::batch::{array, item};
 use super::cancellation::cancelled;
 use super::outgoing::Outgoing;
+use crate::asking::Outcome;
 use crate::dispatch::Dispatcher;
 use crate::exchange::Exchange;
 use crate::middleware::BoxFuture;
@@ -156,11 +157,22 @@ impl Connection {
                 self.notification(&incoming);
                 None
             }
-            Message::Response { .. } => None, // nothing was asked
+            Message::Response { id, outcome } => {
+                if let Some(id) = id {
+                    self.answered(id, outcome);
+                }
+                None
+            }
             Message::Batch(_) => {
                 Some(self.failed(None, &Failure::new(code::INVALID_REQUEST, "a batch in a batch")))
             }
         }
+    }
+
+    /// The client's answer to a question of a handler; one that nobody waits for is passed over.
+    fn answered(&self, id: RequestId, outcome: Outcome) {
+        let session = self.session.key(&self.principal);
+        self.dispatcher.pending_questions().answered(session, id, outcome);
     }
 
     /// A batch: only in a session of 2025-03-26; its answers are one array.

@@ -28,7 +28,11 @@ pub struct TestClient {
     connection: Mutex<Option<Arc<Connection>>>,
     notifications: std::sync::Mutex<VecDeque<Value>>,
     next_id: AtomicU64,
+    answering: Option<Answering>,
 }
+
+/// Answers what a server asks: method and parameters in, the result out.
+type Answering = Arc<dyn Fn(&str, &Value) -> Value + Send + Sync>;
 
 /// An error answer, as the client saw it.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +56,8 @@ impl std::error::Error for TestError {}
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A request that asks more often than this never ends.
+const MAX_ROUNDS: usize = 20;
 
 impl TestClient {
     pub(crate) fn new(dispatcher: Dispatcher) -> Self {
@@ -64,6 +70,7 @@ impl TestClient {
             connection: Mutex::default(),
             notifications: std::sync::Mutex::default(),
             next_id: AtomicU64::new(1),
+            answering: None,
         }
     }
 
@@ -95,6 +102,15 @@ impl TestClient {
         self
     }
 
+    /// Answers what the server asks (`elicitation/create`, `sampling/createMessage`, `roots/list`) with what `answer` makes of
+    /// method and parameters: within the request in a handshake session, by sending the request again on 2026-07-28. The
+    /// capabilities must say that it can be asked. Without it, questions come out as they are.
+    #[must_use]
+    pub fn answering(mut self, answer: impl Fn(&str, &Value) -> Value + Send + Sync + 'static) -> Self {
+        self.answering = Some(Arc::new(answer));
+        self
+    }
+
     /// Another client of the same server, with a connection of its own.
     #[must_use]
     pub fn another(&self) -> Self {
@@ -103,6 +119,7 @@ impl TestClient {
             revision: self.revision,
             capabilities: self.capabilities.clone(),
             meta: self.meta.clone(),
+            answering: self.answering.clone(),
             ..Self::new(self.dispatcher.clone())
         }
     }
@@ -137,7 +154,31 @@ impl TestClient {
     /// The error that the server answered.
     pub async fn request(&self, method: &str, params: Value) -> std::result::Result<Value, TestError> {
         let connection = self.connected().await?;
-        self.exchange(&connection, method, self.with_meta(params)).await
+        let mut result = self.exchange(&connection, method, self.with_meta(params.clone())).await?;
+        for _ in 0..MAX_ROUNDS {
+            let Some(again) = self.next_round(&params, &result) else { return Ok(result) };
+            result = self.exchange(&connection, method, self.with_meta(again)).await?;
+        }
+        Err(lost("the server asks without end"))
+    }
+
+    /// The parameters that answer what `result` asks, if it asks something and somebody answers.
+    fn next_round(&self, params: &Value, result: &Value) -> Option<Value> {
+        let answer = self.answering.as_ref().filter(|_| result["resultType"] == "input_required")?;
+        let requests = result["inputRequests"].as_object().cloned().unwrap_or_default();
+        let responses: serde_json::Map<_, _> = requests
+            .into_iter()
+            .map(|(key, request)| {
+                (key, answer(request["method"].as_str().unwrap_or_default(), &request["params"]))
+            })
+            .collect();
+        let mut params = params.clone();
+        let fields = params.as_object_mut()?;
+        fields.insert("inputResponses".to_owned(), Value::from(responses));
+        if let Some(state) = result.get("requestState") {
+            fields.insert("requestState".to_owned(), state.clone());
+        }
+        Some(params)
     }
 
     /// Sends any notification.
@@ -230,11 +271,25 @@ impl TestClient {
         answered.unwrap_or_else(|_| Err(lost("no answer within 30 s")))
     }
 
-    async fn answer(&self, connection: &Connection, id: u64) -> std::result::Result<Value, TestError> {
+    /// Answers a request of the server's; `false` for anything else.
+    fn answered(&self, connection: &Arc<Connection>, message: &Value) -> bool {
+        let (Some(answer), Some(method)) = (&self.answering, message["method"].as_str()) else {
+            return false;
+        };
+        let Some(id) = message.get("id") else { return false };
+        let answer = json!({ "jsonrpc": "2.0", "id": id, "result": answer(method, &message["params"]) });
+        connection.receive(&Bytes::from(answer.to_string()));
+        true
+    }
+
+    async fn answer(&self, connection: &Arc<Connection>, id: u64) -> std::result::Result<Value, TestError> {
         while let Some(line) = connection.outgoing().next().await {
             let Ok(mut message) = serde_json::from_slice::<Value>(&line) else {
                 return Err(lost("not JSON"));
             };
+            if self.answered(connection, &message) {
+                continue;
+            }
             if message.get("id").and_then(Value::as_u64) != Some(id) {
                 self.kept().push_back(message);
                 continue;

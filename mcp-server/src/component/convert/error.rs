@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use crate::AskError;
 use crate::protocol::{Failure, ToolResult, code};
 use crate::state::StateError;
 
@@ -32,6 +33,9 @@ impl Ending {
     pub fn of_error(error: &(dyn Error + 'static)) -> Self {
         if let Some(failure) = error.downcast_ref::<Failure>() {
             return Self::Protocol(failure.clone());
+        }
+        if let Some(unanswered) = chain(error).find_map(|link| link.downcast_ref::<AskError>()) {
+            return Self::Protocol(unanswered.failure().clone());
         }
         if chain(error).take_while(|link| !is_fit_for_clients(*link)).any(is_private) {
             return Self::logged(error);

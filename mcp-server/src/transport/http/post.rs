@@ -14,6 +14,7 @@ use super::answer::{RETRY_AFTER, Serving, empty, json};
 use super::bodies::Unread;
 use super::flights::Flight;
 use super::{Endpoint, SESSION};
+use crate::asking::Outcome;
 use crate::middleware::BoxFuture;
 use crate::protocol::{Failure, Incoming, Malformed, Message, RequestId, code, decode, revision_of};
 use crate::request::Caller;
@@ -36,7 +37,7 @@ impl Endpoint {
         match message {
             Ok(Message::Request(incoming)) => self.request(arrival, incoming).await,
             Ok(Message::Notification(incoming)) => self.notification(&arrival, &incoming),
-            Ok(Message::Response { .. }) => self.response(&arrival),
+            Ok(Message::Response { id, outcome }) => self.response(&arrival, id, outcome),
             Ok(Message::Batch(messages)) => self.batch(arrival, &messages).await,
             Err(Malformed { failure, id }) => self.refuse(StatusCode::BAD_REQUEST, id.as_ref(), &failure),
         }
@@ -186,10 +187,20 @@ impl Endpoint {
         }
     }
 
-    /// An answer to a question: none is asked outside of sessions.
-    fn response(&self, arrival: &Arrival) -> Response {
+    fn answered(&self, arrival: &Arrival, session: &SessionId, id: Option<RequestId>, outcome: Outcome) {
+        if let Some(id) = id {
+            let session = session.key(&arrival.verified.principal);
+            self.0.dispatcher.pending_questions().answered(session, id, outcome);
+        }
+    }
+
+    /// An answer to a question: none is asked outside of sessions. One that nobody waits for is passed over.
+    fn response(&self, arrival: &Arrival, id: Option<RequestId>, outcome: Outcome) -> Response {
         match arrival.session() {
-            Ok(_) => empty(StatusCode::ACCEPTED),
+            Ok((session, _)) => {
+                self.answered(arrival, &session, id, outcome);
+                empty(StatusCode::ACCEPTED)
+            }
             Err(Absent::Gone) => self.session_gone(None),
             Err(Absent::Unknown) => self.store_unavailable(None),
             Err(Absent::Missing) => {

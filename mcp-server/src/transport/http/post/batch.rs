@@ -46,7 +46,11 @@ impl Endpoint {
                 }
                 return None;
             }
-            Ok(Message::Response { .. } | Message::Batch(_)) => return None, // none of these is answered
+            Ok(Message::Response { id, outcome }) => {
+                self.answered(arrival, session, id, outcome);
+                return None;
+            }
+            Ok(Message::Batch(_)) => return None,
             Err(Malformed { failure, id }) => return Some(self.0.renderer.error(id.as_ref(), &failure)),
         };
         let id = incoming.id.clone()?;
@@ -56,6 +60,7 @@ impl Endpoint {
         };
         let request = arrival.admit_one(incoming, revision, Some(session.clone()), handshake.caller());
         let exchange = request.exchange.clone();
+        exchange.close(); // answers of a batch are one array: nothing else can be said
         let running = Running::new(self.flight(request, &id, session), exchange, Abandoned::Detached);
         Some(self.0.renderer.response(&id, running.await?, revision))
     }

@@ -1,0 +1,98 @@
+//! Why a question has no answer.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::protocol::{Failure, Json, Revision, code};
+
+/// Why a question to the client has no answer.
+///
+/// A handler that passes it on with `?` ends the request with [`AskError::failure`]: where the client lacks a capability, by
+/// the error that tells it which (-32021 on 2026-07-28).
+#[derive(Clone, Debug)]
+pub struct AskError {
+    reason: Reason,
+    failure: Failure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Unsupported,
+    Unanswered,
+    Refused,
+    Misused,
+}
+
+impl AskError {
+    /// Whether the client cannot be asked this: it did not declare the capability, or its revision has none. A handler may
+    /// do without.
+    pub fn is_unsupported(&self) -> bool {
+        self.reason == Reason::Unsupported
+    }
+
+    /// Whether nobody answered in time, or nobody is there any more.
+    pub fn is_unanswered(&self) -> bool {
+        self.reason == Reason::Unanswered
+    }
+
+    /// Whether the client answered with an error, or with something else than an answer.
+    pub fn is_refused(&self) -> bool {
+        self.reason == Reason::Refused
+    }
+
+    /// How the request ends where the handler passes this on.
+    pub const fn failure(&self) -> &Failure {
+        &self.failure
+    }
+
+    /// The client lacks `required`, an object as the client would declare it.
+    pub(super) fn unsupported(required: &serde_json::Value, revision: Revision) -> Self {
+        let code = if revision.is_stateless() { code::MISSING_CAPABILITY } else { code::INVALID_REQUEST };
+        let names = required.as_object().map(|object| object.keys().cloned().collect::<Vec<_>>().join(", "));
+        let names = names.unwrap_or_default();
+        let failure = Failure::new(code, format!("this needs a client with the capability {names}"));
+        let failure = failure.with_data(serde_json::json!({ "requiredCapabilities": required }));
+        Self { reason: Reason::Unsupported, failure }
+    }
+
+    pub(super) fn timed_out() -> Self {
+        Self::internal(Reason::Unanswered, "the client did not answer the server's question in time")
+    }
+
+    pub(super) fn gone() -> Self {
+        Self::internal(Reason::Unanswered, "nobody is there to be asked any more")
+    }
+
+    /// The client's error object; only its code is repeated.
+    pub(super) fn refused(error: &Json) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Code {
+            code: i64,
+        }
+        let code = error.to().map_or(0, |Code { code }| code);
+        let message = format!("the client refused the server's question with the error {code}");
+        Self { reason: Reason::Refused, failure: Failure::new(code::INTERNAL_ERROR, message) }
+    }
+
+    /// The client's answer is none; `what` names field and rule, never a value.
+    pub(super) fn unusable(what: &str) -> Self {
+        let message = format!("the client's answer cannot be used: {what}");
+        Self { reason: Reason::Refused, failure: Failure::new(code::INTERNAL_ERROR, message) }
+    }
+
+    pub(super) fn misused(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::internal(Reason::Misused, message)
+    }
+
+    fn internal(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, failure: Failure::new(code::INTERNAL_ERROR, message) }
+    }
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.fmt(f)
+    }
+}
+
+impl std::error::Error for AskError {}
