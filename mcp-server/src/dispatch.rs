@@ -1,5 +1,6 @@
 //! One decoded request in, one answer out. Knows no transport.
 
+mod completion;
 mod components;
 mod lifecycle;
 
@@ -185,7 +186,8 @@ impl Dispatcher {
             Operation::Other { method, .. } if &**method == "ping" => {
                 ready(Answer::Done(Reply::Object(Json::EMPTY)))
             }
-            operation @ (Operation::Complete { .. } | Operation::Listen { .. } | Operation::Other { .. }) => {
+            Operation::Complete { .. } => self.complete(request),
+            operation @ (Operation::Listen { .. } | Operation::Other { .. }) => {
                 failed(Failure::method_not_found(operation.method()))
             }
         }
@@ -211,6 +213,7 @@ impl Dispatcher {
             | Operation::List { kind: ListKind::Resources | ListKind::ResourceTemplates, .. } => {
                 registry.has_resources()
             }
+            Operation::Complete { .. } => registry.has_completions(),
             _ => true,
         }
     }

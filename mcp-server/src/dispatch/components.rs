@@ -84,7 +84,7 @@ impl Dispatcher {
     }
 
     /// Runs a handler within the limits: how many at once, and for how long. A panic ends the request alone.
-    fn guarded<T: Send + 'static>(
+    pub(super) fn guarded<T: Send + 'static>(
         &self,
         context: Context,
         run: impl FnOnce(Context) -> BoxFuture<T>,
