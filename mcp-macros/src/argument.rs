@@ -17,6 +17,8 @@ pub(crate) struct Argument {
     pub(crate) name: LitStr,
     pub(crate) description: Option<TokenStream>,
     pub(crate) default: Option<Expr>,
+    /// What completes it: a function or a list.
+    pub(crate) complete: Option<Expr>,
     /// Whether the server gives it.
     pub(crate) injected: bool,
 }
@@ -27,10 +29,12 @@ struct Options {
     default: Option<Expr>,
     rename: Option<LitStr>,
     description: Option<LitStr>,
+    complete: Option<Expr>,
     inject: bool,
 }
 
-const KNOWN: &str = "`default = expression`, `rename = \"name\"`, `description = \"text\"`, `inject`";
+const KNOWN: &str =
+    "`default = expression`, `rename = \"name\"`, `description = \"text\"`, `complete = function`, `inject`";
 
 impl Argument {
     /// Reads one argument, and takes from it the attributes that are ours.
@@ -51,6 +55,7 @@ impl Argument {
             name: options.rename.unwrap_or_else(|| LitStr::new(&wire, ident.span())),
             description: options.description.map(|text| quote!(#text)).or(described),
             default: options.default,
+            complete: options.complete,
             injected,
         })
     }
@@ -126,6 +131,10 @@ impl Options {
         if meta.path.is_ident("description") {
             return self.description.replace(meta.value()?.parse()?).map_or(Ok(()), |_| Err(twice()));
         }
+        if meta.path.is_ident("complete") {
+            let value = checked_completer(meta.value()?.parse()?)?;
+            return self.complete.replace(value).map_or(Ok(()), |_| Err(twice()));
+        }
         if meta.path.is_ident("inject") {
             self.inject = true;
             return Ok(());
@@ -134,8 +143,21 @@ impl Options {
     }
 }
 
+/// What is written so that the compiler's own words would not help.
+fn checked_completer(value: Expr) -> Result<Expr> {
+    let wrong = match &value {
+        Expr::Lit(_) => {
+            "write a function or a list: `complete = languages`, `complete = [\"python\", \"rust\"]`"
+        }
+        Expr::Array(list) if list.elems.is_empty() => "an empty list completes nothing: remove `complete`",
+        _ => return Ok(value),
+    };
+    Err(Error::new(value.span(), wrong))
+}
+
 fn refuse_options(options: &Options, name: &Ident) -> Result<()> {
-    if options.default.is_none() && options.rename.is_none() && options.description.is_none() {
+    let Options { default, rename, description, complete, inject: _ } = options;
+    if default.is_none() && rename.is_none() && description.is_none() && complete.is_none() {
         return Ok(());
     }
     let message =

@@ -114,7 +114,16 @@ fn not_a_function(kind: Kind, error: &Error) -> Error {
 
 fn argument(kind: Kind, input: &mut FnArg) -> Result<Argument> {
     match input {
-        FnArg::Typed(argument) => Argument::parse(argument),
+        FnArg::Typed(argument) => {
+            let argument = Argument::parse(argument)?;
+            match &argument.complete {
+                Some(complete) if kind == Kind::Tool => Err(Error::new(
+                    complete.span(),
+                    "arguments of tools are not completed, only those of prompts and resource templates: remove `complete`",
+                )),
+                _ => Ok(argument),
+            }
+        }
         FnArg::Receiver(receiver) => Err(Error::new(
             receiver.span(),
             format!(

@@ -86,7 +86,8 @@ pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Every parameter of the template is an argument and the other way round. `{name}` takes one segment, `{name*}`
 /// also slashes, `{?a,b}` at the end query parameters that may be absent. Options beside the URI: `name`, `title`,
-/// `description`, `mime_type`, `tags(..)`, `cache`, `public`, `requires(..)`.
+/// `description`, `mime_type`, `tags(..)`, `cache`, `public`, `requires(..)`. Arguments are completed as those of
+/// [`macro@prompt`] are.
 #[proc_macro_attribute]
 pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {
     emit::answer(options, item, "ResourceComponent", resource::expand)
@@ -114,6 +115,41 @@ pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Clients send text, which is read into the argument's type. Options: `name`, `title`, `description`, `tags(..)`,
 /// `cache`, `public`, `requires(..)`.
+///
+/// Values can be completed while they are typed, by a list or by a function of the value so far; an enum without parts
+/// and `bool` complete themselves.
+///
+/// ```
+/// use mcp_server::{CompletionContext, Server, prompt};
+///
+/// /// Frameworks of the language that was chosen before.
+/// async fn frameworks(value: String, context: CompletionContext) -> Vec<&'static str> {
+///     let all = match context.argument("language") {
+///         Some("python") => ["django", "flask"],
+///         _ => ["axum", "rocket"],
+///     };
+///     all.into_iter().filter(|name| name.starts_with(&value)).collect()
+/// }
+///
+/// /// Asks for an example.
+/// #[prompt]
+/// fn example(
+///     #[arg(complete = ["python", "rust"])] language: String,
+///     #[arg(complete = frameworks)] framework: String,
+/// ) -> String {
+///     format!("Write an example in {language} with {framework}.")
+/// }
+///
+/// let server = Server::new("examples").prompt(example);
+/// # server.test_client().unwrap();
+/// ```
+///
+/// | `complete = ` | |
+/// |---|---|
+/// | `["python", "rust"]`, or the name of a constant list | what begins with the value, then what has it elsewhere |
+/// | `async fn(value: String) -> R` | `R` is `Vec<String>`, an array of text, `Completion`, or a `Result` of these |
+/// | `async fn(value: String, context: CompletionContext) -> R` | knows the arguments chosen before, and who asks |
+/// | `fn(value: &str) -> R`, `fn(value: &str, context: &CompletionContext) -> R` | on a thread where it may block |
 #[proc_macro_attribute]
 pub fn prompt(options: TokenStream, item: TokenStream) -> TokenStream {
     emit::answer(options, item, "Prompt", prompt::expand)

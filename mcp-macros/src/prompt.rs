@@ -16,12 +16,13 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
     let declared = declared(&function);
     let handler = handler(&function);
     let conversion = emit::conversion(&function, "prompt");
+    let completions = emit::completions(&function);
     let requirements = emit::requirements(&function);
     let calls = options.calls(options.description(function.description()).as_ref());
     let body = quote! {
         use ::mcp_server::__private::levels::PromptAny as _;
         #conversion
-        ::mcp_server::Prompt::new(#name, [#(#declared),*], #handler) #requirements #calls
+        ::mcp_server::Prompt::new(#name, [#(#declared),*], #handler) #completions #requirements #calls
     };
     Ok(emit::component(&function, &quote!(Prompt), &body))
 }

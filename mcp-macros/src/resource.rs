@@ -25,6 +25,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
         (quote!(ResourceTemplate), quote!(::mcp_server::__private::template(#uri, #handler)))
     };
     let conversion = emit::conversion(&function, "resource");
+    let completions = emit::completions(&function); // none of a plain resource: it has no arguments
     let requirements = emit::requirements(&function);
     let calls = options.calls(options.description(function.description()).as_ref());
     let body = quote! {
@@ -33,7 +34,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
             ResourceExplicit as _, ResourceJson as _, ResourcePerhaps as _, ResourceUnknown as _,
         };
         #conversion
-        #made.named(#name) #requirements #calls
+        #made.named(#name) #completions #requirements #calls
     };
     Ok(emit::component(&function, &component, &body))
 }

@@ -50,6 +50,7 @@ fn explain() -> Prompt {
     Prompt::new("explain", [unit], |_: Context, arguments: TextArguments| async move {
         format!("Explain the unit {:?} to a child.", arguments.get("unit").unwrap_or_default())
     })
+    .complete_from("unit", ["metre", "square metre"])
 }
 
 #[tokio::main]

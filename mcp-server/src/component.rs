@@ -2,6 +2,7 @@
 
 mod about;
 mod arguments;
+mod completion;
 mod convert;
 pub mod private;
 mod prompt;
@@ -15,6 +16,9 @@ mod validator;
 
 pub(crate) use about::{About, Check};
 pub use about::{CachePolicy, Requirement};
+pub(crate) use arguments::unknown;
+pub(crate) use completion::{Completer, Completers};
+pub use completion::{CompletionContext, IntoCompletion};
 pub use convert::{IntoPromptResult, IntoReadResult, IntoToolResult, Reading, Structured};
 pub use prompt::{IntoPrompt, Prompt, PromptArgument};
 pub use resource::{IntoResource, Resource, ResourceComponent, ResourceTemplate};

@@ -1,5 +1,6 @@
 //! One decoded request in, one answer out. Knows no transport.
 
+mod completion;
 mod components;
 mod lifecycle;
 
@@ -194,7 +195,8 @@ impl Dispatcher {
             Operation::Other { method, .. } if &**method == "ping" => {
                 ready(Answer::Done(Reply::Object(Json::EMPTY)))
             }
-            operation @ (Operation::Complete { .. } | Operation::Listen { .. } | Operation::Other { .. }) => {
+            Operation::Complete { .. } => self.complete(request),
+            operation @ (Operation::Listen { .. } | Operation::Other { .. }) => {
                 failed(Failure::method_not_found(operation.method()))
             }
         }
@@ -220,6 +222,7 @@ impl Dispatcher {
             | Operation::List { kind: ListKind::Resources | ListKind::ResourceTemplates, .. } => {
                 registry.has_resources()
             }
+            Operation::Complete { .. } => registry.has_completions(),
             _ => true,
         }
     }

@@ -55,6 +55,8 @@
 //! - [`Server`] is built part by part; [`Service`] is a built one, for several transports at once.
 //! - [`macro@tool`], [`macro@resource`] and [`macro@prompt`] make components of functions; [`Tool`], [`Resource`],
 //!   [`ResourceTemplate`] and [`Prompt`] make them by hand.
+//! - `#[arg(complete = ..)]` completes arguments of prompts and templates while they are typed; [`CompletionContext`] is
+//!   what its function knows.
 //! - [`Context`] is what a handler knows of its request; [`State`] is a value that the server was given;
 //!   [`Context::state`] keeps values for a session or a user.
 //! - [`Middleware`] stands around every request: [`Logging`], [`ResponseCache`], or your own.
@@ -95,9 +97,10 @@ pub use authenticate::{Authenticate, Denied, StaticTokens, Verified};
 #[doc(hidden)]
 pub use component::private as __private;
 pub use component::{
-    CachePolicy, Inject, IntoPrompt, IntoPromptResult, IntoReadResult, IntoResource, IntoTool,
-    IntoToolResult, InvalidTemplate, Parameters, Prompt, PromptArgument, Reading, Requirement, Resource,
-    ResourceComponent, ResourceTemplate, State, Structured, TextArguments, Tool, ToolAnnotations, schema_for,
+    CachePolicy, CompletionContext, Inject, IntoCompletion, IntoPrompt, IntoPromptResult, IntoReadResult,
+    IntoResource, IntoTool, IntoToolResult, InvalidTemplate, Parameters, Prompt, PromptArgument, Reading,
+    Requirement, Resource, ResourceComponent, ResourceTemplate, State, Structured, TextArguments, Tool,
+    ToolAnnotations, schema_for,
 };
 pub use context::Context;
 pub use error::{Error, Result};
@@ -106,7 +109,7 @@ pub use middleware::{
     CacheStatistics, Cached, Components, Logging, Middleware, Next, Refusal, ResponseCache, StatisticsReader,
 };
 pub use principal::Principal;
-pub use request::{Operation, Request};
+pub use request::{Operation, PartialArgument, Reference, Request};
 pub use server::Server;
 pub use service::Service;
 pub use session::SessionId;

@@ -1,6 +1,7 @@
 //! The types of the wire: what stands in a message, in every revision that is served.
 
 mod canonical;
+mod completion;
 mod content;
 mod decode;
 mod era;
@@ -15,6 +16,7 @@ mod results;
 mod revision;
 
 pub(crate) use canonical::canonical;
+pub use completion::Completion;
 pub use content::{Annotations, Content, Icon, ResourceContents, Role};
 pub(crate) use decode::{Incoming, Malformed, Message, decode};
 pub(crate) use era::{revision_of, status};
@@ -27,7 +29,7 @@ pub(crate) use json::present;
 pub use level::Level;
 pub(crate) use render::{Renderer, in_form, notification, rendered, server_request};
 pub use results::{
-    CacheScope, Completion, Hints, Implementation, InputRequired, ListKind, ListPage, PromptMessage,
-    PromptResult, ReadResult, ToolResult,
+    CacheScope, Hints, Implementation, InputRequired, ListKind, ListPage, PromptMessage, PromptResult,
+    ReadResult, ToolResult,
 };
 pub use revision::{Revision, WireForm};

@@ -4,6 +4,7 @@ mod checks;
 mod component;
 mod cursor;
 mod pages;
+mod referred;
 mod shelf;
 pub(crate) mod uri;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use self::component::Component;
 use self::pages::Pages;
+pub(crate) use self::referred::{Referred, unknown as unknown_reference};
 use self::shelf::Shelf;
 use crate::component::{
     About, CachePolicy, Check, Parameters, Prompt, Resource, ResourceComponent, ResourceTemplate, Tool,
@@ -103,6 +105,9 @@ impl Registry {
     /// Runs the check of the component that the request is for. A request for none, or for an unknown one, passes:
     /// it is answered elsewhere.
     pub(crate) async fn check(&self, request: &Request) -> Result<(), Refusal> {
+        if let Operation::Complete { reference, .. } = &request.operation {
+            return self.check_reference(request, reference).await;
+        }
         let Some(check) = self.check_of(&request.operation) else { return Ok(()) };
         check(request).await
     }

@@ -1,5 +1,7 @@
 //! One decoded request, as middlewares and the dispatcher see it.
 
+use std::fmt;
+
 use bytestring::ByteString;
 use http::Extensions;
 
@@ -37,10 +39,15 @@ pub enum Operation {
         /// Where the page begins; `None` is the first.
         cursor: Option<ByteString>,
     },
-    /// `completion/complete`, with its parameters.
+    /// `completion/complete`.
     Complete {
-        /// The parameters.
-        params: Json,
+        /// Whose argument it is.
+        reference: Reference,
+        /// The argument, and what of its value is there.
+        argument: PartialArgument,
+        /// The values of arguments that were chosen before (2025-06-18 and later), an object of strings; `{}` where the
+        /// client sent none.
+        chosen: Json,
     },
     /// `subscriptions/listen` (2026-07-28).
     Listen {
@@ -86,13 +93,73 @@ impl Operation {
         }
     }
 
-    /// The component concerned: a tool's or prompt's name, a resource's URI.
+    /// The component concerned: a tool's or prompt's name, a resource's URI, or the template of one.
     pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::Complete { reference, .. } => Some(reference.target()),
+            operation => operation.used(),
+        }
+    }
+
+    /// The component that is called, read or got: what the header `Mcp-Name` repeats, and what may answer with
+    /// questions.
+    pub(crate) fn used(&self) -> Option<&str> {
         match self {
             Self::CallTool { name, .. } | Self::GetPrompt { name, .. } => Some(name),
             Self::ReadResource { uri } => Some(uri),
             _ => None,
         }
+    }
+}
+
+/// Whose argument is completed (server/utilities/completion, "Reference Types").
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reference {
+    /// `ref/prompt`: a prompt, by its name.
+    Prompt(ByteString),
+    /// `ref/resource`: a template of resources, by its text or by a URI that it matches.
+    Resource(ByteString),
+}
+
+impl Reference {
+    /// The prompt of this name.
+    pub fn prompt(name: impl Into<ByteString>) -> Self {
+        Self::Prompt(name.into())
+    }
+
+    /// The template of this text, or the one that this URI matches.
+    pub fn resource(uri: impl Into<ByteString>) -> Self {
+        Self::Resource(uri.into())
+    }
+
+    /// The name or the URI.
+    pub fn target(&self) -> &str {
+        match self {
+            Self::Prompt(target) | Self::Resource(target) => target,
+        }
+    }
+}
+
+/// An argument while its value is typed.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartialArgument {
+    /// Its name.
+    pub name: ByteString,
+    /// What of its value is there; empty at the beginning.
+    pub value: ByteString,
+}
+
+impl PartialArgument {
+    pub(crate) fn new(name: impl Into<ByteString>, value: impl Into<ByteString>) -> Self {
+        Self { name: name.into(), value: value.into() }
+    }
+}
+
+impl fmt::Debug for PartialArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PartialArgument({:?}, {} bytes)", self.name, self.value.len()) // the value may be a secret
     }
 }
 

@@ -4,6 +4,8 @@
 
 #[path = "macros/by_hand.rs"]
 mod by_hand;
+#[path = "macros/completions.rs"]
+mod completions;
 #[path = "macros/errors.rs"]
 mod errors;
 #[path = "macros/given.rs"]

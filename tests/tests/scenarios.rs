@@ -22,7 +22,7 @@ use mcp_server::{CachePolicy, Context, ResponseCache, Server, StatisticsReader, 
 use serde_json::{Value, json};
 
 /// What waits, and for what.
-const WAITS: [(u32, &str); 10] = [
+const WAITS: [(u32, &str); 9] = [
     (5, "versions of components"),
     (14, "tasks"),
     (15, "extensions that declare resources live"),
@@ -34,7 +34,6 @@ const WAITS: [(u32, &str); 10] = [
     (23, "visibility rules of sessions"),
     (24, "components that are added while the server runs"),
     (30, "the OAuth proxy"),
-    (31, "completion"),
     (38, "mounted servers, for the child; the rest of it is tested"),
 ];
 

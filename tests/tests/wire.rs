@@ -13,6 +13,8 @@ mod cancelling;
 mod children;
 #[path = "wire/client.rs"]
 mod client;
+#[path = "wire/completions.rs"]
+mod completions;
 #[path = "wire/decoding.rs"]
 mod decoding;
 #[path = "wire/doors.rs"]

@@ -2,10 +2,13 @@
 //!
 //! The suite says which tools, resources and prompts it expects, and what they answer.
 
+#[path = "conformance/asking.rs"]
+mod asking;
+
 use std::time::Duration;
 
-use mcp_server::protocol::{Content, Json, PromptMessage, ResourceContents, Role, ToolResult};
-use mcp_server::{Context, Result, Server, Tool, prompt, resource, tool};
+use mcp_server::protocol::{Completion, Content, Json, PromptMessage, ResourceContents, Role, ToolResult};
+use mcp_server::{CompletionContext, Context, Result, Server, Tool, prompt, resource, tool};
 use serde_json::json;
 
 /// A PNG of one red pixel.
@@ -165,11 +168,19 @@ async fn test_simple_prompt() -> &'static str {
 #[prompt]
 async fn test_prompt_with_arguments(
     /** the first */
+    #[arg(complete = ["paris", "park", "party", "test1", "test2"])]
     arg1: String,
     /** the second */
+    #[arg(complete = after_the_first)]
     arg2: String,
 ) -> String {
     format!("Prompt with arguments: arg1='{arg1}', arg2='{arg2}'")
+}
+
+/// Values of the second argument, which go with the first.
+fn after_the_first(value: &str, context: &CompletionContext) -> Completion {
+    let first = context.argument("arg1").unwrap_or("test");
+    Completion::matching(value, [format!("{first}-a"), format!("{first}-b")])
 }
 
 /// A prompt that holds a resource.
@@ -215,5 +226,5 @@ async fn main() -> Result<()> {
         .prompt(test_prompt_with_arguments)
         .prompt(test_prompt_with_embedded_resource)
         .prompt(test_prompt_with_image);
-    larder_examples::serve(server).await
+    larder_examples::serve(asking::add_to(server)).await
 }

@@ -166,7 +166,7 @@ impl Asking<'_> {
     async fn in_rounds<A: Answers>(self, question: Question) -> Result<A, AskError> {
         let (round, request) = (self.context.round(), self.context.request());
         let (key, digest) = (round.key(self.key.as_deref())?, question.digest());
-        if let Some(answer) = round.answer(&key, &digest)? {
+        if let Some(answer) = round.answer(&key, self.key.is_some(), &digest)? {
             return Ok(answer);
         }
         let params = question.params_for(request.revision, &key);

@@ -80,7 +80,8 @@ impl Records {
 
     /// The round that a request with `resumed` begins.
     ///
-    /// Answers without a state belong to no question, so the handler asks anew.
+    /// Answers without a state belong to no question that was asked. They count for questions with a key of their own, which a
+    /// client may know from before, unless each answer counts once.
     ///
     /// # Errors
     /// As [`Records::open`], and for answers that are no object.
@@ -91,11 +92,14 @@ impl Records {
         once: bool,
     ) -> Result<Round, Failure> {
         let Resumed { responses, state } = resumed;
-        let Some(state) = state else { return Ok(Round::default()) };
-        let record = self.open(request, &state, once).await?;
         let responses = responses.map(|responses| responses.to()).transpose();
         let responses = responses.map_err(|_| Failure::invalid_params("inputResponses must be an object"))?;
-        Ok(Round::further(record, responses.unwrap_or_default()))
+        let responses = responses.unwrap_or_default();
+        match state {
+            Some(state) => Ok(Round::further(self.open(request, &state, once).await?, responses)),
+            None if once => Ok(Round::default()),
+            None => Ok(Round::volunteered(responses)),
+        }
     }
 
     /// The answer that asks: the questions, and what the next round needs.

@@ -19,6 +19,8 @@ struct State {
     record: Record,
     /// What the client sent along, not yet looked at.
     responses: BTreeMap<String, Box<RawValue>>,
+    /// Whether nobody had asked for that.
+    volunteered: bool,
     /// What this run asks, in its order.
     asked: Vec<Open>,
     /// Keys of questions that this run has come to.
@@ -50,6 +52,11 @@ impl Round {
         Self(Mutex::new(State { record, responses, ..State::default() }))
     }
 
+    /// A first round, with answers that nobody has asked for yet.
+    pub(super) fn volunteered(responses: BTreeMap<String, Box<RawValue>>) -> Self {
+        Self(Mutex::new(State { responses, volunteered: true, ..State::default() }))
+    }
+
     /// The key of the next question: the one given, or its place in the order of questions.
     ///
     /// # Errors
@@ -67,11 +74,17 @@ impl Round {
     }
 
     /// The answer to the question of this digest, if it was given in an earlier round or came with this one. What came
-    /// and cannot be read is as good as none: it will be asked again.
+    /// and cannot be read is as good as none: it will be asked again. Only a question that is `named` by the handler can be
+    /// answered before it was asked.
     ///
     /// # Errors
     /// What was asked under this key was something else.
-    pub(super) fn answer<A: Answers>(&self, key: &str, digest: &[u8]) -> Result<Option<A>, AskError> {
+    pub(super) fn answer<A: Answers>(
+        &self,
+        key: &str,
+        named: bool,
+        digest: &[u8],
+    ) -> Result<Option<A>, AskError> {
         let (mut state, digest) = (self.state(), hex(digest));
         if let Some(answered) = state.record.answers.get(key) {
             let same = answered.digest == digest;
@@ -79,6 +92,7 @@ impl Round {
             return read.map(Some).ok_or_else(|| AskError::misused(CHANGED));
         }
         match state.record.open.get(key) {
+            None if state.volunteered && named => {}
             None => return Ok(None), // nobody asked: whatever came under this key is no answer
             Some(asked) if *asked != digest => return Err(AskError::misused(CHANGED)),
             Some(_) => {}
@@ -150,7 +164,7 @@ mod tests {
 
     fn ask(round: &Round, digest: &[u8]) -> Option<Elicited<()>> {
         let key = round.key(None).unwrap();
-        let answer = round.answer(&key, digest).unwrap();
+        let answer = round.answer(&key, false, digest).unwrap();
         if answer.is_none() {
             round.ask(key, digest, "elicitation/create", Json::EMPTY);
         }
@@ -209,7 +223,7 @@ mod tests {
         assert!(ask(&first, DIGEST).is_none());
         let second = next(&first, &json!({ "question-1": { "action": "accept" } }));
         let key = second.key(None).unwrap();
-        assert!(second.answer::<Elicited<()>>(&key, OTHER).is_err());
+        assert!(second.answer::<Elicited<()>>(&key, false, OTHER).is_err());
         let second = next(
             &{
                 let again = Round::default();
@@ -222,13 +236,22 @@ mod tests {
         ask(&second, OTHER);
         let third = next(&second, &json!({}));
         let key = third.key(None).unwrap();
-        assert!(third.answer::<Elicited<()>>(&key, OTHER).is_err(), "an answered one");
+        assert!(third.answer::<Elicited<()>>(&key, false, OTHER).is_err(), "an answered one");
     }
 
     #[test]
     fn an_answer_to_what_nobody_asked_is_none() {
         let round =
             Round::further(Default::default(), responses(&json!({ "question-1": { "action": "accept" } })));
+        assert!(ask(&round, DIGEST).is_none());
+    }
+
+    #[test]
+    fn an_answer_may_come_before_the_question_where_the_question_has_a_name() {
+        let round =
+            Round::volunteered(responses(&json!({ "sure": { "action": "accept" }, "question-1": {} })));
+        let key = round.key(Some("sure")).unwrap();
+        assert_eq!(round.answer::<Elicited<()>>(&key, true, DIGEST).unwrap(), Some(Elicited::Accepted(())));
         assert!(ask(&round, DIGEST).is_none());
     }
 

@@ -160,7 +160,7 @@ impl Visitor<'_> for Name {
 }
 
 /// The message about a name that is not among `known`: the nearest one, or all of them.
-pub(super) fn unknown(name: &str, known: &[impl AsRef<str>]) -> String {
+pub(crate) fn unknown(name: &str, known: &[impl AsRef<str>]) -> String {
     let (name, shown) = (beginning(name, 64), excerpt(name));
     let nearest = known
         .iter()

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::arguments::is_optional;
 pub use super::arguments::{Argument, Slots, bad_arguments, fill, given, read};
+pub use super::completion::{Completer, Completes, completer, kind};
 pub use super::convert::probe::{Returned, levels};
 pub use super::convert::{BoxError, Ending, probe};
 pub use super::schema::{Default as ArgumentDefault, InputSchema};
@@ -126,6 +127,11 @@ pub fn prompt_argument<T: TextArgument>(
         Some(text) => argument.description(text),
         None => argument,
     }
+}
+
+/// What completes an argument whose type has few values; `None` if it has many.
+pub fn by_type<T: TextArgument>() -> Option<Completer> {
+    super::completion::by_type::<T>()
 }
 
 /// The value of an argument that is text on the wire.

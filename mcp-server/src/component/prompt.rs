@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::about::{About, about_methods};
-use super::{IntoPromptResult, TextArguments};
+use super::completion::completion_methods;
+use super::{Completers, IntoPromptResult, TextArguments};
 use crate::Context;
 use crate::middleware::BoxFuture;
 use crate::protocol::{Failure, Icon, Json, PromptResult, WireForm};
@@ -51,6 +52,7 @@ type Handler = Arc<dyn Fn(Context, TextArguments) -> BoxFuture<Result<PromptResu
 pub struct Prompt {
     about: About,
     arguments: Vec<PromptArgument>,
+    completers: Completers,
     handler: Handler,
 }
 
@@ -69,6 +71,7 @@ impl Prompt {
         Self {
             about: About::new(name),
             arguments: arguments.into_iter().collect(),
+            completers: Completers::default(),
             handler: Arc::new(move |context, arguments| {
                 let answer = handler(context, arguments);
                 Box::pin(async move { answer.await.into_prompt_result() })
@@ -82,6 +85,12 @@ impl Prompt {
     }
 
     about_methods!();
+    completion_methods!("an argument");
+
+    /// The names of its arguments.
+    pub(crate) fn argument_names(&self) -> impl Iterator<Item = &str> {
+        self.arguments.iter().map(|argument| argument.name.as_str())
+    }
 
     /// Checks the arguments, an object of strings, and runs the handler.
     ///

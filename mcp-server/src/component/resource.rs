@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::about::{About, about_methods};
+use super::completion::completion_methods;
 use super::template::Template;
-use super::{IntoReadResult, InvalidTemplate, Parameters, Reading};
+use super::{Completers, IntoReadResult, InvalidTemplate, Parameters, Reading};
 use crate::Context;
 use crate::middleware::BoxFuture;
 use crate::protocol::{Annotations, Failure, Icon, Json, ReadResult, WireForm};
@@ -125,6 +126,7 @@ pub struct ResourceTemplate {
     template: Template,
     mime_type: Option<Arc<str>>,
     annotations: Option<Annotations>,
+    completers: Completers,
     handler: TemplateHandler,
 }
 
@@ -146,6 +148,7 @@ impl ResourceTemplate {
             template: Template::parse(uri_template)?,
             mime_type: None,
             annotations: None,
+            completers: Completers::default(),
             handler: Arc::new(move |context, reading, parameters| {
                 let answer = handler(context, reading.clone(), parameters);
                 Box::pin(async move { answer.await.into_read_result(&reading) })
@@ -159,6 +162,12 @@ impl ResourceTemplate {
     }
 
     resource_methods!();
+    completion_methods!("a parameter");
+
+    /// The names of its parameters.
+    pub(crate) fn parameter_names(&self) -> impl Iterator<Item = &str> {
+        self.template.names()
+    }
 
     /// The values of the parameters in `uri`; `None` if the template does not match.
     pub(crate) fn matches(&self, uri: &str) -> Option<Parameters> {

@@ -61,7 +61,8 @@ impl Template {
         &self.text
     }
 
-    fn names(&self) -> impl Iterator<Item = &str> {
+    /// The names of the parameters, in their order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let path = self.pieces.iter().filter_map(|piece| match piece {
             Piece::Parameter { name, .. } => Some(name.as_str()),
             Piece::Literal(_) => None,

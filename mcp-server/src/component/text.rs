@@ -1,5 +1,6 @@
 //! Arguments that are text on the wire: those of prompts, and the parameters of resource templates.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::de::value::{Error as ValueError, StrDeserializer, StringDeserializer};
@@ -39,6 +40,19 @@ impl TextArguments {
         let parsed =
             T::deserialize(Text(text)).map_err(|error| abridged(format!("argument `{name}`: {error}")));
         parsed.map(Some).map_err(Failure::invalid_params)
+    }
+
+    /// Those whose names `wanted` says yes to.
+    pub(crate) fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|(name, _)| wanted(name));
+        self
+    }
+
+    /// These, and of `others` those whose names are not among them.
+    pub(crate) fn or(mut self, others: Self) -> Self {
+        let more: Vec<_> = others.0.into_iter().filter(|(name, _)| self.get(name).is_none()).collect();
+        self.0.extend(more);
+        self
     }
 
     /// The arguments of a prompt, checked against what it declares.
@@ -89,12 +103,26 @@ impl<'de> Visitor<'de> for Pairs {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TextArguments, A::Error> {
         let mut pairs: Vec<(String, String)> = Vec::new();
-        while let Some((name, value)) = map.next_entry::<String, String>()? {
-            pairs.retain(|(known, _)| *known != name);
-            pairs.push((name, value));
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
         }
-        Ok(TextArguments(pairs))
+        Ok(TextArguments(last_of_each(pairs)))
     }
+}
+
+/// Of pairs of one name the last, in time linear in the pairs: a message has room for many.
+fn last_of_each(mut pairs: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut last: HashMap<&str, usize> = HashMap::with_capacity(pairs.len());
+    for (index, (name, _)) in pairs.iter().enumerate() {
+        last.insert(name, index);
+    }
+    if last.len() == pairs.len() {
+        return pairs;
+    }
+    let kept: HashSet<usize> = last.into_values().collect();
+    let mut index = 0..;
+    pairs.retain(|_| index.next().is_some_and(|index| kept.contains(&index)));
+    pairs
 }
 
 /// Text that becomes whatever is asked for.
@@ -203,4 +231,33 @@ impl<'de> Text<'de> {
 fn not(text: &str, what: &str) -> ValueError {
     let shown = excerpt(text);
     serde::de::Error::custom(format_args!("\"{shown}\" is not {what}, or out of range"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TextArguments;
+
+    fn read(json: &str) -> TextArguments {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn of_a_name_that_stands_twice_the_last_counts_in_its_place() {
+        let arguments = read(r#"{"a":"1","b":"2","a":"3","c":"4","b":"5"}"#);
+        assert_eq!(arguments, [("a", "3"), ("c", "4"), ("b", "5")].into_iter().collect());
+    }
+
+    #[test]
+    fn a_message_full_of_arguments_is_read_in_linear_time() {
+        let pairs: Vec<_> = (0..200_000).map(|index| format!(r#""{index}":"""#)).collect();
+        let arguments = read(&format!("{{{}}}", pairs.join(",")));
+        assert_eq!((arguments.get("0"), arguments.get("199999")), (Some(""), Some("")));
+    }
+
+    #[test]
+    fn what_was_said_goes_before_what_is_added() {
+        let said: TextArguments = [("a", "1"), ("b", "2")].into_iter().collect();
+        let added = [("b", "3"), ("c", "4")].into_iter().collect();
+        assert_eq!(said.only(|name| name != "a").or(added), [("b", "2"), ("c", "4")].into_iter().collect());
+    }
 }

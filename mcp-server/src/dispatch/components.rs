@@ -85,7 +85,7 @@ impl Dispatcher {
     }
 
     /// Runs a handler, with what earlier rounds left if this is a further one.
-    fn guarded<T: Send + 'static>(
+    pub(super) fn guarded<T: Send + 'static>(
         &self,
         context: Context,
         run: impl FnOnce(Context) -> BoxFuture<T> + Send + 'static,
@@ -138,7 +138,7 @@ impl Dispatcher {
 
 /// What is particular to a handler's runs.
 #[derive(Clone, Copy, Default)]
-struct Manner {
+pub(super) struct Manner {
     /// It goes on when nobody waits any more.
     finish: bool,
     /// The answers to its questions count once.

@@ -49,7 +49,7 @@ impl Dispatcher {
         }
         object(&Initialized {
             protocol_version: revision.as_str(),
-            capabilities: self.capabilities(),
+            capabilities: self.capabilities(revision),
             server_info: &self.0.info,
             instructions: self.0.instructions.as_deref(),
         })
@@ -70,7 +70,7 @@ impl Dispatcher {
         let public = self.scope(true) == CacheScope::Public;
         object(&Discovered {
             supported_versions: Revision::supported(),
-            capabilities: self.capabilities(),
+            capabilities: self.capabilities(Revision::V2026_07_28),
             instructions: self.0.instructions.as_deref(),
             ttl_ms: 0,
             cache_scope: if public { "public" } else { "private" },
@@ -78,9 +78,11 @@ impl Dispatcher {
     }
 
     /// What follows from what is registered; nothing is declared that is not served.
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self, revision: Revision) -> Capabilities {
         let registry = &self.0.registry;
+        let completions = registry.has_completions() && revision.declares_completions();
         Capabilities {
+            completions: completions.then_some(Declared {}),
             logging: self.0.logging.then_some(Declared {}),
             prompts: registry.has_prompts().then_some(Declared {}),
             resources: registry.has_resources().then_some(Declared {}),
@@ -92,6 +94,8 @@ impl Dispatcher {
 /// The capabilities of this server.
 #[derive(Serialize)]
 struct Capabilities {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completions: Option<Declared>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logging: Option<Declared>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -47,6 +47,10 @@ fn target(operation: &Operation, next: &Next) -> String {
             Some(Found::Template(template, _)) => template.uri_template().to_owned(),
             None => String::new(),
         },
+        Operation::Complete { reference, .. } => {
+            let referred = next.dispatcher().registry().referred(reference);
+            referred.map(|referred| referred.name().to_owned()).unwrap_or_default()
+        }
         operation => operation.target().map(excerpt).unwrap_or_default(),
     }
 }

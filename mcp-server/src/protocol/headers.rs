@@ -56,7 +56,7 @@ impl<'a> StandardHeaders<'a> {
     pub(crate) fn check(&self, version: &str, operation: &Operation) -> Result<(), Mismatch> {
         equal(VERSION, self.version, version)?;
         equal(METHOD, self.method, operation.method())?;
-        let Some(target) = operation.target() else { return Ok(()) };
+        let Some(target) = operation.used() else { return Ok(()) };
         let name = self.name.ok_or(Mismatch::Missing(NAME))?;
         let same = decoded(trimmed(name)).is_some_and(|name| name == target);
         if same { Ok(()) } else { Err(Mismatch::Different(NAME)) }
@@ -115,7 +115,7 @@ mod tests {
 
     use super::{Mismatch, StandardHeaders, decoded};
     use crate::protocol::{Json, ListKind};
-    use crate::request::Operation;
+    use crate::request::{Operation, PartialArgument, Reference};
 
     const VERSION: &str = "2026-07-28";
 
@@ -178,12 +178,18 @@ mod tests {
     }
 
     #[test]
-    fn only_methods_with_a_target_need_a_name() {
+    fn only_what_is_called_read_or_got_needs_a_name() {
         let list = Operation::List { kind: ListKind::Tools, cursor: None };
         assert_eq!(headers("tools/list", None).check(VERSION, &list), Ok(()));
         let read = Operation::ReadResource { uri: "file:///a".into() };
         assert_eq!(headers("resources/read", Some("file:///a")).check(VERSION, &read), Ok(()));
         assert_eq!(headers("resources/read", None).check(VERSION, &read), Err(Mismatch::Missing("Mcp-Name")));
+        let complete = Operation::Complete {
+            reference: Reference::prompt("review"),
+            argument: PartialArgument::new("language", "py"),
+            chosen: Json::EMPTY,
+        };
+        assert_eq!(headers("completion/complete", None).check(VERSION, &complete), Ok(()));
     }
 
     #[test]

@@ -228,18 +228,6 @@ impl ListPage {
     }
 }
 
-/// Completions of an argument.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Completion {
-    /// At most 100 values.
-    pub values: Vec<String>,
-    /// How many there are in all, if known.
-    pub total: Option<u64>,
-    /// Whether there are more.
-    pub has_more: bool,
-}
-
 /// Questions that stand between a request and its result (2026-07-28, basic/patterns/mrtr).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -57,6 +57,16 @@ impl Revision {
         !matches!(self, Self::V2024_11_05)
     }
 
+    /// Whether completions are a capability (since 2025-03-26); before, they are a method without one.
+    pub(crate) const fn declares_completions(self) -> bool {
+        !matches!(self, Self::V2024_11_05)
+    }
+
+    /// Whether a completion knows what was chosen for other arguments (since 2025-06-18).
+    pub(crate) const fn has_completion_context(self) -> bool {
+        !matches!(self, Self::V2024_11_05 | Self::V2025_03_26)
+    }
+
     /// The shape of its results.
     pub const fn form(self) -> WireForm {
         match self {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::component::Component;
 use super::uri;
-use crate::component::{Prompt, Resource, ResourceTemplate, Tool};
+use crate::component::{Completers, Prompt, Resource, ResourceTemplate, Tool};
 use crate::protocol::WireForm;
 use crate::server::LONGEST;
 use crate::{Error, Result};
@@ -47,18 +47,20 @@ pub(super) fn resource(resource: &Resource) -> Result<()> {
 }
 
 /// # Errors
-/// As [`resource`], outside of the template's parameters.
+/// As [`resource`], outside of the template's parameters, or what is completed is none of them.
 pub(super) fn template(template: &ResourceTemplate) -> Result<()> {
     if let Some(defect) = uri::template_defect(template.uri_template()) {
         return Err(refused(template, defect));
     }
     name(template, template.name())?;
+    completers(template, template.completers(), &template.parameter_names().collect::<Vec<_>>())?;
     cache(template)?;
     icons(template)
 }
 
 /// # Errors
-/// The name is empty, too long or has control characters, or an argument has no name or another's.
+/// The name is empty, too long or has control characters, an argument has no name or another's, or what is completed is
+/// none.
 pub(super) fn prompt(prompt: &Prompt) -> Result<()> {
     name(prompt, prompt.name())?;
     let definition = definition(prompt);
@@ -75,6 +77,7 @@ pub(super) fn prompt(prompt: &Prompt) -> Result<()> {
             ));
         }
     }
+    completers(prompt, prompt.completers(), &prompt.argument_names().collect::<Vec<_>>())?;
     cache(prompt)?;
     icons(prompt)
 }
@@ -87,6 +90,18 @@ fn name<T: Component>(component: &T, name: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn completers<T: Component>(component: &T, completers: &Completers, arguments: &[&str]) -> Result<()> {
+    match completers.arguments().find(|name| !arguments.contains(name)) {
+        Some(misnamed) => {
+            let defect = format!(
+                "completes {misnamed:?}, which it does not have: correct the name, it has {arguments:?}"
+            );
+            Err(refused(component, &defect))
+        }
+        None => Ok(()),
+    }
 }
 
 fn cache<T: Component>(component: &T) -> Result<()> {

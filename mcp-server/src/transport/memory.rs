@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use super::lines::Connection;
 use crate::dispatch::Dispatcher;
 use crate::protocol::Revision;
-use crate::{Error, Principal, Result};
+use crate::{Error, Principal, Reference, Result};
 
 /// A client in the same process. It shakes hands by itself where its revision asks for that.
 ///
@@ -146,6 +146,30 @@ impl TestClient {
     /// The error that the server answered.
     pub async fn get_prompt(&self, name: &str, arguments: Value) -> std::result::Result<Value, TestError> {
         self.request("prompts/get", json!({ "name": name, "arguments": arguments })).await
+    }
+
+    /// Asks for completions of an argument of which `value` is there; the whole result object. `chosen` are the values
+    /// of other arguments, an object of strings.
+    ///
+    /// # Errors
+    /// The error that the server answered.
+    pub async fn complete(
+        &self,
+        reference: Reference,
+        argument: &str,
+        value: &str,
+        chosen: Value,
+    ) -> std::result::Result<Value, TestError> {
+        let reference = match reference {
+            Reference::Prompt(name) => json!({ "type": "ref/prompt", "name": &*name }),
+            Reference::Resource(uri) => json!({ "type": "ref/resource", "uri": &*uri }),
+        };
+        let params = json!({
+            "ref": reference,
+            "argument": { "name": argument, "value": value },
+            "context": { "arguments": chosen },
+        });
+        self.request("completion/complete", params).await
     }
 
     /// Sends any request; the whole result object.

@@ -185,6 +185,39 @@ async fn scenario_29_a_right_that_is_withdrawn_is_gone_from_the_cache_too() {
 }
 
 #[tokio::test]
+async fn scenario_31_neither_completion_nor_a_list_reveals_what_is_hidden() {
+    let rights = Rights::of(&["ada"]);
+    let own = rights.clone();
+    let guarded = Prompt::new("guarded", [PromptArgument::required("a")], |_, _| async { "x" })
+        .cache(CachePolicy::public(MINUTE))
+        .complete_from("a", ["secret"])
+        .check(move |request| std::future::ready(own.decide(request)));
+    let open = Prompt::new("open", [PromptArgument::required("a")], |_, _| async { "x" });
+    let server = cached("scenarios").0.prompt(guarded).prompt(open.complete_from("a", ["shared"]));
+    let address = served(server).await;
+    let completed = async |token: &str, name: &str| {
+        let params = json!({
+            "ref": { "type": "ref/prompt", "name": name }, "argument": { "name": "a", "value": "" },
+        });
+        asked(address, token, "completion/complete", params, None).await
+    };
+    let hidden = json!({ "code": -32_602, "message": "unknown prompt: guarded" });
+    for round in 0..2 {
+        let hers = completed("ada's", "guarded").await;
+        assert_eq!(hers["result"]["completion"]["values"], json!(["secret"]), "round {round}");
+        assert_eq!(completed("bob's", "guarded").await["error"], hidden);
+        assert_eq!(completed("bob's", "open").await["result"]["completion"]["values"], json!(["shared"]));
+        for (token, expected) in [("ada's", &["guarded", "open"][..]), ("bob's", &["open"])] {
+            let list = asked(address, token, "prompts/list", json!({}), None).await;
+            let prompts = list["result"]["prompts"].as_array().unwrap();
+            assert_eq!(prompts.iter().map(|prompt| &prompt["name"]).collect::<Vec<_>>(), expected);
+        }
+    }
+    rights.withdraw("ada");
+    assert_eq!(completed("ada's", "guarded").await["error"], hidden);
+}
+
+#[tokio::test]
 async fn scenario_35_the_same_session_header_is_not_the_same_state() {
     let tool = Tool::new(
         "own",

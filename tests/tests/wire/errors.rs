@@ -42,7 +42,10 @@ pub(crate) async fn a_method_of_a_capability_that_is_not_declared_is_unknown(h: 
         ("resources/list", json!({})),
         ("resources/templates/list", json!({})),
         ("resources/read", json!({ "uri": "note://x" })),
-        ("completion/complete", json!({ "ref": { "type": "ref/prompt", "name": "x" }, "argument": {} })),
+        (
+            "completion/complete",
+            json!({ "ref": { "type": "ref/prompt", "name": "x" }, "argument": { "name": "a", "value": "" } }),
+        ),
         ("logging/setLevel", json!({ "level": "info" })),
         ("resources/subscribe", json!({ "uri": "note://x" })),
     ];

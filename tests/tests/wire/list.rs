@@ -61,6 +61,17 @@ macro_rules! each_behaviour {
                 what_may_differ_from_caller_to_caller_is_private,
                 what_a_caller_may_not_use_is_neither_listed_nor_served,
             }
+            completions {
+                completions_begin_with_the_value_or_hold_it,
+                completions_know_what_was_chosen_since_2025_06_18,
+                a_template_is_referred_to_by_its_text_or_by_a_uri,
+                at_most_100_completions_are_sent_and_more_are_counted,
+                an_argument_that_nothing_completes_has_no_values,
+                what_cannot_be_completed_is_an_invalid_param,
+                a_completer_that_fails_is_told_and_one_that_panics_is_not,
+                completions_tell_nothing_of_what_is_hidden,
+                completions_are_declared_where_something_completes,
+            }
             notices {
                 progress_goes_to_who_gave_a_token_and_only_upwards,
                 nothing_is_said_after_the_answer,

@@ -46,7 +46,7 @@ impl Ending {
     /// The ending of an error whose type was `E` before it was boxed.
     ///
     /// The report types of `anyhow` and `eyre` hide what they hold once they are boxed, so they are not shown.
-    pub(super) fn of_boxed<E>(error: &BoxError) -> Self {
+    pub(in crate::component) fn of_boxed<E>(error: &BoxError) -> Self {
         let name = std::any::type_name::<E>();
         if name.starts_with("anyhow::") || name.starts_with("eyre::") {
             return Self::logged(&**error);

@@ -65,6 +65,12 @@ pub(super) struct Params<'a> {
     pub(super) arguments: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) notifications: Option<&'a RawValue>,
+    #[serde(borrow, rename = "ref")]
+    pub(super) reference: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) argument: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) context: Option<&'a RawValue>,
     #[serde(borrow, rename = "inputResponses")]
     pub(super) input_responses: Option<&'a RawValue>,
     #[serde(borrow, rename = "requestState")]

@@ -1,5 +1,7 @@
 //! From a method and its parameters to an operation.
 
+mod completion;
+
 use bytestring::ByteString;
 use serde_json::value::RawValue;
 
@@ -50,7 +52,7 @@ impl Reader<'_> {
             "resources/templates/list" => self.list(ListKind::ResourceTemplates)?,
             "prompts/list" => self.list(ListKind::Prompts)?,
             "server/discover" => Operation::Discover,
-            "completion/complete" => Operation::Complete { params: raw_params(self.text) },
+            "completion/complete" => self.complete()?,
             "initialize" => Operation::Initialize { params: raw_params(self.text) },
             "subscriptions/listen" => Operation::Listen { filter: self.filter()? },
             _ => self.other(method),
@@ -80,7 +82,7 @@ impl Reader<'_> {
 
     /// What comes back to an `input_required` result; no other method can have asked (basic/patterns/mrtr).
     fn resumed(&self, operation: &Operation) -> Result<Option<Resumed>, Defect> {
-        if operation.target().is_none() {
+        if operation.used().is_none() {
             return Ok(None);
         }
         let responses = self.object("inputResponses", self.params.input_responses)?;

@@ -139,12 +139,14 @@ fn push_completion(object: &mut Object<'_>, completion: &Completion) {
     let all = completion.values.len();
     let values = completion.values.get(..all.min(MAX_COMPLETIONS)).unwrap_or_default();
     let cut = all > values.len();
+    let total = completion.total.or(cut.then_some(all as u64)).map(|total| total.max(all as u64));
     let mut inner = Object::begin(object.name("completion"));
     inner.value("values", values);
-    if let Some(total) = completion.total.or(cut.then_some(all as u64)) {
+    if let Some(total) = total {
         inner.value("total", &total);
     }
-    inner.value("hasMore", &(completion.has_more || cut));
+    let more = completion.has_more || total.is_some_and(|total| total > values.len() as u64);
+    inner.value("hasMore", &more);
     inner.end();
 }
 

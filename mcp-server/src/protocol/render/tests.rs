@@ -7,7 +7,7 @@ use crate::protocol::{
     PromptMessage, PromptResult, ReadResult, RequestId, ResourceContents, Revision, Role, ToolResult,
     WireForm, code,
 };
-use crate::{Answer, Operation, Reply};
+use crate::{Answer, Operation, PartialArgument, Reference, Reply};
 
 fn id() -> RequestId {
     RequestId::new(&Json::parse(Bytes::from_static(br#""q""#)).unwrap()).unwrap()
@@ -41,6 +41,11 @@ fn server_info() -> Value {
     json!({ "io.modelcontextprotocol/serverInfo": { "name": "srv", "version": "1.2" } })
 }
 
+fn complete() -> Operation {
+    let argument = PartialArgument::new("a", "");
+    Operation::Complete { reference: Reference::prompt("p"), argument, chosen: Json::EMPTY }
+}
+
 /// One reply of each type.
 fn replies() -> Vec<(Operation, Reply)> {
     let contents = [ResourceContents::text("a://b", "x"), ResourceContents::blob("a://c", vec![1, 2, 255])];
@@ -48,7 +53,7 @@ fn replies() -> Vec<(Operation, Reply)> {
     page.hints = Some(Hints::new(5, CacheScope::Public));
     let mut read = ReadResult::new(contents);
     read.hints = Some(Hints::new(7, CacheScope::Private));
-    let completion = Completion { values: vec!["a".into()], total: Some(1), has_more: false };
+    let completion = Completion::new(["a"]).total(1);
     let call = Operation::CallTool { name: "t".into(), arguments: Json::EMPTY };
     let structured = ToolResult::structured(json_of(json!({"a": 1}))).with_meta(json_of(json!({"k": "v"})));
     vec![
@@ -59,7 +64,7 @@ fn replies() -> Vec<(Operation, Reply)> {
             Reply::Prompt(PromptResult::new([PromptMessage::user("hi"), PromptMessage::assistant("ho")])),
         ),
         (Operation::List { kind: ListKind::Tools, cursor: None }, Reply::List(page)),
-        (Operation::Complete { params: Json::EMPTY }, Reply::Completion(completion)),
+        (complete(), Reply::Completion(completion)),
         (Operation::Discover, Reply::Object(json_of(json!({"supportedVersions": []})))),
     ]
 }
@@ -265,14 +270,30 @@ fn questions_exist_on_2026_07_28_only_and_carry_no_hints() {
 
 #[test]
 fn completions_beyond_a_hundred_are_cut_and_counted() {
-    let values = (0..150).map(|index| index.to_string()).collect();
-    let completion = Reply::Completion(Completion { values, total: None, has_more: false });
-    let result = result(completion, Revision::V2025_06_18);
+    let completion = Completion::new((0..150).map(|index| index.to_string()));
+    let result = result(Reply::Completion(completion), Revision::V2025_06_18);
     assert_eq!(result["completion"]["values"].as_array().unwrap().len(), 100);
     assert_eq!(
         (&result["completion"]["total"], &result["completion"]["hasMore"]),
         (&json!(150), &json!(true))
     );
+}
+
+#[test]
+fn what_a_completer_counts_itself_goes_before_what_is_counted_here() {
+    let counts = |completion: Completion| {
+        let result = result(Reply::Completion(completion), Revision::V2026_07_28);
+        (result["completion"]["total"].clone(), result["completion"]["hasMore"].clone())
+    };
+    let few = || Completion::new(["a", "b"]);
+    let many = || Completion::new((0..150).map(|index| index.to_string()));
+    assert_eq!(counts(few()), (Value::Null, json!(false)));
+    assert_eq!(counts(few().total(2)), (json!(2), json!(false)));
+    assert_eq!(counts(few().total(7)), (json!(7), json!(true)), "more than are sent");
+    assert_eq!(counts(few().and_more()), (Value::Null, json!(true)));
+    assert_eq!(counts(few().total(1)), (json!(2), json!(false)), "never less than are sent");
+    assert_eq!(counts(many().total(900)), (json!(900), json!(true)));
+    assert_eq!(counts(many().total(3)), (json!(150), json!(true)));
 }
 
 #[test]
