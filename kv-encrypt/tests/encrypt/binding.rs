@@ -362,10 +362,10 @@ async fn others_run_while_a_large_value_is_sealed_and_opened() {
         let store = Encrypted::new(kv_memory::MemoryStore::new(), ring(&[1])).cipher(cipher);
         let before = turns.load(Ordering::Relaxed);
         put(&store, KEY, vec![7; 8 << 20], Meta::default()).await;
-        assert!(passed(before) > 10, "{} while sealing", passed(before));
+        assert!(passed(before) > 0, "nobody while sealing");
         let before = turns.load(Ordering::Relaxed);
         assert!(store.get(KEY).await.unwrap().unwrap().value == vec![7; 8 << 20]);
-        assert!(passed(before) > 10, "{} while opening", passed(before));
+        assert!(passed(before) > 0, "nobody while opening");
     }
     others.abort();
 }
