@@ -15,7 +15,7 @@ use super::schema::{object_output, schema_for};
 use super::validator::Validator;
 use crate::Context;
 use crate::middleware::BoxFuture;
-use crate::protocol::{Failure, Icon, Json, ToolResult, WireForm};
+use crate::protocol::{Failure, Icon, Json, ParamHeaders, ToolResult, WireForm};
 
 /// Hints to the client about what a tool does (server/tools, `ToolAnnotations`). They bind nobody, this server
 /// included.
@@ -54,6 +54,7 @@ pub struct Tool {
     output_by_hand: bool,
     validator: Option<Validator>,
     output_validator: Option<Validator>,
+    param_headers: Option<ParamHeaders>,
     handler: Handler,
 }
 
@@ -65,6 +66,10 @@ impl Tool {
     ///
     /// `handler` gets the arguments as the client sent them, an object; what it returns is a result as
     /// [`IntoToolResult`] says. The output schema is the one of the returned type, if it has one.
+    ///
+    /// A property of type string, integer or boolean with `"x-mcp-header": "Region"` is repeated by clients of
+    /// 2026-07-28 in the HTTP header `Mcp-Param-Region`, where proxies can read it; what differs is refused. With
+    /// [`Tool::typed`] that is `#[schemars(extend("x-mcp-header" = "Region"))]` on a field of `A`.
     pub fn new<F, Fut, R>(name: impl Into<String>, input_schema: impl Into<Json>, handler: F) -> Self
     where
         F: Fn(Context, Json) -> Fut + Send + Sync + 'static,
@@ -81,6 +86,7 @@ impl Tool {
             output_by_hand: false,
             validator: None,
             output_validator: None,
+            param_headers: None,
             handler: Arc::new(move |context, arguments| {
                 let answer = handler(context, arguments);
                 Box::pin(async move { answer.await.into_tool_result() })
@@ -195,6 +201,16 @@ impl Tool {
         let output = self.output_schema.as_ref().filter(|_| self.output_by_hand);
         self.output_validator = output.map(Validator::of_output).transpose()?.flatten();
         Ok(())
+    }
+
+    /// The headers that its input schema declares.
+    pub(crate) const fn param_headers(&self) -> Option<&ParamHeaders> {
+        self.param_headers.as_ref()
+    }
+
+    /// Sets what its input schema declares, once it was found to be right.
+    pub(crate) fn set_param_headers(&mut self, headers: Option<ParamHeaders>) {
+        self.param_headers = headers;
     }
 
     /// Runs the handler, unless the arguments are not what the schema says.
