@@ -9,6 +9,8 @@ use syn::{Attribute, Error, Expr, ExprLit, Ident, Lit, LitStr, Pat, PatType, Res
 
 use crate::docs;
 use crate::emit::at;
+use crate::header;
+use crate::options::Kind;
 
 /// One argument of the function.
 pub(crate) struct Argument {
@@ -19,6 +21,8 @@ pub(crate) struct Argument {
     pub(crate) default: Option<Expr>,
     /// What completes it: a function or a list.
     pub(crate) complete: Option<Expr>,
+    /// The HTTP header that clients repeat it in.
+    pub(crate) header: Option<LitStr>,
     /// Whether the server gives it.
     pub(crate) injected: bool,
 }
@@ -30,15 +34,16 @@ struct Options {
     rename: Option<LitStr>,
     description: Option<LitStr>,
     complete: Option<Expr>,
+    header: Option<LitStr>,
     inject: bool,
 }
 
-const KNOWN: &str =
-    "`default = expression`, `rename = \"name\"`, `description = \"text\"`, `complete = function`, `inject`";
+const KNOWN: &str = "`default = expression`, `rename = \"name\"`, `description = \"text\"`, `complete = function`, `header = \"Name\"`, \
+     `inject`";
 
 impl Argument {
     /// Reads one argument, and takes from it the attributes that are ours.
-    pub(crate) fn parse(argument: &mut PatType) -> Result<Self> {
+    pub(crate) fn parse(kind: Kind, argument: &mut PatType) -> Result<Self> {
         let ident = name_of(&argument.pat)?;
         let options = options(&argument.attrs)?;
         let described = docs::description(&argument.attrs);
@@ -49,6 +54,10 @@ impl Argument {
         if injected {
             refuse_options(&options, &ident)?;
         }
+        if let Some(header) = &options.header {
+            refuse_header_elsewhere(kind, header)?;
+            header::check(header, &ty)?;
+        }
         let wire = ident.unraw().to_string();
         Ok(Self {
             ty,
@@ -56,6 +65,7 @@ impl Argument {
             description: options.description.map(|text| quote!(#text)).or(described),
             default: options.default,
             complete: options.complete,
+            header: options.header,
             injected,
         })
     }
@@ -135,6 +145,11 @@ impl Options {
             let value = checked_completer(meta.value()?.parse()?)?;
             return self.complete.replace(value).map_or(Ok(()), |_| Err(twice()));
         }
+        if meta.path.is_ident("header") {
+            let wrong = |error: Error| Error::new(error.span(), "write `header = \"Name\"`");
+            let header = meta.value().and_then(syn::parse::ParseBuffer::parse).map_err(wrong)?;
+            return self.header.replace(header).map_or(Ok(()), |_| Err(twice()));
+        }
         if meta.path.is_ident("inject") {
             self.inject = true;
             return Ok(());
@@ -156,13 +171,22 @@ fn checked_completer(value: Expr) -> Result<Expr> {
 }
 
 fn refuse_options(options: &Options, name: &Ident) -> Result<()> {
-    let Options { default, rename, description, complete, inject: _ } = options;
-    if default.is_none() && rename.is_none() && description.is_none() && complete.is_none() {
+    let Options { default, rename, description, complete, header, inject: _ } = options;
+    let texts = [rename, description, header];
+    if default.is_none() && complete.is_none() && texts.iter().all(|text| text.is_none()) {
         return Ok(());
     }
     let message =
         format!("`{name}` is given by the server, not sent by the client: remove its other options");
     Err(Error::new(name.span(), message))
+}
+
+fn refuse_header_elsewhere(kind: Kind, header: &LitStr) -> Result<()> {
+    if kind == Kind::Tool {
+        return Ok(());
+    }
+    let message = format!("clients repeat the arguments of tools alone: remove `header` from this {kind}");
+    Err(Error::new(header.span(), message))
 }
 
 /// `Context` and `State<T>`, under whatever path.

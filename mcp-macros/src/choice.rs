@@ -110,9 +110,10 @@ impl Offer {
 
     fn option(&self) -> TokenStream {
         let value = &self.value;
-        match &self.title {
-            Some(title) => quote!(::mcp_server::ChoiceOption::titled(#value, #title)),
-            None => quote!(::mcp_server::ChoiceOption::new(#value)),
+        if let Some(title) = &self.title {
+            quote!(::mcp_server::ChoiceOption::titled(#value, #title))
+        } else {
+            quote!(::mcp_server::ChoiceOption::new(#value))
         }
     }
 }

@@ -10,6 +10,7 @@ use syn::{
 
 use crate::argument::Argument;
 use crate::docs;
+use crate::header;
 use crate::options::Kind;
 
 /// The function under the attribute.
@@ -32,6 +33,7 @@ impl Function {
             arguments.extend(mistakes.take(argument(kind, input)));
         }
         mistakes.take(check_names(&arguments));
+        mistakes.take(header::check_apart(arguments.iter().filter_map(|argument| argument.header.as_ref())));
         let output = mistakes.finish(output)?;
         Ok(Self { arguments, output, item })
     }
@@ -115,7 +117,7 @@ fn not_a_function(kind: Kind, error: &Error) -> Error {
 fn argument(kind: Kind, input: &mut FnArg) -> Result<Argument> {
     match input {
         FnArg::Typed(argument) => {
-            let argument = Argument::parse(argument)?;
+            let argument = Argument::parse(kind, argument)?;
             match &argument.complete {
                 Some(complete) if kind == Kind::Tool => Err(Error::new(
                     complete.span(),

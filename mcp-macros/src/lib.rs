@@ -12,6 +12,7 @@ mod docs;
 mod emit;
 mod form;
 mod function;
+mod header;
 mod options;
 mod prompt;
 mod resource;
@@ -54,8 +55,26 @@ mod tool;
 /// | `requires(elicitation, sampling, roots)` | what the client must have declared |
 /// | `output_schema = off` | no output schema |
 ///
-/// On an argument: `#[arg(default = expr)]`, `#[arg(rename = "..")]`, `#[arg(description = "..")]`, and
-/// `#[arg(inject)]` for an own type that implements `Inject`, or an alias of `Context` or `State<T>`.
+/// On an argument: `#[arg(default = expr)]`, `#[arg(rename = "..")]`, `#[arg(description = "..")]`,
+/// `#[arg(header = "..")]`, and `#[arg(inject)]` for an own type that implements `Inject`, or an alias of `Context` or
+/// `State<T>`.
+///
+/// `#[arg(header = "Region")]` lets clients of 2026-07-28 repeat the argument in the HTTP header `Mcp-Param-Region`, where
+/// proxies can route by it without reading the body. The header is part of the tool's definition; the server refuses a
+/// call in which it is missing, is there without a value, or says something else, so what a proxy went by is what the
+/// function gets. The argument is a string, an integer or a boolean, an enum of such, or an `Option` of one of these, which
+/// the schema shows without `null`. Other transports and revisions know no such headers. Proxies may log them: none is
+/// for a secret.
+///
+/// ```
+/// # use mcp_server::tool;
+/// /// Runs a query.
+/// #[tool]
+/// async fn query(#[arg(header = "Region")] region: String, sql: String) -> String {
+///     format!("{sql} in {region}")
+/// }
+/// # mcp_server::Server::new("sql").tool(query).test_client().unwrap();
+/// ```
 ///
 /// [`Tool`]: https://docs.rs/mcp-server/latest/mcp_server/struct.Tool.html
 #[proc_macro_attribute]

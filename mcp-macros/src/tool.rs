@@ -50,7 +50,7 @@ fn schema_of_output(function: &Function) -> TokenStream {
 
 fn schema(function: &Function) -> TokenStream {
     let arguments = function.sent().enumerate().map(|(index, argument)| {
-        let Argument { ty, name, .. } = argument;
+        let Argument { ty, name, header, .. } = argument;
         let description = argument.description_or_none();
         let default = if argument.default.is_some() {
             let default = slots::default_name(index);
@@ -62,7 +62,12 @@ fn schema(function: &Function) -> TokenStream {
         } else {
             quote!(::core::option::Option::None)
         };
-        quote_spanned!(at(ty)=> .argument::<#ty>(#name, #description, #default))
+        match header {
+            None => quote_spanned!(at(ty)=> .argument::<#ty>(#name, #description, #default)),
+            Some(header) => {
+                quote_spanned!(at(ty)=> .mirrored_argument::<#ty>(#name, #description, #default, #header))
+            }
+        }
     });
     quote!(::mcp_server::__private::InputSchema::new() #(#arguments)* .finish())
 }

@@ -26,4 +26,5 @@ pub use schema::schema_for;
 pub use state::{Inject, State};
 pub use template::{InvalidTemplate, Parameters};
 pub use text::TextArguments;
+pub(crate) use tool::Manner;
 pub use tool::{IntoTool, Tool, ToolAnnotations};

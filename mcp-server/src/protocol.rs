@@ -11,6 +11,7 @@ mod headers;
 mod id;
 mod json;
 mod level;
+mod param_headers;
 mod render;
 mod results;
 mod revision;
@@ -27,6 +28,7 @@ pub use id::{InvalidId, ProgressToken, RequestId};
 pub use json::Json;
 pub(crate) use json::present;
 pub use level::Level;
+pub(crate) use param_headers::ParamHeaders;
 pub(crate) use render::{Renderer, in_form, notification, rendered, server_request};
 pub use results::{
     CacheScope, Hints, Implementation, InputRequired, ListKind, ListPage, PromptMessage, PromptResult,

@@ -20,7 +20,7 @@ use crate::component::{
     About, CachePolicy, Check, Parameters, Prompt, Resource, ResourceComponent, ResourceTemplate, Tool,
 };
 use crate::dispatch::Values;
-use crate::protocol::{Failure, Hints, ListKind};
+use crate::protocol::{Failure, Hints, ListKind, ParamHeaders};
 use crate::{Answer, Error, Operation, Refusal, Reply, Request, Result};
 
 /// The components of a server, checked. Cheap to clone; it never changes once built.
@@ -37,6 +37,8 @@ struct Shelves {
     precedence: Vec<Arc<ResourceTemplate>>,
     page_size: Option<NonZeroUsize>,
     pages: Pages,
+    /// Whether any tool has headers that repeat its arguments.
+    has_param_headers: bool,
 }
 
 /// What answers to a URI.
@@ -61,6 +63,14 @@ impl Registry {
     /// The tool of that name.
     pub(crate) fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
         self.0.tools.get(name).map(|entry| &entry.component)
+    }
+
+    /// The headers that the tool of that name declares; `None` where it declares none, and where there is no such tool.
+    pub(crate) fn param_headers(&self, tool: &str) -> Option<&ParamHeaders> {
+        if !self.0.has_param_headers {
+            return None; // most servers: their calls look nothing up
+        }
+        self.tool(tool)?.param_headers()
     }
 
     /// The prompt of that name.
@@ -268,6 +278,7 @@ impl RegistryBuilder {
     pub(crate) fn build(mut self) -> Result<Registry> {
         for tool in &mut self.tools {
             checks::tool(tool)?;
+            tool.set_param_headers(checks::param_headers(tool)?);
             let enforced = tool.enforce_schemas();
             enforced.map_err(|missing| Error::new(format!("the tool {:?} {missing}", tool.name())))?;
         }
@@ -280,6 +291,7 @@ impl RegistryBuilder {
         for prompt in &self.prompts {
             checks::prompt(prompt)?;
         }
+        let has_param_headers = self.tools.iter().any(|tool| tool.param_headers().is_some());
         let templates = Shelf::new(self.templates)?;
         let mut precedence: Vec<_> = templates.components().map(Arc::clone).collect();
         precedence.sort_by_cached_key(|template| {
@@ -294,6 +306,7 @@ impl RegistryBuilder {
             precedence,
             page_size: self.page_size,
             pages: Pages::default(),
+            has_param_headers,
         })))
     }
 }

@@ -316,7 +316,7 @@ impl Server {
         let cache = self.stores.cache.unwrap_or(default).prefixed(&name).erased();
         let state = state.prefixed(&name).erased();
         let clock = Clock::system();
-        let keys = self.secret.unwrap_or_else(|| Keys::in_store(state.clone(), clock.clone()));
+        let keys = self.secret.unwrap_or_else(|| Keys::in_store(&state, clock.clone()));
         let dispatcher = Dispatcher::new(Shared {
             records: Records::new(&name, &state, keys, clock),
             questions: Pending::default(),

@@ -10,6 +10,8 @@ mod completions;
 mod errors;
 #[path = "macros/given.rs"]
 mod given;
+#[path = "macros/headers.rs"]
+mod headers;
 #[path = "macros/prompts.rs"]
 mod prompts;
 #[path = "macros/resources.rs"]

@@ -27,6 +27,8 @@ mod errors;
 mod forms;
 #[path = "wire/harness.rs"]
 mod harness;
+#[path = "wire/headers.rs"]
+mod headers;
 #[path = "wire/limits.rs"]
 mod limits;
 #[path = "wire/lines.rs"]

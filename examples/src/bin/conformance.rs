@@ -109,6 +109,16 @@ async fn test_reconnection() -> ToolResult {
     ToolResult::text("Reconnection test completed")
 }
 
+/// Takes an argument that clients repeat in a header.
+#[tool]
+async fn test_custom_header(
+    /** where to look */
+    #[arg(header = "Region")]
+    region: String,
+) -> String {
+    region
+}
+
 /// Needs a client that samples.
 #[tool(requires(sampling))]
 async fn test_missing_capability() -> ToolResult {
@@ -217,6 +227,7 @@ async fn main() -> Result<()> {
         .tool(test_error_handling)
         .tool(test_tool_with_progress)
         .tool(test_reconnection)
+        .tool(test_custom_header)
         .tool(test_missing_capability)
         .tool(schema_tool())
         .resource(static_text)

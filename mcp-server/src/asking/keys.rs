@@ -67,8 +67,8 @@ impl Keys {
     }
 
     /// A ring in `store`, made when it is first needed.
-    pub(crate) fn in_store(store: AnyStore, clock: Clock) -> Self {
-        let collection = store.collection("asking/keys");
+    pub(crate) fn in_store(store: &AnyStore, clock: Clock) -> Self {
+        let collection = store.clone().collection("asking/keys");
         Self(Arc::new(Source::InStore { collection, clock, known: Mutex::default() }))
     }
 
@@ -203,20 +203,19 @@ mod tests {
     #[tokio::test]
     async fn replicas_on_one_store_have_one_key_and_others_do_not() {
         let (one, clock) = (store(), Clock::manual());
-        let [first, second] =
-            [Keys::in_store(one.clone(), clock.clone()), Keys::in_store(one, clock.clone())];
+        let [first, second] = [Keys::in_store(&one, clock.clone()), Keys::in_store(&one, clock.clone())];
         let (a, b) = tokio::join!(first.sealing(), second.sealing());
         let (a, b) = (a.unwrap(), b.unwrap());
         assert_eq!(a.bytes, b.bytes);
         assert!(second.opening(a.id).await.unwrap().is_some());
-        let elsewhere = Keys::in_store(store(), clock);
+        let elsewhere = Keys::in_store(&store(), clock);
         assert!(elsewhere.opening(a.id).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn a_key_is_replaced_after_a_day_and_opens_for_two_hours_more() {
         let clock = Clock::manual();
-        let keys = Keys::in_store(store(), clock.clone());
+        let keys = Keys::in_store(&store(), clock.clone());
         let old = keys.sealing().await.unwrap();
         clock.advance(SEALS);
         let new = keys.sealing().await.unwrap();
@@ -230,8 +229,7 @@ mod tests {
     #[tokio::test]
     async fn what_another_replica_made_is_found_when_it_is_named() {
         let (one, clock) = (store(), Clock::manual());
-        let [first, second] =
-            [Keys::in_store(one.clone(), clock.clone()), Keys::in_store(one, clock.clone())];
+        let [first, second] = [Keys::in_store(&one, clock.clone()), Keys::in_store(&one, clock.clone())];
         second.sealing().await.unwrap();
         clock.advance(SEALS);
         let new = first.sealing().await.unwrap();
@@ -241,7 +239,7 @@ mod tests {
     #[tokio::test]
     async fn names_of_no_key_do_not_make_the_store_be_asked_each_time() {
         let clock = Clock::manual();
-        let keys = Keys::in_store(store(), clock.clone());
+        let keys = Keys::in_store(&store(), clock.clone());
         assert!(keys.opening([1; 4]).await.unwrap().is_none());
         let others = keys.clone();
         others.sealing().await.unwrap();

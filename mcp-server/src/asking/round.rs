@@ -63,12 +63,11 @@ impl Round {
     /// This run has asked under that key before.
     pub(super) fn key(&self, given: Option<&str>) -> Result<String, AskError> {
         let mut state = self.state();
-        let key = match given {
-            Some(key) => key.to_owned(),
-            None => {
-                state.ordinal += 1;
-                format!("question-{}", state.ordinal)
-            }
+        let key = if let Some(key) = given {
+            key.to_owned()
+        } else {
+            state.ordinal += 1;
+            format!("question-{}", state.ordinal)
         };
         if state.met.insert(key.clone()) { Ok(key) } else { Err(AskError::misused(TWICE)) }
     }

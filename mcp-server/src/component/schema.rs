@@ -1,5 +1,7 @@
 //! JSON schemas (2020-12) of arguments and results, made from Rust types.
 
+mod mirrored;
+
 use schemars::generate::{Contract, SchemaSettings};
 use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -124,7 +126,31 @@ impl InputSchema {
         description: Option<&'static str>,
         default: Option<Default>,
     ) -> Self {
-        let mut schema = self.generator.subschema_for::<T>();
+        let schema = self.generator.subschema_for::<T>();
+        self.property::<T>(name, schema, description, default)
+    }
+
+    /// As [`InputSchema::argument`], for one that clients repeat in the HTTP header `Mcp-Param-{header}`.
+    #[must_use]
+    pub fn mirrored_argument<T: Argument>(
+        self,
+        name: &'static str,
+        description: Option<&'static str>,
+        default: Option<Default>,
+        header: &'static str,
+    ) -> Self {
+        // What may be left out says nothing of null here, so its default does not either.
+        let default = default.map(|default| Default(default.0.filter(|value| !value.is_null())));
+        self.property::<T>(name, mirrored::mirrored::<T>(header), description, default)
+    }
+
+    fn property<T: Argument>(
+        mut self,
+        name: &'static str,
+        mut schema: Schema,
+        description: Option<&'static str>,
+        default: Option<Default>,
+    ) -> Self {
         if let Some(description) = description {
             schema.insert("description".to_owned(), Value::from(description));
         }
@@ -160,12 +186,14 @@ impl InputSchema {
 pub struct Default(pub Option<Value>);
 
 fn generator(contract: Contract) -> SchemaGenerator {
-    SchemaSettings::draft2020_12()
-        .with(|settings| {
-            settings.meta_schema = None;
-            settings.contract = contract;
-        })
-        .into_generator()
+    settings(contract).into_generator()
+}
+
+fn settings(contract: Contract) -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| {
+        settings.meta_schema = None;
+        settings.contract = contract;
+    })
 }
 
 /// Without the name of the Rust type at the root, and without formats that clients do not know.

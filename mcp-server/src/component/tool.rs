@@ -15,7 +15,7 @@ use super::schema::{object_output, schema_for};
 use super::validator::Validator;
 use crate::Context;
 use crate::middleware::BoxFuture;
-use crate::protocol::{Failure, Icon, Json, ToolResult, WireForm};
+use crate::protocol::{Failure, Icon, Json, ParamHeaders, ToolResult, WireForm};
 
 /// Hints to the client about what a tool does (server/tools, `ToolAnnotations`). They bind nobody, this server
 /// included.
@@ -49,13 +49,22 @@ pub struct Tool {
     input_schema: Json,
     output_schema: Option<Json>,
     annotations: ToolAnnotations,
-    finish: bool,
-    single_use: bool,
+    manner: Manner,
     by_hand: bool,
     output_by_hand: bool,
     validator: Option<Validator>,
     output_validator: Option<Validator>,
+    param_headers: Option<ParamHeaders>,
     handler: Handler,
+}
+
+/// What is particular to a handler's runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// It goes on when nobody waits any more.
+    pub(crate) finish: bool,
+    /// The answers to its questions count once.
+    pub(crate) single_use: bool,
 }
 
 impl Tool {
@@ -66,6 +75,10 @@ impl Tool {
     ///
     /// `handler` gets the arguments as the client sent them, an object; what it returns is a result as
     /// [`IntoToolResult`] says. The output schema is the one of the returned type, if it has one.
+    ///
+    /// A property of type string, integer or boolean with `"x-mcp-header": "Region"` is repeated by clients of
+    /// 2026-07-28 in the HTTP header `Mcp-Param-Region`, where proxies can read it; what differs is refused. With
+    /// [`Tool::typed`] that is `#[schemars(extend("x-mcp-header" = "Region"))]` on a field of `A`.
     pub fn new<F, Fut, R>(name: impl Into<String>, input_schema: impl Into<Json>, handler: F) -> Self
     where
         F: Fn(Context, Json) -> Fut + Send + Sync + 'static,
@@ -77,12 +90,12 @@ impl Tool {
             input_schema: input_schema.into(),
             output_schema: R::output_schema(),
             annotations: ToolAnnotations::default(),
-            finish: false,
-            single_use: false,
+            manner: Manner::default(),
             by_hand: true,
             output_by_hand: false,
             validator: None,
             output_validator: None,
+            param_headers: None,
             handler: Arc::new(move |context, arguments| {
                 let answer = handler(context, arguments);
                 Box::pin(async move { answer.await.into_tool_result() })
@@ -162,26 +175,20 @@ impl Tool {
     /// Lets a call run to its end when the client cancels it: for work that must not stop half-way.
     #[must_use]
     pub fn finish(mut self) -> Self {
-        self.finish = true;
+        self.manner.finish = true;
         self
-    }
-
-    /// Whether a cancelled call runs to its end.
-    pub(crate) const fn finishes(&self) -> bool {
-        self.finish
     }
 
     /// Takes the answers to one question of a call once (2026-07-28): sent a second time they are refused. For what must not
     /// happen twice when a client repeats itself.
     #[must_use]
     pub fn single_use(mut self) -> Self {
-        self.single_use = true;
+        self.manner.single_use = true;
         self
     }
 
-    /// Whether the answers of a round count once.
-    pub(crate) const fn is_single_use(&self) -> bool {
-        self.single_use
+    pub(crate) const fn manner(&self) -> Manner {
+        self.manner
     }
 
     /// The schema of the arguments.
@@ -210,6 +217,16 @@ impl Tool {
         let output = self.output_schema.as_ref().filter(|_| self.output_by_hand);
         self.output_validator = output.map(Validator::of_output).transpose()?.flatten();
         Ok(())
+    }
+
+    /// The headers that its input schema declares.
+    pub(crate) const fn param_headers(&self) -> Option<&ParamHeaders> {
+        self.param_headers.as_ref()
+    }
+
+    /// Sets what its input schema declares, once it was found to be right.
+    pub(crate) fn set_param_headers(&mut self, headers: Option<ParamHeaders>) {
+        self.param_headers = headers;
     }
 
     /// Runs the handler, unless the arguments are not what the schema says.
@@ -265,7 +282,7 @@ impl fmt::Debug for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tool")
             .field("about", &self.about)
-            .field("finish", &self.finish)
+            .field("manner", &self.manner)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,7 @@
 //! From a completion to the completer of its argument (server/utilities/completion).
 
-use super::components::Manner;
 use super::{Dispatcher, failed, ready};
-use crate::component::{CompletionContext, TextArguments, unknown};
+use crate::component::{CompletionContext, Manner, TextArguments, unknown};
 use crate::middleware::BoxFuture;
 use crate::protocol::{Completion, Failure, Json};
 use crate::registry::{Referred, unknown_reference};

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 
 use super::{Dispatcher, failed, not_found, panicked, took_too_long};
 use crate::asking::Driven;
-use crate::component::{Prompt, Tool};
+use crate::component::{Manner, Prompt, Tool};
 use crate::middleware::BoxFuture;
 use crate::protocol::{Failure, Hints, code};
 use crate::registry::Found;
@@ -22,12 +22,12 @@ impl Dispatcher {
         let Operation::CallTool { arguments, .. } = &request.operation else {
             return failed(Failure::internal());
         };
-        let (arguments, finish, single_use) = (arguments.clone(), tool.finishes(), tool.is_single_use());
+        let (arguments, manner) = (arguments.clone(), tool.manner());
         let context = Context::new(request, self.clone(), tool.about().is_public());
         self.guarded(
             context,
             move |context| tool.call(context, arguments),
-            Manner { finish, single_use },
+            manner,
             move |result| match result {
                 Ok(result) => Answer::Done(Reply::Tool(result)),
                 Err(failure) => Answer::Failed(failure),
@@ -134,15 +134,6 @@ impl Dispatcher {
         };
         if manner.finish { Box::pin(Finish::new(guarded)) } else { Box::pin(guarded) }
     }
-}
-
-/// What is particular to a handler's runs.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Manner {
-    /// It goes on when nobody waits any more.
-    finish: bool,
-    /// The answers to its questions count once.
-    single_use: bool,
 }
 
 /// -32021 where the client lacks a capability that the component needs; before a stream could open.

@@ -91,7 +91,7 @@ fn equal(header: &'static str, value: Option<&str>, body: &str) -> Result<(), Mi
 }
 
 /// A value without the optional white space around it (RFC 9110 §5.6.3).
-fn trimmed(value: &str) -> &str {
+pub(super) fn trimmed(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }
 

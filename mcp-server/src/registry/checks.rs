@@ -1,5 +1,6 @@
 //! What is refused when a server is built, since clients would refuse it later: each error names component and remedy.
 
+mod headers;
 mod schema;
 
 use std::collections::HashSet;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use super::component::Component;
 use super::uri;
 use crate::component::{Completers, Prompt, Resource, ResourceTemplate, Tool};
-use crate::protocol::WireForm;
+use crate::protocol::{ParamHeaders, WireForm};
 use crate::server::LONGEST;
 use crate::{Error, Result};
 
@@ -33,6 +34,14 @@ pub(super) fn tool(tool: &Tool) -> Result<()> {
     }
     cache(tool)?;
     icons(tool)
+}
+
+/// The headers that repeat arguments of the tool, whose schemas have passed.
+///
+/// # Errors
+/// One is declared where clients do not look, or in a way for which they leave the tool out.
+pub(super) fn param_headers(tool: &Tool) -> Result<Option<ParamHeaders>> {
+    headers::declared(tool.input()).map_err(|defect| refused(tool, &defect))
 }
 
 /// # Errors

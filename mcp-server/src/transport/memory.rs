@@ -192,8 +192,10 @@ impl TestClient {
         let requests = result["inputRequests"].as_object().cloned().unwrap_or_default();
         let responses: serde_json::Map<_, _> = requests
             .into_iter()
-            .map(|(key, request)| {
-                (key, answer(request["method"].as_str().unwrap_or_default(), &request["params"]))
+            .map(|(key, mut request)| {
+                let params = request.get_mut("params").map(Value::take).unwrap_or_default();
+                let method = request.get("method").and_then(Value::as_str).unwrap_or_default();
+                (key, answer(method, &params))
             })
             .collect();
         let mut params = params.clone();

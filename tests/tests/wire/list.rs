@@ -109,6 +109,17 @@ macro_rules! each_behaviour {
                 a_stream_ends_when_the_proof_of_its_caller_does,
                 a_request_that_never_ends_is_cut,
             }
+            headers {
+                a_declared_header_stands_in_the_schema_of_its_argument,
+                a_declared_header_is_there_exactly_where_its_argument_has_a_value,
+                a_declared_header_says_what_its_argument_says,
+                a_header_repeats_what_stands_at_its_path_alone,
+                what_stands_twice_matches_nothing,
+                a_mismatch_is_refused_before_anything_runs_and_repeats_no_value,
+                a_header_that_its_tool_does_not_declare_is_passed_over,
+                elsewhere_declared_headers_are_neither_asked_for_nor_compared,
+                a_notification_is_asked_for_no_such_header,
+            }
             sessions {
                 a_session_id_is_random_and_visible_ascii,
                 a_request_without_a_session_is_400_and_one_with_an_unknown_is_404,

@@ -214,14 +214,14 @@ fn integer(answer: &RawValue) -> Option<i128> {
     format!("{float:.0}").parse().ok()
 }
 
-fn wide(number: impl ToString) -> Option<i128> {
+fn wide(number: &impl ToString) -> Option<i128> {
     number.to_string().parse().ok()
 }
 
 /// The end of a range: the rule's, or that of the type where every client can say it (a float is exact up to 2^53).
 fn bound<N: ToString + Copy>(rule: Option<N>, of_type: N) -> Option<Number> {
     const EXACT: i128 = 1 << 53;
-    let of_type = || Some(of_type).filter(|end| wide(*end).is_some_and(|end| end.abs() <= EXACT));
+    let of_type = || Some(of_type).filter(|end| wide(end).is_some_and(|end| end.abs() <= EXACT));
     number(&rule.or_else(of_type)?.to_string())
 }
 

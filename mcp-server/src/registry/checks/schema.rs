@@ -9,9 +9,10 @@ const MAX_DEPTH: usize = 32;
 const MAX_SUBSCHEMAS: usize = 4_096;
 
 /// Keywords whose value is data, not a schema.
-const DATA: [&str; 5] = ["const", "enum", "default", "examples", "example"];
+pub(super) const DATA: [&str; 5] = ["const", "enum", "default", "examples", "example"];
 /// Keywords whose value holds schemas by names that mean nothing here.
-const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+pub(super) const NAMED: [&str; 5] =
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
 /// # Errors
 /// How the schema of a tool's arguments is wrong, as the end of a sentence.

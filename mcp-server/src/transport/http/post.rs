@@ -85,6 +85,9 @@ impl Endpoint {
             }
         };
         if revision.is_stateless() {
+            if let Some(mismatch) = self.mismatch(&arrival, &incoming.operation) {
+                return self.refuse(StatusCode::BAD_REQUEST, Some(&id), &mismatch);
+            }
             let request = arrival.admit(incoming, revision, None, Caller::default());
             return self.serve_stateless(request, id, arrival.verified.expires_at).await;
         }
@@ -102,6 +105,14 @@ impl Endpoint {
         };
         let request = arrival.admit(incoming, revision, Some(session.clone()), caller);
         self.serve_in_session(request, id, &session, arrival.verified.expires_at).await
+    }
+
+    /// How the headers that repeat arguments of a tool differ from them (2026-07-28 alone has such). An unknown tool is
+    /// left to the dispatcher.
+    fn mismatch(&self, arrival: &Arrival, operation: &Operation) -> Option<Failure> {
+        let Operation::CallTool { name, arguments } = operation else { return None };
+        let declared = self.0.dispatcher.registry().param_headers(name)?;
+        declared.check(&arrival.parts.headers, arguments).err()
     }
 
     /// 2026-07-28: the connection is the request's; losing it cancels the request.
