@@ -38,8 +38,7 @@ struct Options {
     inject: bool,
 }
 
-const KNOWN: &str =
-    "`default = expression`, `rename = \"name\"`, `description = \"text\"`, `complete = function`, `header = \"Name\"`, \
+const KNOWN: &str = "`default = expression`, `rename = \"name\"`, `description = \"text\"`, `complete = function`, `header = \"Name\"`, \
      `inject`";
 
 impl Argument {
