@@ -241,6 +241,7 @@ mod tests {
     use proptest::prelude::{any, proptest};
 
     use super::{HEAD_BYTES, decode, encode, peek_deadline, peek_version};
+    use crate::checksum::Crc32c;
     use crate::{ErrorKind, Key, Meta, NewEntry};
 
     const KEY: &[u8] = b"tokens\0\x01a";
