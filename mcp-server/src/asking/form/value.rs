@@ -8,6 +8,12 @@ use super::rules::{Rules, check_count};
 use super::schema::{Kind, Property};
 
 /// The type of a field's answer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a form",
+    label = "a form cannot ask for this",
+    note = "a form is flat: its fields are `String`, `bool`, numbers of up to 64 bits, an enum with `#[derive(Choice)]`, \
+            a `Vec` of such, or an `Option` of these"
+)]
 pub trait FormValue: Sized + Send + 'static {
     /// Its schema under these rules.
     fn property(rules: &Rules<Self>) -> Property;
@@ -101,7 +107,7 @@ macro_rules! integers {
             fn read(answer: &RawValue, rules: &Rules<Self>) -> Result<Self, String> {
                 let number = integer(answer).ok_or("must be a whole number")?;
                 let (min, max) = (rules.min.unwrap_or(Self::MIN), rules.max.unwrap_or(Self::MAX));
-                if wide(min).is_some_and(|min| number < min) {
+                if wide(&min).is_some_and(|min| number < min) {
                     return Err(format!("must be at least {min}"));
                 }
                 let fitting = Self::try_from(number).ok().filter(|number| *number <= max);
@@ -214,14 +220,14 @@ fn integer(answer: &RawValue) -> Option<i128> {
     format!("{float:.0}").parse().ok()
 }
 
-fn wide(number: impl ToString) -> Option<i128> {
+fn wide(number: &impl ToString) -> Option<i128> {
     number.to_string().parse().ok()
 }
 
 /// The end of a range: the rule's, or that of the type where every client can say it (a float is exact up to 2^53).
 fn bound<N: ToString + Copy>(rule: Option<N>, of_type: N) -> Option<Number> {
     const EXACT: i128 = 1 << 53;
-    let of_type = || Some(of_type).filter(|end| wide(*end).is_some_and(|end| end.abs() <= EXACT));
+    let of_type = || Some(of_type).filter(|end| wide(end).is_some_and(|end| end.abs() <= EXACT));
     number(&rule.or_else(of_type)?.to_string())
 }
 
