@@ -61,9 +61,13 @@ pub(crate) enum Command {
 }
 
 const KV_HELP: &str = "\
-URL is `memory://`, `disk:///absolute/directory` or `disk:relative/directory`, with parameters
-such as `?encrypt=aead`; or `default`, the store that `larder serve` uses when it is given none;
-or @FILE or $NAME that holds a URL.";
+URL is `memory://`, `disk:///absolute/directory` or `disk:relative/directory`, `filetree:` and a
+directory that Python's py-key-value-aio wrote, or a server's:
+`redis://`, `rediss://`, `redis+cluster://`, `redis+sentinel://`, `valkey://`, `memcached://`,
+`elasticsearch://`, `opensearch://`, and in a program built with the feature `full` `dynamodb://`,
+`mongodb://` and `rocksdb:`; each with parameters such as `?encrypt=aead` or `?near=5s`.
+Or `default`, the store that `larder serve` uses when it is given none; or @FILE or $NAME that
+holds a URL.";
 
 /// How to log. Logs go to stderr.
 #[derive(Clone, Debug, Args)]

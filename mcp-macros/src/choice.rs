@@ -110,11 +110,9 @@ impl Offer {
 
     fn option(&self) -> TokenStream {
         let value = &self.value;
-        if let Some(title) = &self.title {
-            quote!(::mcp_server::ChoiceOption::titled(#value, #title))
-        } else {
-            quote!(::mcp_server::ChoiceOption::new(#value))
-        }
+        let plain = || quote!(::mcp_server::ChoiceOption::new(#value));
+        let titled = |title| quote!(::mcp_server::ChoiceOption::titled(#value, #title));
+        self.title.as_ref().map_or_else(plain, titled)
     }
 }
 

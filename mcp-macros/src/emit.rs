@@ -104,16 +104,17 @@ pub(crate) fn requirements(function: &Function) -> TokenStream {
 
 /// What completes the arguments, as calls on the component: what was asked for, or the type where it has few values.
 pub(crate) fn completions(function: &Function) -> TokenStream {
-    let calls = function.sent().map(|Argument { ty, name, complete, .. }| {
-        if let Some(complete) = complete {
-            quote_spanned! {at(complete)=>
-                .completed(#name, ::core::option::Option::Some(::mcp_server::__private::completer(#complete)))
-            }
-        } else {
-            quote_spanned!(at(ty)=> .completed(#name, ::mcp_server::__private::by_type::<#ty>()))
-        }
-    });
+    let calls = function.sent().map(completion);
     quote!(#(#calls)*)
+}
+
+fn completion(Argument { ty, name, complete, .. }: &Argument) -> TokenStream {
+    let Some(complete) = complete else {
+        return quote_spanned!(at(ty)=> .completed(#name, ::mcp_server::__private::by_type::<#ty>()));
+    };
+    quote_spanned! {at(complete)=>
+        .completed(#name, ::core::option::Option::Some(::mcp_server::__private::completer(#complete)))
+    }
 }
 
 /// Runs the body and makes the component's result of what it returns. `convert` turns a value into a result, `refuse`

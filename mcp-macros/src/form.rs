@@ -80,18 +80,31 @@ fn named(input: &DeriveInput) -> Result<impl Iterator<Item = &syn::Field>> {
 fn form(ident: &Ident, fields: &[Field]) -> TokenStream {
     let makers: Vec<Ident> = (0..fields.len()).map(|index| format_ident!("__field_{index}")).collect();
     let functions = fields.iter().zip(&makers).map(|(field, maker)| {
-        let (ty, made) = (&field.ty, field.made());
-        quote_spanned! {at(ty)=>
-            fn #maker() -> ::mcp_server::__private::form::Field<#ty> {
+        let (value, made) = (field.value(), field.made());
+        quote! {
+            fn #maker() -> ::mcp_server::__private::form::Field<#value> {
                 #made
             }
         }
     });
-    let idents = fields.iter().map(|field| &field.ident);
-    let schema = quote!(::mcp_server::__private::form::Fields::new() #(.and(&#makers()))* .schema());
+    let added = fields.iter().zip(&makers).map(|(field, maker)| {
+        let and = if field.is_optional() { quote!(and_optional) } else { quote!(and) };
+        let value = field.value();
+        quote_spanned!(at(value)=> let __fields = __fields.#and::<#value>(&#maker());)
+    });
+    let values = fields.iter().zip(&makers).map(|(field, maker)| {
+        let read = if field.is_optional() { quote!(read_optional) } else { quote!(read) };
+        let (value, ident) = (field.value(), &field.ident);
+        quote_spanned!(at(value)=> #ident: __entered.#read::<#value>(&#maker())?)
+    });
+    let schema = quote! {
+        let __fields = ::mcp_server::__private::form::Fields::new();
+        #(#added)*
+        __fields.schema()
+    };
     let read = quote! {
-        let __content = ::mcp_server::__private::form::Content::of(__content)?;
-        ::core::result::Result::Ok(Self { #(#idents: #makers().read(&__content)?,)* })
+        let __entered = ::mcp_server::__private::form::Entered::of(__content)?;
+        ::core::result::Result::Ok(Self { #(#values,)* })
     };
     let implementation = implementation(ident, &schema, &read);
     quote! {

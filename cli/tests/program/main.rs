@@ -12,6 +12,8 @@ mod operations;
 mod owners;
 #[cfg(unix)]
 mod progress;
+#[cfg(unix)]
+mod servers;
 mod settings;
 mod support;
 mod survival;

@@ -4,21 +4,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, done, stderr};
+use crate::support::{Home, done, stderr, variable};
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const OTHER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
-
-/// What the variable holds; `None`, loudly, where it is not set and nothing requires it.
-fn variable(name: &str) -> Option<String> {
-    let found = std::env::var(name).ok();
-    if found.is_none() {
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(!required, "{name} is not set: scripts/setup and scripts/services say what to set it to");
-        eprintln!("SKIPPED: {name} is not set");
-    }
-    found
-}
 
 /// Lets the library write what `larder/tests/py_key_value.py` says.
 fn written(python: &str, place: &str, collection: &str, sealed: &str) {

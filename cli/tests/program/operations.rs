@@ -86,11 +86,41 @@ fn a_copy_that_was_killed_goes_on_where_it_was() {
 #[test]
 fn a_difference_is_found_and_is_status_1() {
     let home = Home::new();
+    fill(&home, ONE, 2_000);
+    let compared_with = |target: &str| {
+        let ended = home.run(["kv", "copy", ONE, target, "--verify", "--json"]);
+        (ended.status.code(), parsed(&stdout(&ended))[0]["compared"].clone(), stderr(&ended))
+    };
+    // It may be over its limit by some hundred entries, until it looks.
+    let (status, found, told) = compared_with("memory://?max_entries=500&on_full=evict");
+    let missing = found["missing"].as_u64().unwrap();
+    assert!(missing > 0 && missing < 2_000, "{found}");
+    assert_eq!(found, json!({ "alike": 2_000 - missing, "missing": missing, "different": 0, "changed": 0 }));
+    let differ = format!("the stores differ: {} alike, {missing} missing in DST", 2_000 - missing);
+    assert!(status == Some(1) && told.contains(&differ), "{status:?}: {told}");
+    assert_eq!(told.matches("missing in DST: \"0").count(), 10, "the first ones are named: {told}");
+
+    done(&home.run(["kv", "put", ONE, "more", "forever", "x"]));
+    let mortal = compared_with("memory://?ttl=1h");
+    let different = json!({ "alike": 2_000, "missing": 0, "different": 1, "changed": 0 });
+    assert_eq!((mortal.0, &mortal.1), (Some(1), &different), "{}", mortal.2);
+    assert!(mortal.2.contains("different in DST: \"forever\" in \"more\""), "{}", mortal.2);
+}
+
+#[test]
+fn a_copy_is_compared_by_what_was_asked_for_alone() {
+    let home = Home::new();
     fill(&home, ONE, 10);
     done(&home.run(["kv", "copy", ONE, TWO]));
     done(&home.run(["kv", "put", ONE, "more", "id", "x"]));
     let only_others = home.run(["kv", "copy", ONE, TWO, "--collection", "others", "--verify"]);
     assert!(only_others.status.success(), "{}", stderr(&only_others));
+}
+
+#[test]
+fn a_copy_from_nowhere_or_onto_itself_is_asked_wrongly() {
+    let home = Home::new();
+    fill(&home, ONE, 10);
     let same = home.run(["kv", "copy", ONE, ONE]);
     assert_eq!(same.status.code(), Some(2));
     let path = home.path("one");

@@ -148,9 +148,42 @@ fn help_shows_examples_and_every_variable_but_no_secret() {
         assert!(serve.contains(&format!("LARDER_{variable}")), "{variable}");
     }
     assert!(!serve.contains("hunter2"));
-    for command in ["get", "put", "delete", "list", "export", "import"] {
-        assert!(done(&home.run(["kv", command, "--help"])).contains("<URL>"));
+    for command in ["get", "put", "delete", "list", "export", "import", "rotate-key", "stats"] {
+        assert!(done(&home.run(["kv", command, "--help"])).contains("<URL>"), "{command}");
     }
+    assert!(done(&home.run(["doctor", "--help"])).contains("<URL>"));
+    assert!(done(&home.run(["bench", "--help"])).contains("<URL>..."));
+    assert!(done(&home.run(["kv", "copy", "--help"])).contains("<SRC> <DST>"));
+}
+
+#[test]
+fn the_help_of_kv_names_every_kind_of_server_that_the_program_opens() {
+    const ALWAYS: &[&str] = &[
+        "redis",
+        "rediss",
+        "redis+cluster",
+        "redis+sentinel",
+        "valkey",
+        "memcached",
+        "elasticsearch",
+        "opensearch",
+    ];
+    let home = Home::new();
+    let help = done(&home.run(["kv", "--help"]));
+    for scheme in ALWAYS.iter().chain(&["dynamodb", "mongodb", "rocksdb"]) {
+        assert!(help.contains(&format!("`{scheme}:")), "{scheme}: {help}");
+        let told = stderr(&home.run(["kv", "get", &format!("{scheme}://x?no_such_parameter=1"), "c", "id"]));
+        let is_built = ALWAYS.contains(scheme) || cfg!(feature = "full");
+        assert_eq!(told.contains("needs the feature"), !is_built, "{scheme}: {told}");
+    }
+}
+
+#[test]
+fn a_near_tier_is_built_in() {
+    let home = Home::new();
+    let tried = home.run(["doctor", "redis://127.0.0.1:1?near=5s&retry=0&timeout=5s"]);
+    assert!(!tried.status.success() && !stderr(&tried).contains("lacks the feature"), "{}", stderr(&tried));
+    assert!(stderr(&tried).contains("127.0.0.1:1"), "it came as far as connecting: {}", stderr(&tried));
 }
 
 #[test]

@@ -61,6 +61,17 @@ impl Home {
     }
 }
 
+/// What the variable holds; `None`, loudly, where it is not set and nothing requires it.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    let found = std::env::var(name).ok();
+    if found.is_none() {
+        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
+        assert!(!required, "{name} is not set: scripts/setup and scripts/services say what to set it to");
+        eprintln!("SKIPPED: {name} is not set");
+    }
+    found
+}
+
 pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }

@@ -2,11 +2,17 @@
 
 use std::future::Future;
 
-use metrics::{Label, SharedString, counter, gauge, histogram};
+use metrics::{Label, SharedString, Unit, counter, gauge, histogram};
+use metrics::{describe_counter, describe_gauge, describe_histogram};
 use tokio::time::Instant;
 
 use super::watched::{Call, Operation, Tells, Told, error_type, system_name, watched_store};
 use crate::{AnyStore, ErrorKind, Result, Store};
+
+const DURATION: &str = "db.client.operation.duration";
+const IN_FLIGHT: &str = "larder.store.in_flight";
+const KEYS: &str = "larder.store.keys";
+const BYTES: &str = "larder.store.bytes";
 
 /// Tells the recorder of the `metrics` crate, if the program has installed one, what the store is asked.
 ///
@@ -29,8 +35,9 @@ pub struct Metered<S = AnyStore> {
 }
 
 impl<S: Store> Metered<S> {
-    /// Tells of what `inner` is asked.
-    pub const fn new(inner: S) -> Self {
+    /// Tells of what `inner` is asked. The recorder that is installed by now learns units and descriptions, too.
+    pub fn new(inner: S) -> Self {
+        describe();
         Self { inner, collections: false }
     }
 
@@ -72,6 +79,13 @@ impl<S: Store> Metered<S> {
 
 watched_store!(Metered);
 
+fn describe() {
+    describe_histogram!(DURATION, Unit::Seconds, "Duration of store operations.");
+    describe_gauge!(IN_FLIGHT, Unit::Count, "Store operations that are running.");
+    describe_counter!(KEYS, Unit::Count, "Keys that were looked for, by what came of it.");
+    describe_counter!(BYTES, Unit::Bytes, "Bytes of values that went in or came out.");
+}
+
 /// A call on its way. Dropped without an end, it was cancelled.
 struct Running {
     labels: Vec<Label>,
@@ -81,33 +95,33 @@ struct Running {
 
 impl Running {
     fn begin(labels: Vec<Label>, started: Instant) -> Self {
-        gauge!("larder.store.in_flight", labels.clone()).increment(1.0);
+        gauge!(IN_FLIGHT, labels.clone()).increment(1.0);
         Self { labels, started, ended: false }
     }
 
     fn end(mut self, bytes_in: u64, told: Result<Told, ErrorKind>) {
         self.ended = true;
         let failure = match &told {
-            Ok(told) => told.first_failure,
+            Ok(told) => told.first_failure.map(|(kind, _)| kind),
             Err(kind) => Some(*kind),
         };
         self.took(failure.map(error_type));
         let told = told.unwrap_or_default();
         for (result, count) in [("hit", told.hits), ("miss", told.misses), ("error", told.failed)] {
-            self.count("larder.store.keys", ("result", result), count);
+            self.count(KEYS, ("result", result), count);
         }
         for (direction, count) in [("in", bytes_in), ("out", told.bytes)] {
-            self.count("larder.store.bytes", ("direction", direction), count);
+            self.count(BYTES, ("direction", direction), count);
         }
     }
 
     fn took(&self, error: Option<&'static str>) {
-        gauge!("larder.store.in_flight", self.labels.clone()).decrement(1.0);
+        gauge!(IN_FLIGHT, self.labels.clone()).decrement(1.0);
         let labels = match error {
             Some(error) => self.with(("error.type", error)),
             None => self.labels.clone(),
         };
-        histogram!("db.client.operation.duration", labels).record(self.started.elapsed().as_secs_f64());
+        histogram!(DURATION, labels).record(self.started.elapsed().as_secs_f64());
     }
 
     fn count(&self, name: &'static str, label: (&'static str, &'static str), count: u64) {

@@ -13,9 +13,13 @@ use crate::{AnyStore, Outcome, Result, Store};
 /// Puts each operation into a `tracing` span with the names of OpenTelemetry's semantic conventions for databases.
 ///
 /// The span is `store`, at level DEBUG, target `larder::store`. Its fields: `otel.name` (operation and collection),
-/// `otel.kind`, `db.system.name`, `db.operation.name`, `db.collection.name` (where there is one), `db.operation.batch.size`,
-/// then what came of it: `db.response.returned_rows` (keys found), `error.type` (an [`ErrorKind`](crate::ErrorKind); of a
-/// batch the first key's that failed), `otel.status_code`, and `larder.outcome` of an error: `NotDone` or `Unknown`.
+/// `otel.kind`, `db.system.name`, `db.operation.name`, `db.collection.name` (where there is one), `db.operation.batch.size`
+/// (of a batch, unless it has one key),
+/// then what came of it: `db.response.returned_rows` (keys found, entries of a page), `error.type` (an
+/// [`ErrorKind`](crate::ErrorKind)), `otel.status_code`, and `larder.outcome` of that error: `NotDone` or `Unknown`. Of a
+/// batch the error is that of the first key that failed.
+///
+/// Source: OpenTelemetry, semantic conventions for database client spans; `larder.*` are ours.
 ///
 /// Never a value, a key's id, or an error's text, which may name one. With [`Traced::hashed_ids`] there is `larder.id.hash`.
 ///
@@ -80,7 +84,8 @@ impl<S: Store> Traced<S> {
             span.record("otel.name", display(format_args!("{operation} {collection}")));
             span.record("db.collection.name", collection);
         }
-        if let Some(size) = call.batch {
+        // A batch of one key is told as what it is: a single operation.
+        if let Some(size) = call.batch.filter(|size| *size != 1) {
             span.record("db.operation.batch.size", size);
         }
         if let (Some(hasher), Some(id)) = (&self.hasher, call.id) {
@@ -93,21 +98,19 @@ impl<S: Store> Traced<S> {
 watched_store!(Traced);
 
 fn tell<T: Tells>(span: &Span, answer: &Result<T>) {
-    let (failure, outcome) = match answer {
+    let failure = match answer {
         Ok(answer) => {
             let told = answer.told();
-            if told.hits + told.misses > 0 {
-                span.record("db.response.returned_rows", told.hits);
+            if let Some(rows) = told.rows {
+                span.record("db.response.returned_rows", rows);
             }
-            (told.first_failure, None)
+            told.first_failure
         }
-        Err(error) => (Some(error.kind()), Some(error.outcome())),
+        Err(error) => Some((error.kind(), error.outcome())),
     };
-    if let Some(kind) = failure {
+    if let Some((kind, outcome)) = failure {
         span.record("error.type", error_type(kind));
         span.record("otel.status_code", "ERROR");
-    }
-    if let Some(outcome) = outcome {
         span.record("larder.outcome", if outcome == Outcome::NotDone { "NotDone" } else { "Unknown" });
     }
 }

@@ -1,6 +1,6 @@
 //! What wrappers that only look on have in common: what was called, what came of it, and the impl that tells them.
 
-use crate::{Changes, Entry, Error, ErrorKind, Key, NewEntry, Page, Result, Signals, Version};
+use crate::{Changes, Entry, Error, ErrorKind, Key, NewEntry, Outcome, Page, Result, Signals, Version};
 
 /// An operation, to count by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,16 +107,19 @@ pub(super) struct Told {
     pub(super) hits: u64,
     /// Keys that were looked for and are absent.
     pub(super) misses: u64,
+    /// Entries that came back, where an operation asks for some: hits, or what a page of a listing holds.
+    pub(super) rows: Option<u64>,
     /// Bytes of values on their way out.
     pub(super) bytes: u64,
     /// Keys of a batch that failed.
     pub(super) failed: u64,
-    /// The first one's kind.
-    pub(super) first_failure: Option<ErrorKind>,
+    /// The first one's kind, and whether it may have been executed.
+    pub(super) first_failure: Option<(ErrorKind, Outcome)>,
 }
 
 impl Told {
     fn entry(&mut self, entry: Option<&Entry>) {
+        *self.rows.get_or_insert(0) += u64::from(entry.is_some());
         match entry {
             Some(entry) => {
                 self.hits += 1;
@@ -128,7 +131,7 @@ impl Told {
 
     fn failure(&mut self, error: &Error) {
         self.failed += 1;
-        self.first_failure.get_or_insert(error.kind());
+        self.first_failure.get_or_insert((error.kind(), error.outcome()));
     }
 }
 
@@ -155,7 +158,8 @@ impl Tells for Option<Entry> {
 impl Tells for Page {
     fn told(&self) -> Told {
         let bytes = self.items.iter().filter_map(|item| item.entry.as_ref()).map(|entry| entry.value.len());
-        Told { bytes: bytes.sum::<usize>() as u64, ..Told::default() }
+        let rows = Some(self.items.len() as u64);
+        Told { rows, bytes: bytes.sum::<usize>() as u64, ..Told::default() }
     }
 }
 

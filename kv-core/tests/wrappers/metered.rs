@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kv_core::testing::{Fault, Faults, Faulty};
 use kv_core::{ErrorKind, Key, Store, StoreExt};
+use metrics::Unit;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use super::{A, memory, put};
@@ -77,4 +78,50 @@ async fn collections_are_told_on_request() {
     let heard = heard(&snapshotter);
     assert_eq!(heard.get(&series(TOOK, "get", "db.collection.name=c")), Some(&1.0), "{heard:?}");
     assert_eq!(heard.get(&series(TOOK, "get_many", "")), Some(&1.0), "two collections: {heard:?}");
+}
+
+#[tokio::test]
+async fn every_metric_has_a_unit_and_a_description() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let store = memory().metered();
+    put(&store, A, None).await;
+    store.get(A).await.unwrap();
+    let all = snapshotter.snapshot().into_vec();
+    let units: BTreeMap<_, _> = all
+        .iter()
+        .map(|(key, unit, description, _)| {
+            assert!(description.as_ref().is_some_and(|text| !text.is_empty()), "{key:?}");
+            (key.key().name().to_owned(), *unit)
+        })
+        .collect();
+    let expected = [
+        (TOOK, Unit::Seconds),
+        ("larder.store.bytes", Unit::Bytes),
+        ("larder.store.in_flight", Unit::Count),
+        ("larder.store.keys", Unit::Count),
+    ];
+    assert_eq!(units, expected.map(|(name, unit)| (name.to_owned(), Some(unit))).into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn outside_the_retry_a_call_is_one_operation_and_inside_each_try_is_one() {
+    for outside in [true, false] {
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        let faults = Faults::none();
+        faults.next("get", Fault::refused(ErrorKind::Unavailable));
+        let store = Faulty::new(memory(), &faults);
+        if outside {
+            store.retried().metered().get(A).await.unwrap();
+        } else {
+            store.metered().retried().get(A).await.unwrap();
+        }
+        let heard = heard(&snapshotter);
+        let failed = heard.get(&series(TOOK, "get", "error.type=Unavailable")).copied();
+        assert_eq!(heard.get(&series(TOOK, "get", "")), Some(&1.0), "{heard:?}");
+        assert_eq!(failed, (!outside).then_some(1.0), "the wrong order tells of tries: {heard:?}");
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use kv_core::testing::{Fault, Faults, Faulty};
-use kv_core::{ErrorKind, Key, NewEntry, PutMode, Store, StoreExt};
+use kv_core::{ErrorKind, Key, NewEntry, PutMode, Scan, Store, StoreExt};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::memory;
@@ -95,8 +95,53 @@ async fn a_span_has_the_names_of_opentelemetry_and_neither_value_nor_id() {
     assert_eq!((&*create["error.type"], &*create["larder.outcome"]), ("AlreadyExists", "NotDone"));
     assert_eq!((&*take["error.type"], &*take["larder.outcome"]), ("Timeout", "Unknown"));
     assert_eq!((&*delete["error.type"], &*delete["otel.status_code"]), ("Throttled", "ERROR"));
+    assert_eq!(delete["larder.outcome"], "NotDone", "of the first key that failed");
+    assert!(!put.contains_key("db.operation.batch.size") && !put.contains_key("db.response.returned_rows"));
     let all = format!("{spans:?}");
     assert!(!all.contains("s3cret"), "{all}");
+}
+
+#[tokio::test]
+async fn a_batch_of_one_is_a_single_operation_and_an_empty_one_a_batch() {
+    let (seen, _guard) = watching();
+    let store = memory().traced();
+    let keys = [CODE, Key::new("codes", "b"), Key::new("codes", "c")];
+    for size in 0..=3 {
+        store.get_many(&keys[..size]).await.unwrap();
+    }
+    let spans = seen.take();
+    let sizes: Vec<_> =
+        spans.iter().map(|span| span.get("db.operation.batch.size").map(String::as_str)).collect();
+    assert_eq!(sizes, [Some("0"), None, Some("2"), Some("3")]);
+}
+
+#[tokio::test]
+async fn a_listing_tells_how_many_entries_its_page_holds() {
+    let (seen, _guard) = watching();
+    let store = memory().traced();
+    for id in ["a", "b", "c"] {
+        store.put(Key::new("codes", id), NewEntry::new("x"), PutMode::Create).await.unwrap();
+    }
+    seen.take();
+    store.scan(Scan::one("none"), None).await.unwrap();
+    let page = store.scan(Scan::one("codes").limit(2), None).await.unwrap();
+    store.scan(Scan::one("codes").limit(2), page.next.as_ref()).await.unwrap();
+    let spans = seen.take();
+    let rows: Vec<_> = spans.iter().map(|span| span["db.response.returned_rows"].as_str()).collect();
+    assert_eq!(rows, ["0", "2", "1"]);
+}
+
+#[tokio::test]
+async fn a_batch_with_keys_that_failed_tells_the_first_ones_outcome() {
+    let (seen, _guard) = watching();
+    let faults = Faults::none();
+    let store = Faulty::new(memory(), &faults).traced();
+    faults.next("put_many", Fault::lost(ErrorKind::Timeout).at_key(1));
+    let entries = vec![(CODE, NewEntry::new("x")), (Key::new("codes", "b"), NewEntry::new("x"))];
+    let answers = store.put_many(entries).await.unwrap();
+    assert!(answers[0].is_ok() && answers[1].is_err());
+    let spans = seen.take();
+    assert_eq!((&*spans[0]["error.type"], &*spans[0]["larder.outcome"]), ("Timeout", "Unknown"));
 }
 
 #[tokio::test]

@@ -83,15 +83,51 @@ async fn a_password_that_is_changed_meanwhile_is_denied_at_the_next_connection()
 }
 
 #[tokio::test]
+async fn over_tls_a_user_works_with_what_is_its_own_and_is_denied_the_rest() {
+    for server in ["LARDER_TEST_REDIS_TLS_APP", "LARDER_TEST_VALKEY_TLS_APP"] {
+        let Some(url) = variable(server) else { continue };
+        let own = format!("app-{}", namespace());
+        let store = RedisStore::open(config(&url, &own)).await.unwrap();
+        let key = Key::new("c", "a");
+        let version = store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();
+        assert_eq!(store.get(key).await.unwrap().unwrap().version, version, "{server}");
+        store.signals("topic").await.unwrap();
+        assert_eq!(store.take(key, Some(version)).await.unwrap().unwrap().value, "x", "{server}");
+
+        let other = RedisStore::open(config(&url, &namespace())).await.unwrap();
+        let errors = [
+            other.get(key).await.unwrap_err(),
+            other.put(key, NewEntry::new("x"), PutMode::Replace).await.unwrap_err(),
+            other.put(key, NewEntry::new("x"), PutMode::Update(version)).await.unwrap_err(),
+            other.take(key, None).await.unwrap_err(),
+            other.signals("topic").await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(
+                (error.kind(), error.outcome()),
+                (ErrorKind::Denied, Outcome::NotDone),
+                "{server}: {error:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn over_tls_the_server_is_checked_and_plain_text_gets_nowhere() {
-    let Some(url) = variable("LARDER_TEST_REDIS_TLS") else { return };
+    for server in ["LARDER_TEST_REDIS_TLS", "LARDER_TEST_VALKEY_TLS"] {
+        let Some(url) = variable(server) else { continue };
+        checked_over_tls(&url).await;
+    }
+}
+
+async fn checked_over_tls(url: &str) {
     let namespace = namespace();
-    let store = RedisStore::open(config(&url, &namespace)).await.unwrap();
+    let store = RedisStore::open(config(url, &namespace)).await.unwrap();
     let key = Key::new("c", "a");
     store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();
     assert!(store.take(key, None).await.unwrap().is_some());
 
-    let mut untrusting = config(&url, &namespace);
+    let mut untrusting = config(url, &namespace);
     if let Some(tls) = &mut untrusting.tls {
         tls.ca_file = None; // those of the system do not know the test's authority
     }

@@ -54,6 +54,29 @@ async fn a_full_server_refuses_writes_and_goes_on_reading_and_deleting() {
 }
 
 #[tokio::test]
+async fn a_value_larger_than_the_server_takes_is_refused_and_the_old_one_stays() {
+    let Some(server) = Server::start(&["--proto-max-bulk-len", "1mb"]).await else { return };
+    let store = RedisStore::open(server.config()).await.unwrap();
+    let most = store.capabilities().max_value.expect("the server says so");
+    assert!((512 << 10..1 << 20).contains(&most), "{most}");
+    let key = Key::new("c", "a");
+    let largest = Bytes::from(vec![7; most]);
+    let version = store.put(key, NewEntry::new(largest.clone()), PutMode::Create).await.unwrap();
+
+    let larger = || NewEntry::new(vec![8; most + 1]);
+    let mut errors = vec![store.put_many(vec![(key, larger())]).await.unwrap().remove(0).unwrap_err()];
+    for mode in [PutMode::Replace, PutMode::Update(version)] {
+        errors.push(store.put(key, larger(), mode).await.unwrap_err());
+    }
+    for error in errors {
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::TooLarge, Outcome::NotDone), "{error:?}");
+    }
+    let entry = store.get(key).await.unwrap().unwrap();
+    assert_eq!(entry.version, version);
+    assert!(entry.value == largest, "the old value is as it was");
+}
+
+#[tokio::test]
 async fn a_server_that_evicts_says_so() {
     for policy in ["allkeys-lru", "volatile-ttl"] {
         let Some(server) = Server::start(&["--maxmemory-policy", policy]).await else { return };

@@ -21,4 +21,5 @@ mod private;
 mod scan;
 mod scripts;
 mod shared;
+mod trips;
 mod unsaved;

@@ -142,6 +142,13 @@ pub(crate) async fn say(connection: &mut MultiplexedConnection, words: &str) -> 
     cmd.query_async(connection).await.unwrap_or_else(|error| panic!("{words}: {error}"))
 }
 
+/// How often the server was asked to execute the command.
+pub(crate) async fn calls(connection: &mut MultiplexedConnection, name: &str) -> u32 {
+    let stats: String = redis::cmd("INFO").arg("commandstats").query_async(connection).await.unwrap();
+    let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+    line.and_then(|line| line.split(',').next()).map_or(0, |count| count.parse().unwrap())
+}
+
 /// Waits until `condition` holds.
 pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + PATIENCE;

@@ -14,7 +14,7 @@ use crate::emit::at;
 /// A field of a form.
 pub(super) struct Field {
     pub(super) ident: Ident,
-    pub(super) ty: Type,
+    ty: Type,
     /// The name on the wire.
     pub(super) name: LitStr,
     description: Option<TokenStream>,
@@ -41,38 +41,51 @@ impl Field {
         Ok(Self { ident, ty: field.ty.clone(), name, description, options })
     }
 
-    /// The field as an expression.
+    /// The type of its value.
+    pub(super) fn value(&self) -> &Type {
+        shape::optional(&self.ty).unwrap_or(&self.ty)
+    }
+
+    /// Whether it may be left out.
+    pub(super) fn is_optional(&self) -> bool {
+        shape::optional(&self.ty).is_some()
+    }
+
+    /// The field as the body of a function. Each rule is a statement of its own, so that errors point to it.
     pub(super) fn made(&self) -> TokenStream {
-        let Self { ty, name, .. } = self;
+        let (name, value) = (&self.name, self.value());
         let title = self.options.title.as_ref().map(|text| quote!(.title(#text)));
         let description = self.description.as_ref().map(|text| quote!(.description(#text)));
         let rules = self.options.rules.iter().map(|rule| {
-            let (rule, value) = (&rule.name, literal::of_type(&rule.value, ty));
-            quote_spanned!(rule.span()=> .#rule(#value))
+            let (rule, number) = (&rule.name, literal::of_type(&rule.value, value));
+            quote_spanned!(at(rule)=> let __field = __field.#rule(#number);)
         });
-        let format = self.options.format.as_ref().map(|(at, format)| {
-            quote_spanned!(at.span()=> .format(::mcp_server::__private::form::Format::#format))
+        let format = self.options.format.as_ref().map(|(text, format)| {
+            quote_spanned!(at(text)=> let __field = __field.format(::mcp_server::__private::form::Format::#format);)
         });
         let default = self.options.default.as_ref().map(|default| {
-            let value = default_of(default, ty);
-            quote!(.default(|| #value))
+            let default = default_of(default, value);
+            quote!(let __field = __field.default(|| #default);)
         });
-        let new = quote_spanned!(at(ty)=> ::mcp_server::__private::form::Field::<#ty>::new(#name));
-        quote!(#new #title #description #(#rules)* #format #default)
+        quote! {
+            let __field = ::mcp_server::__private::form::Field::<#value>::new(#name) #title #description;
+            #(#rules)*
+            #format
+            #default
+            __field
+        }
     }
 }
 
-/// A default as a value of the field's type, or of the one in its `Option`. Text becomes whatever is made from it, an
-/// array a `Vec`.
-fn default_of(default: &Expr, ty: &Type) -> TokenStream {
-    let value = quote!(<#ty as ::mcp_server::__private::form::FormField>::Value);
+/// A default as a value of type `value`. Text becomes whatever is made from it, an array a `Vec`.
+fn default_of(default: &Expr, value: &Type) -> TokenStream {
     match default {
         Expr::Lit(ExprLit { lit: Lit::Str(_), .. }) => {
             quote_spanned!(at(default)=> ::mcp_server::__private::text_default::<#value>(#default))
         }
         Expr::Array(ExprArray { .. }) => quote_spanned!(at(default)=> ::std::vec::Vec::from(#default)),
         _ => {
-            let default = literal::of_type(default, ty);
+            let default = literal::of_type(default, value);
             quote!(#default)
         }
     }

@@ -58,12 +58,14 @@ fn check_named(segment: &PathSegment, ty: &Type) -> Result<()> {
     Ok(())
 }
 
-/// Whether the field, or what is in its `Option`, is a float.
+/// What is in an `Option`.
+pub(super) fn optional(ty: &Type) -> Option<&Type> {
+    argument(last_segment(ty).filter(|segment| segment.ident == "Option")?)
+}
+
+/// Whether the value is a float.
 pub(super) fn is_float(ty: &Type) -> bool {
-    last_segment(ty).is_some_and(|segment| {
-        let is = |name: &str| segment.ident == name;
-        is("f32") || is("f64") || (is("Option") && argument(segment).is_some_and(is_float))
-    })
+    last_segment(ty).is_some_and(|segment| segment.ident == "f32" || segment.ident == "f64")
 }
 
 /// The last name of a path, under whatever modules.

@@ -87,7 +87,7 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::Form;
-    use super::private::{Content, Field, Fields, Format};
+    use super::private::{Entered, Field, Fields, Format};
     use crate::protocol::Json;
 
     /// The example of the specification, as the macro would write it.
@@ -105,22 +105,19 @@ pub(super) mod tests {
         Field::new("email").description("Your email address").format(Format::Email)
     }
 
-    fn age() -> Field<Option<f64>> {
+    fn age() -> Field<f64> {
         Field::new("age").description("Your age").min(18.0)
     }
 
     impl Form for Contact {
         fn schema() -> Json {
-            Fields::new().and(&name()).and(&email()).and(&age()).schema()
+            Fields::new().and(&name()).and(&email()).and_optional(&age()).schema()
         }
 
         fn read(content: &Json) -> Result<Self, String> {
-            let content = Content::of(content)?;
-            Ok(Self {
-                name: name().read(&content)?,
-                email: email().read(&content)?,
-                age: age().read(&content)?,
-            })
+            let entered = Entered::of(content)?;
+            let (name, email) = (entered.read(&name())?, entered.read(&email())?);
+            Ok(Self { name, email, age: entered.read_optional(&age())? })
         }
     }
 

@@ -7,8 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Number, Value};
 
 use super::choice::ChoiceOption;
-use super::field::{Field, FormField};
+use super::field::Field;
 use super::format::Format;
+use super::value::FormValue;
 use crate::protocol::Json;
 
 /// The schema of a form (client/elicitation, "Requested Schema"): an object of primitive properties.
@@ -35,12 +36,18 @@ impl FormSchema {
         Self::default()
     }
 
-    /// Adds a field behind those that are there.
+    /// Adds a field behind those that are there. It must be answered unless it has a default.
     #[must_use]
-    pub fn and<T: FormField>(mut self, field: &Field<T>) -> Self {
-        if field.is_required() {
+    pub fn and<V: FormValue>(mut self, field: &Field<V>) -> Self {
+        if !field.has_default() {
             self.required.push(field.name().to_owned());
         }
+        self.and_optional(field)
+    }
+
+    /// Adds a field that may be left out.
+    #[must_use]
+    pub fn and_optional<V: FormValue>(mut self, field: &Field<V>) -> Self {
         self.properties.push((field.name().to_owned(), field.property()));
         self
     }

@@ -8,6 +8,12 @@ use super::rules::{Rules, check_count};
 use super::schema::{Kind, Property};
 
 /// The type of a field's answer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a form",
+    label = "a form cannot ask for this",
+    note = "a form is flat: its fields are `String`, `bool`, numbers of up to 64 bits, an enum with `#[derive(Choice)]`, \
+            a `Vec` of such, or an `Option` of these"
+)]
 pub trait FormValue: Sized + Send + 'static {
     /// Its schema under these rules.
     fn property(rules: &Rules<Self>) -> Property;
@@ -101,7 +107,7 @@ macro_rules! integers {
             fn read(answer: &RawValue, rules: &Rules<Self>) -> Result<Self, String> {
                 let number = integer(answer).ok_or("must be a whole number")?;
                 let (min, max) = (rules.min.unwrap_or(Self::MIN), rules.max.unwrap_or(Self::MAX));
-                if wide(min).is_some_and(|min| number < min) {
+                if wide(&min).is_some_and(|min| number < min) {
                     return Err(format!("must be at least {min}"));
                 }
                 let fitting = Self::try_from(number).ok().filter(|number| *number <= max);

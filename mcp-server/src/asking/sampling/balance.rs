@@ -37,7 +37,7 @@ fn following<'a>(
         _ => None,
     })?;
     let results = ids(message, |content| match content {
-        SamplingContent::ToolResult { id, .. } => Some(id),
+        SamplingContent::Answered { id, .. } => Some(id),
         _ => None,
     })?;
     if !uses.is_empty() && message.role != Role::Assistant {
@@ -53,7 +53,7 @@ fn following<'a>(
 }
 
 fn is_resource(content: &SamplingContent) -> bool {
-    matches!(content, SamplingContent::Content(Content::Resource { .. } | Content::ResourceLink { .. }))
+    matches!(content, SamplingContent::Block(Content::Resource { .. } | Content::ResourceLink { .. }))
 }
 
 fn ids(

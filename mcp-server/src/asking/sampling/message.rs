@@ -29,7 +29,7 @@ impl SamplingMessage {
     }
 
     pub(super) fn uses_tools(&self) -> bool {
-        self.content.iter().any(|content| !matches!(content, SamplingContent::Content(_)))
+        self.content.iter().any(|content| !matches!(content, SamplingContent::Block(_)))
     }
 }
 
@@ -38,12 +38,12 @@ impl SamplingMessage {
 #[non_exhaustive]
 pub enum SamplingContent {
     /// Text, a picture or sound.
-    Content(Content),
+    Block(Content),
     /// The model wants to use a tool.
     ToolUse(ToolUse),
     /// What became of that.
     #[non_exhaustive]
-    ToolResult {
+    Answered {
         /// The id of the use.
         id: String,
         /// What the tool answered.
@@ -54,13 +54,13 @@ pub enum SamplingContent {
 impl SamplingContent {
     /// Text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Content(Content::text(text))
+        Self::Block(Content::text(text))
     }
 }
 
 impl From<Content> for SamplingContent {
     fn from(content: Content) -> Self {
-        Self::Content(content)
+        Self::Block(content)
     }
 }
 
@@ -81,6 +81,6 @@ pub struct ToolUse {
 impl ToolUse {
     /// The result of this use.
     pub fn answered(&self, result: ToolResult) -> SamplingContent {
-        SamplingContent::ToolResult { id: self.id.clone(), result }
+        SamplingContent::Answered { id: self.id.clone(), result }
     }
 }

@@ -27,7 +27,7 @@ impl Sampled {
     /// All its text.
     pub fn text(&self) -> String {
         let text = |content: &SamplingContent| match content {
-            SamplingContent::Content(Content::Text { text, .. }) => Some(text.clone()),
+            SamplingContent::Block(Content::Text { text, .. }) => Some(text.clone()),
             _ => None,
         };
         self.content.iter().filter_map(text).collect()
@@ -112,7 +112,7 @@ fn block(block: &RawValue) -> Result<SamplingContent, String> {
 }
 
 fn content(block: &RawValue) -> Option<SamplingContent> {
-    serde_json::from_str(block.get()).ok().map(SamplingContent::Content)
+    serde_json::from_str(block.get()).ok().map(SamplingContent::Block)
 }
 
 fn tool_use(block: &RawValue) -> Option<SamplingContent> {
@@ -139,7 +139,7 @@ mod tests {
         Sampled::read(&result.into())
     }
 
-    fn with_content(content: Value) -> Result<Sampled, String> {
+    fn with_content(content: &Value) -> Result<Sampled, String> {
         read(json!({ "role": "assistant", "content": content, "model": "m" }))
     }
 
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn tool_uses_are_read_and_the_conversation_goes_on_with_their_results() {
-        let sampled = with_content(json!([
+        let sampled = with_content(&json!([
             { "type": "text", "text": "Let me see." },
             { "type": "tool_use", "id": "call_abc123", "name": "get_weather", "input": { "city": "Paris" } },
             {
@@ -191,15 +191,15 @@ mod tests {
     #[test]
     fn pictures_and_sound_are_decoded() {
         for kind in ["image", "audio"] {
-            let sampled = with_content(json!({ "type": kind, "data": "AAE=", "mimeType": "a/b" })).unwrap();
-            let [SamplingContent::Content(Content::Image { data, .. } | Content::Audio { data, .. })] =
+            let sampled = with_content(&json!({ "type": kind, "data": "AAE=", "mimeType": "a/b" })).unwrap();
+            let [SamplingContent::Block(Content::Image { data, .. } | Content::Audio { data, .. })] =
                 &sampled.content[..]
             else {
                 panic!("{sampled:?}");
             };
             assert_eq!(data.as_ref(), [0, 1]);
         }
-        assert_eq!(with_content(json!([])).unwrap().content, []);
+        assert_eq!(with_content(&json!([])).unwrap().content, []);
     }
 
     #[test]
@@ -224,7 +224,7 @@ mod tests {
             json!({ "type": "tool_use", "id": "s3cret", "name": "n", "input": [] }),
             json!({ "type": "tool_use", "id": "s3cret", "name": "n", "input": {}, "_meta": 4242 }),
         ] {
-            let error = with_content(content.clone()).unwrap_err();
+            let error = with_content(&content).unwrap_err();
             assert!(
                 error.contains("block") && !error.contains("s3cret") && !error.contains("4242"),
                 "{content}: {error}"

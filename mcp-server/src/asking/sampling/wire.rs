@@ -109,9 +109,9 @@ struct ToolResultBlock<'a> {
 impl<'a> Block<'a> {
     fn of(content: &'a SamplingContent, revision: Revision) -> Self {
         match content {
-            SamplingContent::Content(content) => Self::Content(in_form(content, revision.form())),
+            SamplingContent::Block(content) => Self::Content(in_form(content, revision.form())),
             SamplingContent::ToolUse(used) => Self::ToolUse(ToolUseBlock::of(used)),
-            SamplingContent::ToolResult { id, result } => {
+            SamplingContent::Answered { id, result } => {
                 Self::ToolResult(ToolResultBlock::of(id, result, revision))
             }
         }

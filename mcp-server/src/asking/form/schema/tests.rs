@@ -1,11 +1,12 @@
 use serde_json::{Value, json};
 
 use super::super::choice::tests::{Plain, Titled};
-use super::super::field::{Field, FormField};
+use super::super::field::Field;
 use super::super::format::Format;
+use super::super::value::FormValue;
 use super::FormSchema;
 
-fn property<T: FormField>(field: &Field<T>) -> Value {
+fn property<V: FormValue>(field: &Field<V>) -> Value {
     serde_json::to_value(field.property()).unwrap()
 }
 
@@ -63,7 +64,7 @@ fn integers_say_what_their_type_holds_where_every_client_can_say_it_too() {
     assert_eq!(property(&Field::<u8>::new("n")), json!({ "type": "integer", "minimum": 0, "maximum": 255 }));
     let narrowed = json!({ "type": "integer", "minimum": 1, "maximum": 127 });
     assert_eq!(property(&Field::<i8>::new("n").min(1)), narrowed);
-    assert_eq!(property(&Field::<Option<i64>>::new("n")), json!({ "type": "integer" }));
+    assert_eq!(property(&Field::<i64>::new("n")), json!({ "type": "integer" }));
     assert_eq!(property(&Field::<u64>::new("n")), json!({ "type": "integer", "minimum": 0 }));
 }
 
@@ -130,7 +131,7 @@ fn several_choices_are_described_as_in_the_specification() {
 #[test]
 fn what_may_be_left_out_is_not_required() {
     let schema = FormSchema::new()
-        .and(&Field::<Option<String>>::new("optional"))
+        .and_optional(&Field::<String>::new("optional"))
         .and(&Field::<String>::new("required"))
         .and(&Field::<bool>::new("preset").default(|| true));
     assert_eq!(serde_json::to_value(&schema).unwrap()["required"], json!(["required"]));

@@ -1,0 +1,137 @@
+//! Doctor, statistics, benches and copies on the servers of the tests.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, PATIENCE, done, stderr, variable};
+
+/// A server, and whether its entries can be listed.
+struct Server {
+    name: &'static str,
+    url: String,
+    lists: bool,
+}
+
+/// The servers whose variables are set, each with a namespace that nobody else has.
+fn servers(home: &Home) -> Vec<Server> {
+    let unique = home.path("").file_name().unwrap().to_string_lossy().replace('.', "");
+    let wanted: &[(&str, &str, bool)] = &[
+        ("LARDER_TEST_REDIS", "{}?namespace={n}&response_timeout=20s&connect_timeout=20s", true),
+        ("LARDER_TEST_MEMCACHED", "{}?namespace={n}", false),
+        ("LARDER_TEST_OPENSEARCH", "{}/larder-program?namespace={n}", true),
+        #[cfg(feature = "full")]
+        ("LARDER_TEST_MONGODB", "{}&namespace={n}&serverSelectionTimeoutMS=30000", true),
+        #[cfg(feature = "full")]
+        (
+            "LARDER_TEST_DYNAMODB",
+            "dynamodb://test:test@larder-program?endpoint={}&create=true&namespace={n}",
+            true,
+        ),
+    ];
+    let found = wanted.iter().filter_map(|(named, form, lists)| {
+        let url = form.replace("{}", &variable(named)?).replace("{n}", &format!("cli-{unique}"));
+        Some(Server { name: named, url: format!("{url}&timeout=30s"), lists: *lists })
+    });
+    found.collect()
+}
+
+const ENTRIES: u64 = 1_200;
+
+/// Puts entries that live for an hour into the store of this URL, so that nothing stays on a shared server.
+fn fill(home: &Home, url: &str) {
+    let until = SystemTime::now() + Duration::from_secs(3_600);
+    let until = u64::try_from(until.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let line =
+        |n| json!({ "collection": "c", "id": format!("{n:05}"), "value": "AP8=", "expires_at": until });
+    let lines: Vec<_> = (0..ENTRIES).map(|n| line(n).to_string()).collect();
+    done(&home.run_with(["kv", "import", url], lines.join("\n").as_bytes()));
+}
+
+fn parsed(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn the_doctor_finds_every_server_of_the_tests_well() {
+    let home = Home::new();
+    for Server { name, url, lists } in servers(&home) {
+        let findings = parsed(&done(&home.run(["doctor", &url, "--json"])));
+        assert!(findings.iter().all(|finding| finding["verdict"] != "bad"), "{name}: {findings:#?}");
+        let good = |about: &str| {
+            findings.iter().any(|finding| finding["about"] == about && finding["verdict"] == "good")
+        };
+        assert!(good("opens") && good("round trip") && good("conditions"), "{name}: {findings:#?}");
+        assert_eq!(good("listing"), lists, "{name}: {findings:#?}");
+    }
+}
+
+#[test]
+fn a_bench_measures_every_operation_of_every_server() {
+    let home = Home::new();
+    for Server { name, url, lists } in servers(&home) {
+        let quick = ["bench", &url, "--time", "20ms", "--entries", "60", "--tasks", "1,2", "--json"];
+        let ended = home.run(quick);
+        let rows = parsed(&done(&ended));
+        assert!(rows.iter().all(|row| row["per_second"].as_f64().unwrap() > 0.0), "{name}: {rows:?}");
+        assert_eq!(rows.len(), if lists { 16 } else { 14 }, "{name}: {rows:?}");
+        if lists {
+            assert_eq!(done(&home.run(["kv", "list", &url])), "", "{name}: it leaves nothing");
+        }
+    }
+}
+
+#[test]
+fn stats_count_what_lies_on_a_server_and_say_where_that_is_impossible() {
+    let home = Home::new();
+    for Server { name, url, lists } in servers(&home) {
+        fill(&home, &url);
+        let told = home.run(["kv", "stats", &url, "--json"]);
+        if lists {
+            let counted = &parsed(&done(&told))[0];
+            let found = (&counted["collection"], &counted["entries"], &counted["bytes"]);
+            assert_eq!(found, (&json!("c"), &json!(ENTRIES), &json!(2 * ENTRIES)), "{name}: {counted}");
+        } else {
+            assert_eq!(told.status.code(), Some(2), "{name}");
+            assert!(stderr(&told).contains("list"), "{name}: {}", stderr(&told));
+        }
+    }
+}
+
+#[test]
+fn a_copy_onto_a_server_is_alike() {
+    let home = Home::new();
+    fill(&home, "disk:one");
+    for Server { name, url, .. } in servers(&home) {
+        let copied = parsed(&done(&home.run(["kv", "copy", "disk:one", &url, "--verify", "--json"])));
+        let alike = json!({ "alike": ENTRIES, "missing": 0, "different": 0, "changed": 0 });
+        assert_eq!((&copied[0]["copied"], &copied[0]["compared"]), (&json!(ENTRIES), &alike), "{name}");
+    }
+}
+
+#[test]
+fn a_copy_from_a_server_that_was_killed_goes_on_where_it_was() {
+    let home = Home::new();
+    for Server { name, url, .. } in servers(&home).into_iter().filter(|server| server.lists) {
+        fill(&home, &url);
+        let target = format!("disk:{}", name.to_lowercase());
+        let slow = ["kv", "copy", &url, &target, "--resume", "place", "--rate", "1000"];
+        let mut child = home.larder(slow).spawn().unwrap();
+        let (place, end) = (home.path("place"), Instant::now() + PATIENCE);
+        while !place.exists() {
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < end, "{name}: it kept no place: {ended:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let rest = home.run(["kv", "copy", &url, &target, "--resume", "place", "--verify", "--json"]);
+        let rest = &parsed(&done(&rest))[0];
+        assert!(rest["copied"].as_u64().unwrap() < ENTRIES, "{name}: it began anew: {rest}");
+        let compared = &rest["compared"];
+        assert_eq!((&compared["missing"], &compared["different"]), (&json!(0), &json!(0)), "{name}: {rest}");
+        assert!(!place.exists(), "{name}");
+        let stats = parsed(&done(&home.run(["kv", "stats", &target, "--json"])));
+        assert_eq!(stats[0]["entries"], ENTRIES, "{name}");
+    }
+}
