@@ -88,7 +88,7 @@ fn answers(_: &str, params: &Value) -> Value {
 }
 
 fn text(result: &Value) -> &str {
-    result["content"][0]["text"].as_str().unwrap_or_default()
+    result.pointer("/content/0/text").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Sends a call again with these answers to the first question of `asked`.
