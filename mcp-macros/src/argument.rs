@@ -147,7 +147,7 @@ impl Options {
         }
         if meta.path.is_ident("header") {
             let wrong = |error: Error| Error::new(error.span(), "write `header = \"Name\"`");
-            let header = meta.value().and_then(|value| value.parse()).map_err(wrong)?;
+            let header = meta.value().and_then(syn::parse::ParseBuffer::parse).map_err(wrong)?;
             return self.header.replace(header).map_or(Ok(()), |_| Err(twice()));
         }
         if meta.path.is_ident("inject") {
