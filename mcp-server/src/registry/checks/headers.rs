@@ -100,9 +100,10 @@ fn is_primitive(kind: Option<&Value>) -> bool {
 /// A header is declared below a keyword by which clients do not find it.
 fn nowhere(keyword: &str, value: &Value, path: &[String]) -> Result<(), String> {
     let Some(place) = misplaced(keyword, value) else { return Ok(()) };
-    let path = path.iter().fold(String::new(), |path, name| path + "properties." + name + ".");
+    let names = path.iter().flat_map(|name| ["properties", name]);
+    let place = names.chain([&*place]).collect::<Vec<_>>().join(".");
     Err(format!(
-        "has {KEYWORD:?} at \"{path}{place}\" of its input schema, where clients do not look for it: declare it on an \
+        "has {KEYWORD:?} at \"{place}\" of its input schema, where clients do not look for it: declare it on an \
          argument, or on a property of one that is an object whose schema stands in place, with neither \"$ref\" nor any \
          other keyword on the way (`#[schemars(inline)]` puts a struct in place)"
     ))
