@@ -1,11 +1,12 @@
-//! The laws of a store, on the server that `LARDER_TEST_DYNAMODB` names; each law in a table of its own.
+//! The laws of a store, on the server that `LARDER_TEST_DYNAMODB` names, each law in a table of its own; and where somebody
+//! chose to have it, on DynamoDB Local.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use kv_core::Clock;
-use kv_core::testing::{Harness, Size};
+use kv_core::testing::{Harness, Law, Runtime, Size, Trial, Verdict, verdict};
 use kv_dynamo::{DynamoConfig, DynamoCredentials, DynamoStore};
 
 /// A table on the server; it goes with this.
@@ -18,10 +19,16 @@ struct Dynamo {
 impl Dynamo {
     /// `None`, loudly, where there is no server and nothing requires one.
     fn found() -> Option<Self> {
-        let Ok(endpoint) = std::env::var("LARDER_TEST_DYNAMODB") else {
-            let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-            assert!(!required, "LARDER_TEST_DYNAMODB names no server");
-            eprintln!("SKIPPED: LARDER_TEST_DYNAMODB names no server");
+        let found = Self::at("LARDER_TEST_DYNAMODB");
+        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
+        assert!(found.is_some() || !required, "LARDER_TEST_DYNAMODB names no server");
+        found
+    }
+
+    /// The server that the variable names.
+    fn at(variable: &str) -> Option<Self> {
+        let Ok(endpoint) = std::env::var(variable) else {
+            eprintln!("SKIPPED: {variable} names no server");
             return None;
         };
         Some(Self {
@@ -79,3 +86,28 @@ kv_core::laws!(match Dynamo::found() {
     Some(harness) => harness,
     None => return,
 });
+
+type Run = fn(&Dynamo) -> Trial<'_>;
+
+macro_rules! list {
+    (; $($group:ident { $($law:ident: $runtime:ident,)* })*) => {
+        const LAWS: &[(Law, Run)] = &[$($((
+            Law { group: stringify!($group), name: stringify!($law), runtime: Runtime::$runtime },
+            |server| Box::pin(kv_core::testing::laws::$group::$law(server)),
+        ),)*)*];
+    };
+}
+
+kv_core::each_law!([list]);
+
+/// Never required, since its licence is not for everybody (`docs/services.md`); so the page of laws does not count it either.
+#[test]
+fn where_somebody_chose_to_have_dynamodb_local_it_obeys_all_laws() {
+    let Some(server) = Dynamo::at("LARDER_TEST_DYNAMODB_LOCAL") else { return };
+    let broken = LAWS.iter().filter_map(|(law, run)| match verdict(*law, &server, run) {
+        Verdict::Broken(how) => Some(format!("{}: {how}", law.name)),
+        _ => None,
+    });
+    let broken: Vec<_> = broken.collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+}

@@ -134,6 +134,14 @@ async fn slowly(server: &Server) {
     store.delete(key).await.expect("it goes");
 }
 
+/// As its users have it: the driver sends a take once more by itself.
+#[cfg(feature = "mongo")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_mongodbs_driver_sends_again_is_taken_once_at_most_while_the_network_flaps() {
+    let Some(server) = Backend::MONGODB.server() else { return };
+    flapping::takes_sent_again(&server).await;
+}
+
 /// Redis has one connection for all: a long value on its way holds up what is sent behind it, which is no reason to give
 /// the connection up.
 #[cfg(feature = "redis")]
