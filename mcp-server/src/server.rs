@@ -13,14 +13,15 @@ use kv_memory::MemoryStore;
 use crate::authenticate::Authenticator;
 use crate::component::{IntoPrompt, IntoResource, IntoTool};
 use crate::dispatch::{Dispatcher, Shared, Values};
+use crate::hub::Hub;
 use crate::middleware::{Components, Link};
 use crate::places::Places;
 use crate::protocol::{Icon, Implementation};
-use crate::registry::RegistryBuilder;
+use crate::registry::{Live, RegistryBuilder};
 use crate::session::Sessions;
 use crate::state::States;
 use crate::transport::{Flights, HttpOptions, TestClient};
-use crate::{Authenticate, Error, Middleware, Result, Service};
+use crate::{Authenticate, Dynamic, Error, Middleware, Result, Service};
 
 pub(crate) use self::limits::LONGEST;
 use self::limits::Limits;
@@ -35,6 +36,7 @@ pub struct Server {
     info: Implementation,
     instructions: Option<String>,
     components: RegistryBuilder,
+    dynamic: Dynamic,
     chain: Vec<Link>,
     values: Values,
     stores: Stores,
@@ -60,6 +62,7 @@ impl Server {
             info: Implementation::new(name, "0.1.0"),
             instructions: None,
             components: RegistryBuilder::default(),
+            dynamic: Dynamic::NONE,
             chain: Vec::new(),
             values: Values::new(),
             stores: Stores::default(),
@@ -135,6 +138,14 @@ impl Server {
     /// Adds a prompt: what `#[prompt]` made, or a [`Prompt`](crate::Prompt).
     pub fn prompt(mut self, prompt: impl IntoPrompt) -> Self {
         self.components.prompt(prompt.into_prompt());
+        self
+    }
+
+    /// Lets components of these kinds come and go while the server runs, by
+    /// [`Service::components`](crate::Service::components) and [`Context::components`](crate::Context::components).
+    /// Clients are then told that these lists may change, and when they do. Called twice, it adds up.
+    pub fn dynamic(mut self, kinds: Dynamic) -> Self {
+        self.dynamic |= kinds;
         self
     }
 
@@ -217,6 +228,22 @@ impl Server {
     /// others out. The default is a tenth of [`Server::max_concurrent_calls`].
     pub fn max_concurrent_calls_per_user(mut self, calls: usize) -> Self {
         self.limits.calls.one = Some(calls);
+        self
+    }
+
+    /// How many `subscriptions/listen` are open at once. The default is 1,024.
+    ///
+    /// So many may be those of authenticated users. Anonymous callers have as many beside them, and so has whoever
+    /// started the process. The stream of a handshake session is bounded by its session, which has one.
+    pub fn max_subscriptions(mut self, subscriptions: usize) -> Self {
+        self.limits.listening.all = subscriptions;
+        self
+    }
+
+    /// How many of those one authenticated user may have open. The default is a tenth of
+    /// [`Server::max_subscriptions`].
+    pub fn max_subscriptions_per_user(mut self, subscriptions: usize) -> Self {
+        self.limits.listening.one = Some(subscriptions);
         self
     }
 
@@ -304,10 +331,12 @@ impl Server {
         let name = self.info.name.clone();
         let cache = self.stores.cache.unwrap_or(default).prefixed(&name).erased();
         let state = state.prefixed(&name).erased();
+        let hub = Hub::default();
         let dispatcher = Dispatcher::new(Shared {
             info: self.info,
             instructions: self.instructions,
-            registry,
+            components: Live::new(registry, self.dynamic, hub.clone()),
+            hub,
             chain: self.chain,
             sessions: Sessions::new(state.clone(), self.limits.sessions),
             cache,
@@ -318,6 +347,7 @@ impl Server {
             handler_timeout: self.limits.handler_timeout,
             calls: Places::new(self.limits.calls),
             blocking: Places::new(self.limits.calls),
+            listening: Places::new(self.limits.listening),
         });
         let (authenticator, http, flights) = (self.authenticator, self.http, Flights::default());
         Ok(Service { dispatcher, authenticator, http, flights })
