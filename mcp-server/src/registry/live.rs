@@ -165,6 +165,25 @@ mod tests {
         assert!(told(add(&live, tool("a"), Known::Refused)).contains("registered twice"));
     }
 
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Place {
+        #[schemars(extend("x-mcp-header" = "Region"))]
+        #[expect(dead_code, reason = "it is declared, not looked at")]
+        region: String,
+    }
+
+    #[test]
+    fn headers_of_a_tool_that_comes_later_are_known_while_it_is_there() {
+        let (live, _) = live(Dynamic::TOOLS);
+        let tool = Tool::typed("a", |_, _: Place| async { ToolResult::text("x") });
+        assert!(live.now().param_headers("a").is_none());
+        add(&live, tool, Known::Refused).unwrap();
+        assert!(live.now().param_headers("a").is_some());
+        live.remove::<Tool>("a").unwrap();
+        assert!(live.now().param_headers("a").is_none());
+    }
+
     #[test]
     fn a_template_that_comes_later_takes_its_place_among_those_that_match() {
         let (live, _) = live(Dynamic::RESOURCES);
