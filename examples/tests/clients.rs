@@ -1,4 +1,5 @@
-//! Real clients against `bench-server`, over stdio and HTTP, in both eras of the protocol.
+//! Real clients against `bench-server`, over stdio and HTTP, in both eras of the protocol; what they are told unasked
+//! comes from `conformance`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +8,8 @@ mod under_test;
 
 use under_test::{free_address, tool, wait_for};
 
-const SERVER: &str = env!("CARGO_BIN_EXE_bench-server");
+const BENCH: &str = env!("CARGO_BIN_EXE_bench-server");
+const CONFORMANCE: &str = env!("CARGO_BIN_EXE_conformance");
 
 /// The server on HTTP; it ends with the test.
 struct Server {
@@ -16,9 +18,9 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    fn start(program: &str) -> Self {
         let address = free_address();
-        let started = Command::new(SERVER).args(["--http", &address]).stdin(Stdio::null()).spawn();
+        let started = Command::new(program).args(["--http", &address]).stdin(Stdio::null()).spawn();
         let child = started.expect("the server starts");
         wait_for(&address);
         Self { child, url: format!("http://{address}/mcp") }
@@ -36,10 +38,10 @@ fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
 }
 
-/// Runs a client over both transports; what it says is shown where it fails.
-fn run(program: &Path, script: &Path, era: &str) {
-    let server = Server::start();
-    for target in [&[&*server.url][..], &[SERVER, "--stdio"]] {
+/// Runs a client of `server` over both transports; what it says is shown where it fails.
+fn run(program: &Path, script: &Path, era: &str, server: &str) {
+    let over_http = Server::start(server);
+    for target in [&[&*over_http.url][..], &[server, "--stdio"]] {
         let output =
             Command::new(program).arg(script).arg(era).args(target).output().expect("the client runs");
         let (said, complained) =
@@ -52,19 +54,19 @@ fn run(program: &Path, script: &Path, era: &str) {
 
 fn python(mode: &str) {
     let Some(python) = tool("LARDER_TEST_PYTHON") else { return };
-    run(&python, &script("fastmcp.py"), mode);
+    run(&python, &script("fastmcp.py"), mode, BENCH);
 }
 
 /// Node looks for packages beside the script, so the scripts are copied to them.
-fn typescript(name: &str, era: &str) {
+fn typescript(name: &str, era: &str, server: &str) {
     let (Some(node), Some(packages)) = (tool("LARDER_TEST_NODE"), tool("LARDER_TEST_TS_CLIENTS")) else {
         return;
     };
     let folder = tempfile::tempdir_in(packages).expect("a folder beside the packages");
-    for file in [name, "checks.mjs"] {
+    for file in [name, "checks.mjs", "told.mjs"] {
         std::fs::copy(script(file), folder.path().join(file)).expect("a copy of the script");
     }
-    run(&node, &folder.path().join(name), era);
+    run(&node, &folder.path().join(name), era, server);
 }
 
 #[test]
@@ -84,20 +86,35 @@ fn fastmcp_speaks_2026_07_28() {
 
 #[test]
 fn typescript_v1_shakes_hands() {
-    typescript("ts_v1.mjs", "handshake");
+    typescript("ts_v1.mjs", "handshake", BENCH);
 }
 
 #[test]
 fn typescript_v2_shakes_hands() {
-    typescript("ts_v2.mjs", "handshake");
+    typescript("ts_v2.mjs", "handshake", BENCH);
 }
 
 #[test]
 fn typescript_v2_finds_out_what_is_spoken() {
-    typescript("ts_v2.mjs", "auto");
+    typescript("ts_v2.mjs", "auto", BENCH);
 }
 
 #[test]
 fn typescript_v2_speaks_2026_07_28() {
-    typescript("ts_v2.mjs", "2026-07-28");
+    typescript("ts_v2.mjs", "2026-07-28", BENCH);
+}
+
+#[test]
+fn typescript_v1_is_told_in_its_session() {
+    typescript("ts_v1_told.mjs", "handshake", CONFORMANCE);
+}
+
+#[test]
+fn typescript_v2_is_told_in_its_session() {
+    typescript("ts_v2_told.mjs", "handshake", CONFORMANCE);
+}
+
+#[test]
+fn typescript_v2_listens_on_2026_07_28() {
+    typescript("ts_v2_told.mjs", "2026-07-28", CONFORMANCE);
 }

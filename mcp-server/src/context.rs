@@ -9,11 +9,12 @@ use serde::Serialize;
 
 use crate::asking::{Pending, Questions, Round};
 use crate::dispatch::Dispatcher;
+use crate::hub::Change;
 use crate::places::{NoPlace, Place};
 use crate::protocol::{Implementation, Json, Level, RequestId, Revision};
 use crate::running::Finish;
 use crate::state::{Owner, StateError, StateMap};
-use crate::{Principal, Request, SessionId};
+use crate::{Catalog, Principal, Request, SessionId};
 
 /// What a handler knows of its request, and what it can do beside answering. Cheap to clone.
 ///
@@ -100,6 +101,17 @@ impl Context {
     pub fn state(&self) -> StateMap {
         let owner = if self.0.public { Owner::Public } else { Owner::of(&self.0.request) };
         StateMap::new(self.0.dispatcher.states().clone(), owner, self.0.request.exchange.clone())
+    }
+
+    /// The components of the server, which come and go: a tool may add tools.
+    pub fn components(&self) -> Catalog {
+        Catalog::new(self.0.dispatcher.clone())
+    }
+
+    /// Tells every client that subscribed to the resource of this URI, and may read it, that it has another content.
+    /// Never waits; updates that follow each other faster than a client reads are told to it once.
+    pub fn resource_updated(&self, uri: &str) {
+        self.0.dispatcher.hub().publish(&Change::Updated(uri.into()));
     }
 
     /// The request itself, whoever may see what of it.

@@ -3,6 +3,8 @@
 mod completion;
 mod components;
 mod lifecycle;
+mod listen;
+mod subscriptions;
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -15,16 +17,19 @@ use futures_util::FutureExt as _;
 use kv_core::AnyStore;
 
 use crate::asking::{Pending, Records};
+use crate::hub::Hub;
 use crate::middleware::{BoxFuture, Link, Next, Refusal};
 use crate::places::{Held, NoPlace, Place, Places, Seat, Seated};
 use crate::protocol::{
     CacheScope, Failure, Hints, Implementation, Json, Level, ListKind, Revision, code, excerpt,
 };
-use crate::registry::Registry;
+use crate::registry::{Live, Registry};
 use crate::running::{Deadline, Elapsed};
 use crate::session::Sessions;
 use crate::state::States;
-use crate::{Answer, Operation, Principal, Reply, Request};
+use crate::{Answer, Dynamic, Operation, Principal, Reply, Request};
+
+pub(crate) use self::subscriptions::Opening;
 
 /// What was given by `.state(..)`, by type.
 pub(crate) type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
@@ -37,7 +42,10 @@ pub(crate) struct Dispatcher(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) info: Implementation,
     pub(crate) instructions: Option<String>,
-    pub(crate) registry: Registry,
+    /// The components, and how they come and go.
+    pub(crate) components: Live,
+    /// Where changes are told and listened for.
+    pub(crate) hub: Hub,
     pub(crate) chain: Vec<Link>,
     /// Where answers may be cached, under the server's own collections.
     pub(crate) cache: AnyStore,
@@ -58,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) calls: Places,
     /// Of handlers on a thread: those go on when nobody waits any more.
     pub(crate) blocking: Places,
+    /// Of `subscriptions/listen`, which last.
+    pub(crate) listening: Places,
 }
 
 impl Dispatcher {
@@ -69,8 +79,14 @@ impl Dispatcher {
     ///
     /// Every `authorize` and the component's own check run first, so that a cached answer never outlives a right. What
     /// panics on the way is answered by `Internal error`, and what hangs is given up like a handler.
-    pub(crate) fn run(&self, request: Request) -> BoxFuture<Answer> {
-        if self.is_bare() {
+    pub(crate) fn run(&self, mut request: Request) -> BoxFuture<Answer> {
+        let registry = self.registry_of(&request);
+        let bare = self.is_bare(&registry);
+        request.registry = Some(registry);
+        if matches!(request.operation, Operation::Listen { .. }) {
+            return self.run_lasting(request);
+        }
+        if bare {
             return self.perform(request);
         }
         let (this, seat) = (self.clone(), self.seat(&request));
@@ -93,8 +109,8 @@ impl Dispatcher {
     }
 
     /// Whether a request goes to its component straight away.
-    fn is_bare(&self) -> bool {
-        self.0.chain.is_empty() && !self.0.registry.has_checks()
+    fn is_bare(&self, registry: &Registry) -> bool {
+        self.0.chain.is_empty() && !registry.has_checks()
     }
 
     fn seat(&self, request: &Request) -> Seat {
@@ -104,7 +120,7 @@ impl Dispatcher {
 
     /// A place for the handler of `request`, which middlewares around it may hold already.
     fn place(&self, request: &Request) -> Result<Held, NoPlace> {
-        if self.is_bare() {
+        if self.is_bare(&self.registry_of(request)) {
             return self.0.calls.take(&request.principal).map(Held::Alone);
         }
         self.seat(request).take()
@@ -114,7 +130,7 @@ impl Dispatcher {
         for link in &self.0.chain {
             link.authorize(request).await?;
         }
-        self.0.registry.check(request).await
+        self.registry_of(request).check(request).await
     }
 
     pub(crate) fn chain(&self) -> &[Link] {
@@ -145,8 +161,27 @@ impl Dispatcher {
         &self.0.info.name
     }
 
-    pub(crate) fn registry(&self) -> &Registry {
-        &self.0.registry
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// The components as they come and go.
+    pub(crate) fn components(&self) -> &Live {
+        &self.0.components
+    }
+
+    pub(crate) fn values(&self) -> &Values {
+        &self.0.values
+    }
+
+    /// The components of this moment.
+    pub(crate) fn registry(&self) -> Registry {
+        self.0.components.now()
+    }
+
+    /// The components that this request sees.
+    pub(crate) fn registry_of(&self, request: &Request) -> Registry {
+        request.registry.clone().unwrap_or_else(|| self.registry())
     }
 
     /// A place for a handler on a thread.
@@ -172,16 +207,17 @@ impl Dispatcher {
 
     /// The end of the chain: the component itself.
     pub(crate) fn perform(&self, request: Request) -> BoxFuture<Answer> {
-        if !self.declares(&request.operation) {
+        let registry = self.registry_of(&request);
+        if !self.declares(&registry, &request.operation) {
             return failed(Failure::method_not_found(request.operation.method()));
         }
         match &request.operation {
-            Operation::CallTool { name, .. } => match self.0.registry.tool(name) {
+            Operation::CallTool { name, .. } => match registry.tool(name) {
                 Some(tool) => self.call(Arc::clone(tool), request),
                 None => failed(Failure::invalid_params(format!("unknown tool: {}", excerpt(name)))),
             },
             Operation::ReadResource { .. } => self.read(request),
-            Operation::GetPrompt { name, .. } => match self.0.registry.prompt(name) {
+            Operation::GetPrompt { name, .. } => match registry.prompt(name) {
                 Some(prompt) => self.prompt(Arc::clone(prompt), request),
                 None => failed(Failure::invalid_params(format!("unknown prompt: {}", excerpt(name)))),
             },
@@ -196,35 +232,55 @@ impl Dispatcher {
                 ready(Answer::Done(Reply::Object(Json::EMPTY)))
             }
             Operation::Complete { .. } => self.complete(request),
-            operation @ (Operation::Listen { .. } | Operation::Other { .. }) => {
-                failed(Failure::method_not_found(operation.method()))
+            Operation::Listen { .. } => self.listen(request),
+            Operation::Other { method, .. } if &**method == "resources/subscribe" => self.subscribe(request),
+            Operation::Other { method, .. } if &**method == "resources/unsubscribe" => {
+                self.unsubscribe(request)
             }
+            operation @ Operation::Other { .. } => failed(Failure::method_not_found(operation.method())),
         }
     }
 
     fn list(&self, request: Request) -> BoxFuture<Answer> {
-        let hints = Hints::new(0, self.scope(!self.0.registry.has_checks()));
-        let this = self.clone();
-        Box::pin(async move { this.0.registry.page(&request, hints).await })
+        let registry = self.registry_of(&request);
+        let hints = Hints::new(0, self.scope(!registry.has_checks()));
+        Box::pin(async move { registry.page(&request, hints).await })
     }
 
     /// Whether the capability that the operation belongs to is declared; a method of any other is unknown.
-    fn declares(&self, operation: &Operation) -> bool {
-        let registry = &self.0.registry;
-        match operation {
-            Operation::CallTool { .. } | Operation::List { kind: ListKind::Tools, .. } => {
-                registry.has_tools()
-            }
-            Operation::GetPrompt { .. } | Operation::List { kind: ListKind::Prompts, .. } => {
-                registry.has_prompts()
-            }
+    fn declares(&self, registry: &Registry, operation: &Operation) -> bool {
+        let kind = match operation {
+            Operation::CallTool { .. } | Operation::List { kind: ListKind::Tools, .. } => Dynamic::TOOLS,
+            Operation::GetPrompt { .. } | Operation::List { kind: ListKind::Prompts, .. } => Dynamic::PROMPTS,
             Operation::ReadResource { .. }
             | Operation::List { kind: ListKind::Resources | ListKind::ResourceTemplates, .. } => {
-                registry.has_resources()
+                Dynamic::RESOURCES
             }
-            Operation::Complete { .. } => registry.has_completions(),
-            _ => true,
-        }
+            Operation::Complete { .. } => return registry.has_completions(),
+            Operation::Other { method, .. }
+                if matches!(&**method, "resources/subscribe" | "resources/unsubscribe") =>
+            {
+                Dynamic::RESOURCES
+            }
+            Operation::Listen { .. } => return self.tells(),
+            _ => return true,
+        };
+        self.has(registry, kind)
+    }
+
+    /// Whether there are components of this kind, or may be later.
+    fn has(&self, registry: &Registry, kind: Dynamic) -> bool {
+        let registered = match kind {
+            Dynamic::TOOLS => registry.has_tools(),
+            Dynamic::PROMPTS => registry.has_prompts(),
+            _ => registry.has_resources(),
+        };
+        registered || self.0.components.dynamic().contains(kind)
+    }
+
+    /// Whether there is anything that clients could be told unasked.
+    pub(crate) fn tells(&self) -> bool {
+        !self.0.components.dynamic().is_empty() || self.registry().has_resources()
     }
 
     /// Whether anybody may share an answer that is the same for everybody who gets one.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -33,7 +33,12 @@ struct Inner {
     /// Rung when a message was taken out.
     room: Notify,
     cancelled: AtomicBool,
-    cancellation: Notify,
+    /// Whether it has no answer of its own accord, but only once it is concluded.
+    lasting: AtomicBool,
+    /// Why it is to end well, once it is.
+    concluded: OnceLock<&'static str>,
+    /// Wakes the handler's side: cancelled, concluded, or on what lasts read to the last message.
+    told: Notify,
     locals: Mutex<Option<HashMap<String, Local>>>,
     /// Among the requests at work, while some part of this one holds it.
     place: Mutex<Weak<Place>>,
@@ -123,7 +128,7 @@ impl Exchange {
                 }
                 // A larger one than all that may wait goes alone.
                 if queue.items.is_empty() || queue.has_room_for(&message) {
-                    queue.add(Item { token: None, message });
+                    queue.put(Item { token: None, message });
                     break;
                 }
             }
@@ -138,9 +143,54 @@ impl Exchange {
         self.first().0.reader.wake();
     }
 
+    /// Makes this a request that lasts: it says things until it is concluded.
+    pub(crate) fn last(&self) {
+        self.first().0.lasting.store(true, Ordering::Release);
+    }
+
+    /// Puts a message that must not be lost, once all before it were taken: until then what there is to say is still
+    /// free to change. Only on what lasts.
+    pub(crate) async fn deliver(&self, message: Bytes) {
+        let this = self.first();
+        this.until(|exchange| exchange.queue().items.is_empty() || exchange.is_cancelled()).await;
+        this.say(message);
+    }
+
+    /// Puts a message that must not be lost and is one of a few, however much waits.
+    pub(crate) fn say(&self, message: Bytes) {
+        let this = self.first();
+        let mut queue = this.queue();
+        if queue.closed {
+            return;
+        }
+        queue.put(Item { token: None, message });
+        drop(queue);
+        this.0.reader.wake();
+    }
+
+    /// Tells a request that lasts to end well, and why; tells whether it is one.
+    pub(crate) fn conclude(&self, why: &'static str) -> bool {
+        if self.0.concluded.set(why).is_ok() {
+            self.0.told.notify_waiters();
+        }
+        self.0.lasting.load(Ordering::Acquire)
+    }
+
+    /// Waits until the request is to end well; gives the reason.
+    pub(crate) async fn concluded(&self) -> &'static str {
+        let this = self.first();
+        this.until(|exchange| exchange.0.concluded.get().is_some()).await;
+        this.0.concluded.get().copied().unwrap_or_default()
+    }
+
+    /// Has whoever sends woken by what is said from now on.
+    pub(crate) fn watch(&self, cx: &Context<'_>) {
+        self.0.reader.register(cx.waker());
+    }
+
     /// The next message to send; pending while there is none.
     pub(crate) fn poll_message(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        self.0.reader.register(cx.waker());
+        self.watch(cx);
         self.pop().map_or(Poll::Pending, Poll::Ready)
     }
 
@@ -149,8 +199,12 @@ impl Exchange {
         let mut queue = self.queue();
         let item = queue.items.pop_front()?;
         queue.bytes -= item.message.len();
+        let all = queue.items.is_empty();
         drop(queue);
         self.0.room.notify_waiters();
+        if all && self.0.lasting.load(Ordering::Acquire) {
+            self.0.told.notify_waiters();
+        }
         Some(item.message)
     }
 
@@ -176,7 +230,7 @@ impl Exchange {
         drop(queue);
         self.0.room.notify_waiters();
         self.0.reader.wake();
-        self.0.cancellation.notify_waiters();
+        self.0.told.notify_waiters();
     }
 
     /// Whether both are of one request.
@@ -191,11 +245,18 @@ impl Exchange {
 
     /// Waits until the request is cancelled.
     pub(crate) async fn cancelled(&self) {
-        let notified = self.0.cancellation.notified();
-        tokio::pin!(notified);
-        notified.as_mut().enable();
-        if !self.is_cancelled() {
-            notified.await;
+        self.until(Self::is_cancelled).await;
+    }
+
+    async fn until(&self, happened: impl Fn(&Self) -> bool) {
+        loop {
+            let told = self.0.told.notified();
+            tokio::pin!(told);
+            told.as_mut().enable(); // it may happen between the look and the wait
+            if happened(self) {
+                return;
+            }
+            told.await;
         }
     }
 
@@ -244,10 +305,10 @@ impl Queue {
             self.dropped += 1;
             return;
         }
-        self.add(item);
+        self.put(item);
     }
 
-    fn add(&mut self, item: Item) {
+    fn put(&mut self, item: Item) {
         self.bytes += item.message.len();
         self.items.push_back(item);
     }
@@ -304,6 +365,36 @@ mod tests {
         exchange.cancel();
         assert_eq!(exchange.pop(), None);
         assert!(exchange.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn what_lasts_waits_for_its_reader_with_each_message_and_says_it_whole() {
+        let exchange = Exchange::default();
+        exchange.last();
+        exchange.deliver(vec![b'x'; 300 << 10].into()).await; // longer than a queue may be
+        let mut second = Box::pin(exchange.deliver("second".into()));
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        assert_eq!(exchange.pop().unwrap().len(), 300 << 10);
+        assert!(futures_util::poll!(second.as_mut()).is_ready());
+        assert_eq!(exchange.pop().unwrap(), "second");
+    }
+
+    #[tokio::test]
+    async fn only_what_lasts_is_concluded_and_it_is_told_the_first_reason() {
+        let exchange = Exchange::default();
+        assert!(!exchange.conclude("early"));
+        exchange.last();
+        assert_eq!(exchange.concluded().await, "early", "it had not begun to last yet");
+        let exchange = Exchange::default();
+        exchange.last();
+        let waiter = tokio::spawn({
+            let exchange = exchange.clone();
+            async move { exchange.concluded().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(exchange.conclude("first") && exchange.conclude("second"));
+        assert_eq!(waiter.await.unwrap(), "first");
+        assert_eq!(exchange.concluded().await, "first");
     }
 
     #[tokio::test]

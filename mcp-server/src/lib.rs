@@ -59,6 +59,7 @@
 //!   what its function knows.
 //! - [`Context`] is what a handler knows of its request; [`State`] is a value that the server was given;
 //!   [`Context::state`] keeps values for a session or a user.
+//! - [`Catalog`] adds and removes components while the server runs, of the kinds that are [`Dynamic`].
 //! - [`Middleware`] stands around every request: [`Logging`], [`ResponseCache`], or your own.
 //! - [`derive@Form`] makes a form for the person of a struct, and [`derive@Choice`] its choices of an enum; [`Sampling`] asks the
 //!   client's model.
@@ -70,11 +71,14 @@
 mod answer;
 mod asking;
 mod authenticate;
+mod catalog;
 mod component;
 mod context;
 mod dispatch;
+mod dynamic;
 mod error;
 mod exchange;
+mod hub;
 mod middleware;
 mod places;
 mod principal;
@@ -94,6 +98,7 @@ pub use asking::{
     SamplingContent, SamplingMessage, SamplingTool, ToolChoice, ToolUse,
 };
 pub use authenticate::{Authenticate, Denied, StaticTokens, Verified};
+pub use catalog::Catalog;
 #[doc(hidden)]
 pub use component::private as __private;
 pub use component::{
@@ -103,6 +108,7 @@ pub use component::{
     ToolAnnotations, schema_for,
 };
 pub use context::Context;
+pub use dynamic::Dynamic;
 pub use error::{Error, Result};
 pub use mcp_macros::{Choice, Form, prompt, resource, tool};
 pub use middleware::{

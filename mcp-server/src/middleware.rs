@@ -27,6 +27,9 @@ type Borrowed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Middleware: Send + Sync + 'static {
     /// Decides whether the request may go on. Runs before any [`Middleware::handle`], and before a cached answer is
     /// used, so that a withdrawn right takes effect at once. It may ask a store or a policy server.
+    ///
+    /// It is also asked, as for `resources/read`, before a client subscribes to a resource and before it is told of each
+    /// update.
     fn authorize(&self, request: &Request) -> impl Future<Output = Result<(), Refusal>> + Send {
         let _ = request;
         std::future::ready(Ok(()))

@@ -20,7 +20,7 @@ pub(crate) use canonical::canonical;
 pub use completion::Completion;
 pub use content::{Annotations, Content, Icon, ResourceContents, Role};
 pub(crate) use decode::{Incoming, Malformed, Message, decode};
-pub(crate) use era::{revision_of, status};
+pub(crate) use era::{revision_of, status, unsupported};
 pub(crate) use excerpt::{abridged, beginning, excerpt};
 pub use failure::{Failure, code};
 pub(crate) use headers::StandardHeaders;

@@ -3,6 +3,7 @@
 mod checks;
 mod component;
 mod cursor;
+mod live;
 mod pages;
 mod referred;
 mod shelf;
@@ -12,9 +13,11 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use self::component::Component;
+pub(crate) use self::component::Component;
+pub(crate) use self::live::Live;
 use self::pages::Pages;
 pub(crate) use self::referred::{Referred, unknown as unknown_reference};
+pub(crate) use self::shelf::Known;
 use self::shelf::Shelf;
 use crate::component::{
     About, CachePolicy, Check, Parameters, Prompt, Resource, ResourceComponent, ResourceTemplate, Tool,
@@ -23,16 +26,17 @@ use crate::dispatch::Values;
 use crate::protocol::{Failure, Hints, ListKind, ParamHeaders};
 use crate::{Answer, Error, Operation, Refusal, Reply, Request, Result};
 
-/// The components of a server, checked. Cheap to clone; it never changes once built.
+/// The components of a server at one moment, checked. Cheap to clone; it never changes: where components come and go,
+/// [`Live`] puts another in its place.
 #[derive(Clone)]
 pub(crate) struct Registry(Arc<Shelves>);
 
 #[derive(Default)]
-struct Shelves {
-    tools: Shelf<Tool>,
-    resources: Shelf<Resource>,
-    templates: Shelf<ResourceTemplate>,
-    prompts: Shelf<Prompt>,
+pub(crate) struct Shelves {
+    tools: Arc<Shelf<Tool>>,
+    resources: Arc<Shelf<Resource>>,
+    templates: Arc<Shelf<ResourceTemplate>>,
+    prompts: Arc<Shelf<Prompt>>,
     /// The templates, the one with the most literal characters first.
     precedence: Vec<Arc<ResourceTemplate>>,
     page_size: Option<NonZeroUsize>,
@@ -60,6 +64,11 @@ pub(crate) struct Facts {
 }
 
 impl Registry {
+    /// Whether there is a component of this kind and key.
+    pub(crate) fn has<T: Component>(&self, key: &str) -> bool {
+        T::shelf(&self.0).get(key).is_some()
+    }
+
     /// The tool of that name.
     pub(crate) fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
         self.0.tools.get(name).map(|entry| &entry.component)
@@ -168,6 +177,24 @@ impl Registry {
 }
 
 impl Shelves {
+    /// The next generation, which differs by this shelf. Joined pages belong to a generation.
+    fn with_shelf<T: Component>(&self, changed: Shelf<T>) -> Self {
+        let mut next = Self {
+            tools: Arc::clone(&self.tools),
+            resources: Arc::clone(&self.resources),
+            templates: Arc::clone(&self.templates),
+            prompts: Arc::clone(&self.prompts),
+            precedence: Vec::new(),
+            page_size: self.page_size,
+            pages: Pages::default(),
+            has_param_headers: false,
+        };
+        *T::shelf_mut(&mut next) = Arc::new(changed);
+        next.precedence = precedence(&next.templates);
+        next.has_param_headers = has_param_headers(&next.tools);
+        next
+    }
+
     async fn page<T: Component>(
         &self,
         components: &Shelf<T>,
@@ -182,6 +209,19 @@ impl Shelves {
         let start = after.map_or(0, |after| components.position_after(&after));
         Ok(self.pages.get_or_join(components, request.revision.form(), start, visible, self.page_size))
     }
+}
+
+fn precedence(templates: &Shelf<ResourceTemplate>) -> Vec<Arc<ResourceTemplate>> {
+    let mut precedence: Vec<_> = templates.components().map(Arc::clone).collect();
+    precedence.sort_by_cached_key(|template| {
+        let text = template.uri_template().to_owned();
+        (std::cmp::Reverse(uri::literal_characters(&text)), text)
+    });
+    precedence
+}
+
+fn has_param_headers(tools: &Shelf<Tool>) -> bool {
+    tools.components().any(|tool| tool.param_headers().is_some())
 }
 
 fn unknown_cursor() -> Failure {
@@ -206,10 +246,10 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shelves = &self.0;
         f.debug_struct("Registry")
-            .field("tools", &shelves.tools)
-            .field("resources", &shelves.resources)
-            .field("templates", &shelves.templates)
-            .field("prompts", &shelves.prompts)
+            .field("tools", &shelves.tools.len())
+            .field("resources", &shelves.resources.len())
+            .field("templates", &shelves.templates.len())
+            .field("prompts", &shelves.prompts.len())
             .finish_non_exhaustive()
     }
 }
@@ -251,19 +291,7 @@ impl RegistryBuilder {
     /// Names the type that is missing and the component that takes it.
     pub(crate) fn require_values(&self, values: &Values) -> Result<()> {
         fn of<T: Component>(components: &[T], values: &Values) -> Result<()> {
-            for component in components {
-                let missing = component.about().needs.iter().find(|need| !values.contains_key(&need.type_id));
-                if let Some(need) = missing {
-                    return Err(Error::new(format!(
-                        "the {} {:?} takes State<{}>, which the server was not given: add .state(..) with a value of \
-                         this type",
-                        T::WORD,
-                        component.key(),
-                        need.type_name
-                    )));
-                }
-            }
-            Ok(())
+            components.iter().try_for_each(|component| require_values_of(component, values))
         }
         of(&self.tools, values)?;
         of(&self.resources, values)?;
@@ -276,38 +304,37 @@ impl RegistryBuilder {
     /// # Errors
     /// Names the component that is misnamed, registered twice or has a schema that clients refuse, and the remedy.
     pub(crate) fn build(mut self) -> Result<Registry> {
-        for tool in &mut self.tools {
-            checks::tool(tool)?;
-            tool.set_param_headers(checks::param_headers(tool)?);
-            let enforced = tool.enforce_schemas();
-            enforced.map_err(|missing| Error::new(format!("the tool {:?} {missing}", tool.name())))?;
-        }
-        for resource in &self.resources {
-            checks::resource(resource)?;
-        }
-        for template in &self.templates {
-            checks::template(template)?;
-        }
-        for prompt in &self.prompts {
-            checks::prompt(prompt)?;
-        }
-        let has_param_headers = self.tools.iter().any(|tool| tool.param_headers().is_some());
+        self.tools.iter_mut().try_for_each(Component::prepare)?;
+        self.resources.iter_mut().try_for_each(Component::prepare)?;
+        self.templates.iter_mut().try_for_each(Component::prepare)?;
+        self.prompts.iter_mut().try_for_each(Component::prepare)?;
         let templates = Shelf::new(self.templates)?;
-        let mut precedence: Vec<_> = templates.components().map(Arc::clone).collect();
-        precedence.sort_by_cached_key(|template| {
-            let text = template.uri_template().to_owned();
-            (std::cmp::Reverse(uri::literal_characters(&text)), text)
-        });
+        let tools = Shelf::new(self.tools)?;
         Ok(Registry(Arc::new(Shelves {
-            tools: Shelf::new(self.tools)?,
-            resources: Shelf::new(self.resources)?,
-            templates,
-            prompts: Shelf::new(self.prompts)?,
-            precedence,
+            has_param_headers: has_param_headers(&tools),
+            tools: Arc::new(tools),
+            resources: Arc::new(Shelf::new(self.resources)?),
+            precedence: precedence(&templates),
+            templates: Arc::new(templates),
+            prompts: Arc::new(Shelf::new(self.prompts)?),
             page_size: self.page_size,
             pages: Pages::default(),
-            has_param_headers,
         })))
+    }
+}
+
+/// # Errors
+/// Names the type that is missing and the component that takes it.
+fn require_values_of<T: Component>(component: &T, values: &Values) -> Result<()> {
+    let missing = component.about().needs.iter().find(|need| !values.contains_key(&need.type_id));
+    match missing {
+        Some(need) => Err(Error::new(format!(
+            "the {} {:?} takes State<{}>, which the server was not given: add .state(..) with a value of this type",
+            T::WORD,
+            component.key(),
+            need.type_name
+        ))),
+        None => Ok(()),
     }
 }
 

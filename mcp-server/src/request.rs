@@ -7,6 +7,7 @@ use http::Extensions;
 
 use crate::exchange::Exchange;
 use crate::protocol::{Incoming, Json, Level, ListKind, ProgressToken, RequestId, Revision};
+use crate::registry::Registry;
 use crate::{Principal, SessionId};
 
 /// What is asked for.
@@ -189,6 +190,8 @@ pub struct Request {
     pub(crate) public: bool,
     /// Answers to earlier questions (`inputResponses`) and the state they belong to (`requestState`).
     pub(crate) resumed: Option<Resumed>,
+    /// The components that this request sees, from its rights to its handler; `None` before anything looked.
+    pub(crate) registry: Option<Registry>,
 }
 
 impl Request {
@@ -220,6 +223,33 @@ impl Request {
             exchange: Exchange::default(),
             public: false,
             resumed: incoming.resumed,
+            registry: None,
+        }
+    }
+}
+
+impl Request {
+    /// What stands for the open stream of a session: nobody sent it, but rights can be asked for by it.
+    pub(crate) fn of_stream(
+        principal: Principal,
+        session: SessionId,
+        revision: Revision,
+        caller: Caller,
+        extensions: Extensions,
+    ) -> Self {
+        Self {
+            operation: Operation::Other { method: ByteString::new(), params: Json::EMPTY },
+            id: None,
+            principal,
+            revision,
+            session: Some(session),
+            meta: Json::EMPTY,
+            extensions,
+            caller,
+            exchange: Exchange::default(),
+            public: false,
+            resumed: None,
+            registry: None,
         }
     }
 }
@@ -240,6 +270,7 @@ impl Request {
             exchange: Exchange::default(),
             public: false,
             resumed: None,
+            registry: None,
         }
     }
 }

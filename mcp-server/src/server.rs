@@ -14,14 +14,15 @@ use crate::asking::{Keys, Pending, Records};
 use crate::authenticate::Authenticator;
 use crate::component::{IntoPrompt, IntoResource, IntoTool};
 use crate::dispatch::{Dispatcher, Shared, Values};
+use crate::hub::Hub;
 use crate::middleware::{Components, Link};
 use crate::places::Places;
 use crate::protocol::{Icon, Implementation};
-use crate::registry::RegistryBuilder;
+use crate::registry::{Live, RegistryBuilder};
 use crate::session::Sessions;
 use crate::state::States;
 use crate::transport::{Flights, HttpOptions, TestClient};
-use crate::{Authenticate, Error, Middleware, Result, Service};
+use crate::{Authenticate, Dynamic, Error, Middleware, Result, Service};
 
 pub(crate) use self::limits::LONGEST;
 use self::limits::Limits;
@@ -36,6 +37,7 @@ pub struct Server {
     info: Implementation,
     instructions: Option<String>,
     components: RegistryBuilder,
+    dynamic: Dynamic,
     chain: Vec<Link>,
     values: Values,
     stores: Stores,
@@ -62,6 +64,7 @@ impl Server {
             info: Implementation::new(name, "0.1.0"),
             instructions: None,
             components: RegistryBuilder::default(),
+            dynamic: Dynamic::NONE,
             chain: Vec::new(),
             values: Values::new(),
             stores: Stores::default(),
@@ -138,6 +141,14 @@ impl Server {
     /// Adds a prompt: what `#[prompt]` made, or a [`Prompt`](crate::Prompt).
     pub fn prompt(mut self, prompt: impl IntoPrompt) -> Self {
         self.components.prompt(prompt.into_prompt());
+        self
+    }
+
+    /// Lets components of these kinds come and go while the server runs, by
+    /// [`Service::components`](crate::Service::components) and [`Context::components`](crate::Context::components).
+    /// Clients are then told that these lists may change, and when they do. Called twice, it adds up.
+    pub fn dynamic(mut self, kinds: Dynamic) -> Self {
+        self.dynamic |= kinds;
         self
     }
 
@@ -231,6 +242,22 @@ impl Server {
         self
     }
 
+    /// How many `subscriptions/listen` are open at once. The default is 1,024.
+    ///
+    /// So many may be those of authenticated users. Anonymous callers have as many beside them, and so has whoever
+    /// started the process. The stream of a handshake session is bounded by its session, which has one.
+    pub fn max_subscriptions(mut self, subscriptions: usize) -> Self {
+        self.limits.listening.all = subscriptions;
+        self
+    }
+
+    /// How many of those one authenticated user may have open. The default is a tenth of
+    /// [`Server::max_subscriptions`].
+    pub fn max_subscriptions_per_user(mut self, subscriptions: usize) -> Self {
+        self.limits.listening.one = Some(subscriptions);
+        self
+    }
+
     /// Allows a `Host` beside the loopback names: the name that people reach this server by. With a port it allows that
     /// port only.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
@@ -317,12 +344,14 @@ impl Server {
         let state = state.prefixed(&name).erased();
         let clock = Clock::system();
         let keys = self.secret.unwrap_or_else(|| Keys::in_store(&state, clock.clone()));
+        let hub = Hub::default();
         let dispatcher = Dispatcher::new(Shared {
             records: Records::new(&name, &state, keys, clock),
             questions: Pending::default(),
             info: self.info,
             instructions: self.instructions,
-            registry,
+            components: Live::new(registry, self.dynamic, hub.clone()),
+            hub,
             chain: self.chain,
             sessions: Sessions::new(state.clone(), self.limits.sessions),
             cache,
@@ -333,6 +362,7 @@ impl Server {
             handler_timeout: self.limits.handler_timeout,
             calls: Places::new(self.limits.calls),
             blocking: Places::new(self.limits.calls),
+            listening: Places::new(self.limits.listening),
         });
         let (authenticator, http, flights) = (self.authenticator, self.http, Flights::default());
         Ok(Service { dispatcher, authenticator, http, flights })

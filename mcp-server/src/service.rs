@@ -7,8 +7,9 @@ use tokio::net::TcpListener;
 
 use crate::authenticate::Authenticator;
 use crate::dispatch::Dispatcher;
+use crate::hub::Change;
 use crate::transport::{self, Connection, Endpoint, Flights, HttpOptions, TestClient};
-use crate::{Principal, Result};
+use crate::{Catalog, Principal, Result};
 
 /// A server that was built and lacks only a transport. Cheap to clone: it may have several at once, which share its
 /// components, sessions and limits.
@@ -63,6 +64,17 @@ impl Service {
     /// The MCP endpoint as an axum router; see [`Server::into_router`](crate::Server::into_router).
     pub fn router(&self) -> axum::Router {
         self.endpoint().router()
+    }
+
+    /// The components of this server, which come and go while it runs.
+    pub fn components(&self) -> Catalog {
+        Catalog::new(self.dispatcher.clone())
+    }
+
+    /// Tells every client that subscribed to the resource of this URI, and may read it, that it has another content.
+    /// Never waits; updates that follow each other faster than a client reads are told to it once.
+    pub fn resource_updated(&self, uri: &str) {
+        self.dispatcher.hub().publish(&Change::Updated(uri.into()));
     }
 
     /// A client in this process, for tests.

@@ -2,6 +2,7 @@
 
 mod counted;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::Principal;
+use crate::hub::{MAX_URI_BYTES, MAX_URIS};
 use crate::protocol::{Failure, Implementation, Json, Level, Revision, abridged, present};
 use crate::request::Caller;
 
@@ -76,6 +78,12 @@ pub(crate) struct Handshake {
     client: Implementation,
     capabilities: Value,
     level: Option<Level>,
+    /// Whether the client has said `notifications/initialized`. Not kept where nothing is told unasked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    initialized: bool,
+    /// The URIs that the client wants to be told of (`resources/subscribe`).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    subscriptions: BTreeSet<String>,
 }
 
 impl Handshake {
@@ -115,6 +123,8 @@ impl Handshake {
             client: params.client_info.trimmed(),
             capabilities,
             level: None,
+            initialized: false,
+            subscriptions: BTreeSet::new(),
         })
     }
 
@@ -124,6 +134,22 @@ impl Handshake {
 
     pub(crate) fn set_level(&mut self, level: Level) {
         self.level = Some(level);
+    }
+
+    pub(crate) const fn is_initialized(&self) -> bool {
+        self.initialized
+    }
+
+    /// The URIs of the resources whose updates the client is told of.
+    pub(crate) fn subscriptions(&self) -> impl Iterator<Item = &str> {
+        self.subscriptions.iter().map(String::as_str)
+    }
+
+    /// Adds a resource to those that the client is told of; `false` where it has as many as it may.
+    fn subscribe(&mut self, uri: &str) -> bool {
+        let bytes: usize = self.subscriptions.iter().map(String::len).sum();
+        let fits = self.subscriptions.len() < MAX_URIS && bytes + uri.len() <= MAX_URI_BYTES;
+        self.subscriptions.contains(uri) || (fits && self.subscriptions.insert(uri.to_owned()))
     }
 
     /// What a request of this session knows of its client.
@@ -248,14 +274,53 @@ impl Sessions {
         id: &SessionId,
         level: Level,
     ) -> kv_core::Result<bool> {
+        let changed = self.change(principal, id, |handshake| handshake.set_level(level)).await?;
+        Ok(changed.is_some())
+    }
+
+    /// Remembers that the client has said `notifications/initialized`; `false` where the session is gone.
+    pub(crate) async fn initialized(&self, principal: &Principal, id: &SessionId) -> kv_core::Result<bool> {
+        let changed = self.change(principal, id, |handshake| handshake.initialized = true).await?;
+        Ok(changed.is_some())
+    }
+
+    /// Adds a resource to those that a session is told of: whether it had room; `None` where the session is gone.
+    pub(crate) async fn subscribe(
+        &self,
+        principal: &Principal,
+        id: &SessionId,
+        uri: &str,
+    ) -> kv_core::Result<Option<bool>> {
+        self.change(principal, id, |handshake| handshake.subscribe(uri)).await
+    }
+
+    /// Takes a resource away from those that a session is told of; `None` where the session is gone.
+    pub(crate) async fn unsubscribe(
+        &self,
+        principal: &Principal,
+        id: &SessionId,
+        uri: &str,
+    ) -> kv_core::Result<Option<bool>> {
+        self.change(principal, id, |handshake| handshake.subscriptions.remove(uri)).await
+    }
+
+    /// Changes what is kept of a session, and gives what `change` gave; `None` where the session is gone.
+    async fn change<T: Send>(
+        &self,
+        principal: &Principal,
+        id: &SessionId,
+        mut change: impl FnMut(&mut Handshake) -> T + Send,
+    ) -> kv_core::Result<Option<T>> {
         let (collection, key) = (self.collection(), id.key(principal));
+        let mut outcome = None;
         let changed = collection.update_with(&key, |handshake| {
             handshake.map(|mut handshake: Handshake| {
-                handshake.set_level(level);
+                outcome = Some(change(&mut handshake));
                 handshake
             })
         });
-        changed.await.map(|handshake| handshake.is_some())
+        let changed = changed.await?;
+        Ok(changed.and(outcome))
     }
 
     /// Ends a session and what was kept for it; `false` where there was none.
@@ -308,7 +373,7 @@ mod tests {
     use kv_core::{AnyStore, StoreExt as _};
     use kv_memory::MemoryStore;
 
-    use super::{Handshake, NotBegun, SessionId, SessionLimits, Sessions};
+    use super::{Handshake, MAX_URI_BYTES, MAX_URIS, NotBegun, SessionId, SessionLimits, Sessions};
     use crate::Principal;
     use crate::protocol::Json;
 
@@ -331,6 +396,31 @@ mod tests {
         for wrong in ["null", "[]", "7"] {
             assert!(of(wrong, "[]").is_err(), "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_session_keeps_its_subscriptions_within_their_bounds() {
+        let sessions = Sessions::new(AnyStore::new(MemoryStore::new()), SessionLimits::default());
+        let params = Json::parse(r#"{"protocolVersion":"2025-11-25"}"#.into()).unwrap();
+        let (principal, id) = (Principal::local(), SessionId::random());
+        sessions.begin(&principal, &id, &Handshake::from_params(&params).unwrap()).await.unwrap();
+        let subscribe = async |uri: &str| sessions.subscribe(&principal, &id, uri).await.unwrap();
+        let long = "x".repeat(MAX_URI_BYTES - 10);
+        assert_eq!(subscribe(&long).await, Some(true));
+        assert_eq!(subscribe("a://longer").await, Some(true));
+        assert_eq!(subscribe("a").await, Some(false));
+        assert_eq!(subscribe(&long).await, Some(true), "what it has already takes no more room");
+        assert_eq!(sessions.unsubscribe(&principal, &id, &long).await.unwrap(), Some(true));
+        assert_eq!(sessions.unsubscribe(&principal, &id, &long).await.unwrap(), Some(false));
+        for number in 1..MAX_URIS {
+            assert_eq!(subscribe(&number.to_string()).await, Some(true));
+        }
+        assert_eq!(subscribe("one more").await, Some(false));
+        assert!(sessions.initialized(&principal, &id).await.unwrap());
+        let kept = sessions.find(&principal, &id).await.unwrap().unwrap();
+        assert_eq!((kept.subscriptions().count(), kept.is_initialized()), (MAX_URIS, true));
+        let other = sessions.subscribe(&Principal::anonymous(), &id, "a").await.unwrap();
+        assert_eq!(other, None, "another principal has no such session");
     }
 
     #[tokio::test]

@@ -35,6 +35,8 @@ mod limits;
 mod lines;
 #[path = "wire/list.rs"]
 mod list;
+#[path = "wire/listening.rs"]
+mod listening;
 #[path = "wire/mounted.rs"]
 mod mounted;
 #[path = "wire/notices.rs"]
@@ -49,6 +51,10 @@ mod rmcp;
 mod sessions;
 #[path = "wire/streams.rs"]
 mod streams;
+#[path = "wire/told.rs"]
+mod told;
+#[path = "wire/unasked.rs"]
+mod unasked;
 
 each_behaviour!(tests);
 each_behaviour!(names);

@@ -8,7 +8,9 @@ mod asking;
 use std::time::Duration;
 
 use mcp_server::protocol::{Completion, Content, Json, PromptMessage, ResourceContents, Role, ToolResult};
-use mcp_server::{CompletionContext, Context, Result, Server, Tool, prompt, resource, tool};
+use mcp_server::{
+    CompletionContext, Context, Dynamic, Prompt, Result, Server, TextArguments, Tool, prompt, resource, tool,
+};
 use serde_json::json;
 
 /// A PNG of one red pixel.
@@ -125,6 +127,29 @@ async fn test_missing_capability() -> ToolResult {
     ToolResult::text("Required capability declared")
 }
 
+/// Lets a tool come, or go if it has come.
+#[tool]
+async fn test_trigger_tool_change(ctx: Context) -> Result<ToolResult> {
+    let components = ctx.components();
+    if !components.remove_tool("comes_and_goes")? {
+        let any = json!({ "type": "object" });
+        let tool = Tool::new("comes_and_goes", any, |_: Context, _: Json| async { "still here" });
+        components.add_tool(tool.description("Comes and goes."))?;
+    }
+    Ok(ToolResult::text("The list of tools has changed"))
+}
+
+/// Lets a prompt come, or go if it has come.
+#[tool]
+async fn test_trigger_prompt_change(ctx: Context) -> Result<ToolResult> {
+    let components = ctx.components();
+    if !components.remove_prompt("comes_and_goes")? {
+        let prompt = Prompt::new("comes_and_goes", [], |_: Context, _: TextArguments| async { "still here" });
+        components.add_prompt(prompt.description("Comes and goes."))?;
+    }
+    Ok(ToolResult::text("The list of prompts has changed"))
+}
+
 /// A tool whose schema uses what JSON Schema 2020-12 offers.
 fn schema_tool() -> Tool {
     let schema = json!({
@@ -160,6 +185,12 @@ async fn static_text() -> &'static str {
 #[resource("test://static-binary", mime_type = "image/png")]
 async fn static_binary() -> ResourceContents {
     ResourceContents::blob("test://static-binary", PIXEL).with_mime_type("image/png")
+}
+
+/// Something to subscribe to.
+#[resource("test://watched-resource", mime_type = "text/plain")]
+async fn watched() -> &'static str {
+    "This is the content of the watched resource."
 }
 
 /// Data of one id.
@@ -217,6 +248,7 @@ async fn test_prompt_with_image() -> Vec<PromptMessage> {
 async fn main() -> Result<()> {
     let server = Server::new("conformance")
         .instructions("A server for the conformance suite.")
+        .dynamic(Dynamic::TOOLS | Dynamic::PROMPTS)
         .tool(test_simple_text)
         .tool(test_image_content)
         .tool(test_audio_content)
@@ -229,9 +261,12 @@ async fn main() -> Result<()> {
         .tool(test_reconnection)
         .tool(test_custom_header)
         .tool(test_missing_capability)
+        .tool(test_trigger_tool_change)
+        .tool(test_trigger_prompt_change)
         .tool(schema_tool())
         .resource(static_text)
         .resource(static_binary)
+        .resource(watched)
         .resource(template)
         .prompt(test_simple_prompt)
         .prompt(test_prompt_with_arguments)

@@ -16,7 +16,7 @@ impl Dispatcher {
         let Operation::Complete { reference, argument, chosen } = &request.operation else {
             return failed(Failure::internal());
         };
-        let registry = self.registry();
+        let registry = self.registry_of(&request);
         let Some(referred) = registry.referred(reference) else {
             return failed(unknown_reference(reference));
         };

@@ -58,7 +58,7 @@ impl Dispatcher {
     pub(super) fn read(&self, request: Request) -> BoxFuture<Answer> {
         let Operation::ReadResource { uri } = &request.operation else { return failed(Failure::internal()) };
         let uri = uri.clone();
-        let Some(found) = self.0.registry.resource(&uri) else {
+        let Some(found) = self.registry_of(&request).resource(&uri) else {
             return failed(not_found(&uri, request.revision));
         };
         let revision = request.revision;

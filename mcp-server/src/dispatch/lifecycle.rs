@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Dispatcher;
 use crate::middleware::BoxFuture;
 use crate::protocol::{CacheScope, Failure, Implementation, Json, Level, Revision};
-use crate::{Answer, Operation, Reply, Request};
+use crate::{Answer, Dynamic, Operation, Reply, Request};
 
 impl Dispatcher {
     pub(super) fn set_level(&self, request: Request) -> BoxFuture<Answer> {
@@ -77,16 +77,19 @@ impl Dispatcher {
         })
     }
 
-    /// What follows from what is registered; nothing is declared that is not served.
+    /// What follows from what is registered, or may be later; nothing is declared that is not served.
     fn capabilities(&self, revision: Revision) -> Capabilities {
-        let registry = &self.0.registry;
+        let (registry, dynamic) = (self.registry(), self.0.components.dynamic());
+        let list = |kind: Dynamic, subscribe| {
+            self.has(&registry, kind).then(|| Listed { list_changed: dynamic.contains(kind), subscribe })
+        };
         let completions = registry.has_completions() && revision.declares_completions();
         Capabilities {
             completions: completions.then_some(Declared {}),
             logging: self.0.logging.then_some(Declared {}),
-            prompts: registry.has_prompts().then_some(Declared {}),
-            resources: registry.has_resources().then_some(Declared {}),
-            tools: registry.has_tools().then_some(Declared {}),
+            prompts: list(Dynamic::PROMPTS, false),
+            resources: list(Dynamic::RESOURCES, true),
+            tools: list(Dynamic::TOOLS, false),
         }
     }
 }
@@ -99,16 +102,31 @@ struct Capabilities {
     #[serde(skip_serializing_if = "Option::is_none")]
     logging: Option<Declared>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    prompts: Option<Declared>,
+    prompts: Option<Listed>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    resources: Option<Declared>,
+    resources: Option<Listed>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tools: Option<Declared>,
+    tools: Option<Listed>,
 }
 
 /// `{}`: declared, with nothing more to say.
 #[derive(Serialize)]
 struct Declared {}
+
+/// Something that is listed: whether the list may change, and whether updates of what is listed are told.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    #[serde(skip_serializing_if = "is_false")]
+    list_changed: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    subscribe: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
 
 fn object(value: &impl Serialize) -> Answer {
     Json::of(value).map_or_else(|_| Failure::internal().into(), |json| Answer::Done(Reply::Object(json)))

@@ -243,7 +243,7 @@ impl Inner {
             return None; // answers to questions belong to one flow
         }
         let name = request.operation.target()?;
-        let facts = dispatcher.registry().facts(&request.operation)?;
+        let facts = dispatcher.registry_of(request).facts(&request.operation)?;
         let declared = self.policies.get(&(kind, name.to_owned())).copied().or(facts.cache);
         let policy = declared.filter(|policy| !policy.ttl.is_zero() && self.admits(kind, name))?;
         let key = key(dispatcher.name(), &facts.fingerprint, policy.public, request)?;

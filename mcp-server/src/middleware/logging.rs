@@ -24,7 +24,7 @@ impl Logging {
 impl Middleware for Logging {
     async fn handle(&self, request: Request, next: Next) -> Answer {
         let (method, revision) = (excerpt(request.operation.method()), request.revision);
-        let target = target(&request.operation, &next);
+        let target = target(&request, &next);
         let started = Instant::now();
         let answer = next.run(request).await;
         let micros = started.elapsed().as_micros();
@@ -40,15 +40,15 @@ impl Middleware for Logging {
 }
 
 /// The component, by no more than the beginning of what the client sent.
-fn target(operation: &Operation, next: &Next) -> String {
-    match operation {
-        Operation::ReadResource { uri } => match next.dispatcher().registry().resource(uri) {
+fn target(request: &Request, next: &Next) -> String {
+    match &request.operation {
+        Operation::ReadResource { uri } => match next.dispatcher().registry_of(request).resource(uri) {
             Some(Found::Resource(resource)) => resource.uri().to_owned(),
             Some(Found::Template(template, _)) => template.uri_template().to_owned(),
             None => String::new(),
         },
         Operation::Complete { reference, .. } => {
-            let referred = next.dispatcher().registry().referred(reference);
+            let referred = next.dispatcher().registry_of(request).referred(reference);
             referred.map(|referred| referred.name().to_owned()).unwrap_or_default()
         }
         operation => operation.target().map(excerpt).unwrap_or_default(),

@@ -177,6 +177,9 @@ impl Body<'_> {
             None => Ok(Message::Notification(as_notification(incoming, method, text))),
             Some(Ok(id)) => {
                 incoming.id = Some(id);
+                if matches!(incoming.operation, Operation::Listen { .. }) {
+                    incoming.detach();
+                }
                 Ok(Message::Request(incoming))
             }
             Some(Err(InvalidId::Text)) => {
@@ -230,6 +233,21 @@ fn string(text: &ByteString, value: &serde_json::value::RawValue) -> Option<Byte
         return serde_json::from_str::<String>(quoted).ok().map(ByteString::from);
     }
     Some(text.slice_ref(inner))
+}
+
+impl Incoming {
+    /// Copies what is kept of a request that lasts, so that its body is not.
+    fn detach(&mut self) {
+        self.id = self.id.as_ref().map(RequestId::detached);
+        if let Operation::Listen { filter } = &mut self.operation {
+            *filter = filter.detached();
+        }
+        let Meta { raw, client_info, capabilities, progress, .. } = &mut self.meta;
+        *raw = raw.detached();
+        *client_info = client_info.as_ref().map(Json::detached);
+        *capabilities = capabilities.as_ref().map(Json::detached);
+        *progress = progress.as_ref().map(ProgressToken::detached);
+    }
 }
 
 impl Malformed {

@@ -129,7 +129,8 @@ fn known_level(meta: &Meta) -> Result<(), Refused> {
     }
 }
 
-fn unsupported(requested: &str) -> Failure {
+/// A version that nobody here speaks, or not this way; the failure tells which are served.
+pub(crate) fn unsupported(requested: &str) -> Failure {
     let requested = beginning(requested, REPEATED_VERSION);
     let data = json!({ "supported": Revision::supported(), "requested": requested });
     Failure::new(code::UNSUPPORTED_VERSION, "unsupported protocol version").with_data(data)

@@ -85,6 +85,11 @@ macro_rules! scalar {
                 Scalar::new(json).map(Self)
             }
 
+            /// The same in bytes of its own: a slice keeps all of what it was cut from.
+            pub(crate) fn detached(&self) -> Self {
+                Self(Scalar(Bytes::copy_from_slice(&self.0.0)))
+            }
+
             /// The id as JSON, byte for byte as the client wrote it.
             pub fn as_json(&self) -> Json {
                 Json::trusted(self.0.0.clone())

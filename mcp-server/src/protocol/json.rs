@@ -40,6 +40,11 @@ impl Json {
         Self(bytes)
     }
 
+    /// The same in bytes of its own: a slice keeps all of what it was cut from.
+    pub(crate) fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     /// The value as `T`.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ impl Pages {
 
 fn joined<T: Component>(shelf: &Shelf<T>, address: &Address, size: Option<NonZeroUsize>) -> Bytes {
     let size = size.map_or(usize::MAX, NonZeroUsize::get);
-    let mut rest = shelf.entries().iter().enumerate().skip(address.start);
+    let mut rest = shelf.entries().enumerate().skip(address.start);
     let mut seen = rest.by_ref().filter(|(index, _)| sees(&address.visible, *index)).map(|(_, entry)| entry);
     let page: Vec<_> = seen.by_ref().take(size).collect();
     let last = page.last().filter(|_| seen.next().is_some());

@@ -12,10 +12,12 @@ use super::component::Component;
 use crate::protocol::{Json, WireForm};
 use crate::{Error, Request, Result};
 
-pub(super) struct Shelf<T> {
+pub(crate) struct Shelf<T> {
     /// In the order of the list.
-    entries: Vec<Entry<T>>,
+    entries: Vec<Arc<Entry<T>>>,
     by_key: HashMap<String, usize>,
+    /// Whether any component has a check of its own.
+    checks: bool,
 }
 
 pub(super) struct Entry<T> {
@@ -25,6 +27,15 @@ pub(super) struct Entry<T> {
     fingerprint: [u8; 32],
 }
 
+/// What becomes of a component whose key another has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It is refused.
+    Refused,
+    /// It takes the other's place.
+    Replaced,
+}
+
 /// Which entries of a shelf a request may see, a bit each; `None` is all.
 pub(super) type Visible = Option<Vec<u64>>;
 
@@ -32,31 +43,67 @@ impl<T: Component> Shelf<T> {
     /// # Errors
     /// Two components have the same key.
     pub(super) fn new(components: Vec<T>) -> Result<Self> {
-        let mut entries: Vec<Entry<T>> = components.into_iter().map(Entry::new).collect();
+        let mut entries: Vec<_> =
+            components.into_iter().map(|component| Arc::new(Entry::new(component))).collect();
         entries.sort_by(|one, other| one.order.cmp(&other.order));
-        let mut by_key = HashMap::with_capacity(entries.len());
-        for (index, entry) in entries.iter().enumerate() {
-            if by_key.insert(entry.component.key().to_owned(), index).is_some() {
-                return Err(Error::new(format!(
-                    "the {} {:?} is registered twice: rename one of the two, or leave one out",
-                    T::WORD,
-                    entry.component.key()
-                )));
-            }
+        let shelf = Self::of(entries);
+        let double = shelf.entries.iter().enumerate().find(|(index, entry)| {
+            shelf.by_key.get(entry.component.key()) != Some(index) // the last of a key is the one that is known
+        });
+        match double {
+            Some((_, entry)) => Err(twice(&*entry.component)),
+            None => Ok(shelf),
         }
-        Ok(Self { entries, by_key })
+    }
+
+    /// Of entries in their order.
+    fn of(entries: Vec<Arc<Entry<T>>>) -> Self {
+        let keys = entries.iter().enumerate().map(|(at, entry)| (entry.component.key().to_owned(), at));
+        let by_key = keys.collect();
+        let checks = entries.iter().any(|entry| entry.component.about().check.is_some());
+        Self { entries, by_key, checks }
+    }
+
+    /// This shelf with one more component, and whether what is listed is another list then.
+    ///
+    /// # Errors
+    /// There is one of this key, and it may not be replaced.
+    pub(super) fn with(&self, component: T, known: Known) -> Result<(Self, bool)> {
+        let before = self.get(component.key());
+        if before.is_some() && known == Known::Refused {
+            return Err(twice(&component));
+        }
+        let entry = Entry::new(component);
+        let changed = before.is_none_or(|before| before.fingerprint != entry.fingerprint);
+        let mut entries = self.entries_but(entry.component.key());
+        let at = entries.partition_point(|other| other.order <= entry.order);
+        entries.insert(at, Arc::new(entry));
+        Ok((Self::of(entries), changed))
+    }
+
+    /// This shelf without the component of that key; `None` where there is none.
+    pub(super) fn without(&self, key: &str) -> Option<Self> {
+        self.by_key.contains_key(key).then(|| Self::of(self.entries_but(key)))
+    }
+
+    fn entries_but(&self, key: &str) -> Vec<Arc<Entry<T>>> {
+        self.entries.iter().filter(|entry| entry.component.key() != key).map(Arc::clone).collect()
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Entry<T>> {
-        self.entries.get(*self.by_key.get(key)?)
+        self.entries.get(*self.by_key.get(key)?).map(|entry| &**entry)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub(super) fn entries(&self) -> &[Entry<T>] {
-        &self.entries
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<T>> {
+        self.entries.iter().map(|entry| &**entry)
     }
 
     pub(super) fn components(&self) -> impl Iterator<Item = &Arc<T>> {
@@ -64,7 +111,7 @@ impl<T: Component> Shelf<T> {
     }
 
     pub(super) fn has_checks(&self) -> bool {
-        self.components().any(|component| component.about().check.is_some())
+        self.checks
     }
 
     pub(super) fn facts(&self, key: &str) -> Option<Facts> {
@@ -97,6 +144,14 @@ impl<T: Component> Shelf<T> {
         };
         Some(outcomes.chunks(64).map(word).collect())
     }
+}
+
+fn twice<T: Component>(component: &T) -> Error {
+    Error::new(format!(
+        "the {} {:?} is registered twice: rename one of the two, or leave one out",
+        T::WORD,
+        component.key()
+    ))
 }
 
 impl<T: Component> Entry<T> {
@@ -134,7 +189,7 @@ pub(super) fn sees(visible: &Visible, index: usize) -> bool {
 
 impl<T> Default for Shelf<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), by_key: HashMap::new() }
+        Self { entries: Vec::new(), by_key: HashMap::new(), checks: false }
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) struct Limits {
     pub(super) user_state: Duration,
     pub(super) handler_timeout: Duration,
     pub(super) calls: PlaceLimits,
+    pub(super) listening: PlaceLimits,
 }
 
 impl Default for Limits {
@@ -23,6 +24,7 @@ impl Default for Limits {
             user_state: Duration::from_secs(30 * 24 * 3600),
             handler_timeout: Duration::from_secs(10 * 60),
             calls: PlaceLimits::default(),
+            listening: PlaceLimits::default(),
         }
     }
 }

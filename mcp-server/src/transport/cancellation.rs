@@ -1,4 +1,5 @@
-//! `notifications/cancelled` (2025-11-25, basic/utilities/cancellation).
+//! Notifications that mean something here: `notifications/cancelled` (2025-11-25, basic/utilities/cancellation) and
+//! `notifications/initialized` (2025-11-25, basic/lifecycle).
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -20,4 +21,9 @@ pub(crate) fn cancelled(operation: &Operation) -> Option<RequestId> {
     }
     let cancelled: Cancelled = params.to().ok()?;
     RequestId::new(&Json::parse(Bytes::from(cancelled.request_id.get().to_owned())).ok()?).ok()
+}
+
+/// Whether a notification says that its client is initialized.
+pub(crate) fn is_initialized(operation: &Operation) -> bool {
+    matches!(operation, Operation::Notification { method, .. } if &**method == "notifications/initialized")
 }

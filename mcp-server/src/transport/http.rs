@@ -4,6 +4,7 @@ mod answer;
 mod bodies;
 mod doorway;
 mod flights;
+mod get;
 mod listener;
 mod post;
 mod session;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::ORIGIN;
+use axum::http::header::{ALLOW, ORIGIN};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, request::Parts};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -26,7 +27,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::authenticate::Authenticator;
 use crate::dispatch::Dispatcher;
-use crate::protocol::{Failure, Renderer, RequestId};
+use crate::protocol::{Failure, Renderer, RequestId, code};
 
 use bodies::Bodies;
 pub(crate) use flights::Flights;
@@ -151,6 +152,14 @@ impl Endpoint {
             .expose_headers([SESSION])
     }
 
+    /// `allowed` is what this endpoint, or whoever asks, may use instead.
+    fn not_allowed(&self, allowed: &'static str) -> Response {
+        let failure = Failure::new(code::INVALID_REQUEST, format!("this endpoint takes {allowed} here"));
+        let mut response = self.refuse(StatusCode::METHOD_NOT_ALLOWED, None, &failure);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        response
+    }
+
     /// An error that concerns the transport, or a request that is refused before it is served.
     fn refuse(&self, status: StatusCode, id: Option<&RequestId>, failure: &Failure) -> Response {
         answer::json(status, self.0.renderer.error(id, failure))
@@ -166,13 +175,8 @@ async fn mcp(endpoint: Endpoint, request: Request) -> Response {
     match parts.method {
         Method::POST => endpoint.post(parts, body, verified).await,
         Method::DELETE => endpoint.end_session(&parts, &verified).await,
-        _ => {
-            let failure =
-                Failure::new(crate::protocol::code::INVALID_REQUEST, "this endpoint takes POST and DELETE");
-            let mut response = endpoint.refuse(StatusCode::METHOD_NOT_ALLOWED, None, &failure);
-            response.headers_mut().insert("allow", HeaderValue::from_static("POST, DELETE"));
-            response
-        }
+        Method::GET => endpoint.get(parts, verified).await,
+        _ => endpoint.not_allowed("POST, GET, DELETE"),
     }
 }
 

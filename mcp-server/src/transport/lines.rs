@@ -9,13 +9,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Extensions;
 use serde::Deserialize;
 
 use super::batch::{array, item};
-use super::cancellation::cancelled;
+use super::cancellation::{cancelled, is_initialized};
 use super::outgoing::Outgoing;
 use crate::asking::Outcome;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, Opening};
 use crate::exchange::Exchange;
 use crate::middleware::BoxFuture;
 use crate::places::NoPlace;
@@ -38,12 +39,14 @@ pub(crate) struct Connection {
     principal: Principal,
     session: SessionId,
     state: Mutex<State>,
-    out: Outgoing,
+    out: Arc<Outgoing>,
 }
 
 #[derive(Default)]
 struct State {
     handshake: Option<Handshake>,
+    /// Whether the session is told what changes: from `notifications/initialized` on.
+    told: bool,
     in_flight: HashMap<RequestId, InFlight>,
     /// Answers that the executor works on and that are not among the outgoing lines yet.
     underway: usize,
@@ -83,7 +86,7 @@ impl Connection {
             principal,
             session: SessionId::random(),
             state: Mutex::default(),
-            out: Outgoing::default(),
+            out: Arc::default(),
         })
     }
 
@@ -106,13 +109,19 @@ impl Connection {
     }
 
     /// The lines to be written.
-    pub(crate) const fn outgoing(&self) -> &Outgoing {
+    pub(crate) fn outgoing(&self) -> &Outgoing {
         &self.out
     }
 
     /// The input has ended: waits for what is in flight, `grace` at most, then cancels the rest and closes the
     /// output.
     pub(crate) async fn end(&self, grace: Duration) {
+        let in_flight: Vec<_> =
+            self.state().in_flight.values().map(|request| request.exchange.clone()).collect();
+        for exchange in in_flight {
+            exchange.conclude("the connection is ending");
+        }
+        self.untold();
         if tokio::time::timeout(grace, self.idle()).await.is_err() {
             let in_flight = std::mem::take(&mut self.state().in_flight);
             for request in in_flight.into_values() {
@@ -201,7 +210,10 @@ impl Connection {
     }
 
     /// `notifications/cancelled`: unknown, ended and uncancellable requests are passed over, as its page asks.
-    fn notification(&self, incoming: &Incoming) {
+    fn notification(self: &Arc<Self>, incoming: &Incoming) {
+        if is_initialized(&incoming.operation) {
+            self.tell();
+        }
         let Some(id) = cancelled(&incoming.operation) else { return };
         let mut state = self.state();
         if state.in_flight.get(&id).is_some_and(|request| request.cancellable)
@@ -277,13 +289,15 @@ impl Connection {
         let level = requested_level(&request.operation);
         let run = if begins { self.begun(request) } else { self.dispatcher.run(request) };
         let mut running = Running::new(run, exchange.clone(), Abandoned::Cancelled);
-        let (this, mut registered) = (Arc::clone(self), false);
+        let (this, mut registered, mut room) = (Arc::clone(self), false, None);
         Box::pin(poll_fn(move |cx| {
             let polled = Pin::new(&mut running).poll(cx);
-            // While too much is unwritten, what is said waits where it is bounded.
-            let waits = polled.is_pending() && this.out.is_full();
-            while !waits && let Poll::Ready(message) = exchange.poll_message(cx) {
-                this.out.push(message);
+            if polled.is_pending() {
+                forward(&this.out, &exchange, &mut room, cx);
+            } else {
+                while let Some(message) = exchange.pop() {
+                    this.out.push(message);
+                }
             }
             match polled {
                 _ if exchange.is_cancelled() => {
@@ -356,6 +370,32 @@ impl Connection {
         })
     }
 
+    /// The client is initialized: its session is told what changes, if anything can.
+    fn tell(self: &Arc<Self>) {
+        let mut state = self.state();
+        let tells = !state.told && self.dispatcher.tells();
+        let Some(handshake) = state.handshake.clone().filter(|_| tells) else { return };
+        let (principal, session) = (self.principal.clone(), self.session.clone());
+        let (revision, caller) = (handshake.revision(), handshake.caller());
+        state.told = true;
+        drop(state);
+        let stream = Request::of_stream(principal, session, revision, caller, Extensions::new());
+        let (exchange, out) = (stream.exchange.clone(), Arc::clone(&self.out));
+        let (mut telling, mut room) = (self.dispatcher.tell(stream, &handshake, Opening::Initialized), None);
+        tokio::spawn(poll_fn(move |cx| {
+            let polled = telling.as_mut().poll(cx);
+            forward(&out, &exchange, &mut room, cx);
+            polled
+        }));
+    }
+
+    /// The session is told nothing any more.
+    fn untold(&self) {
+        if std::mem::take(&mut self.state().told) {
+            self.dispatcher.hub().end_session(&self.session.key(&self.principal));
+        }
+    }
+
     /// The session of an open connection is not idle: it lives as long as the connection.
     fn keep_alive(self: &Arc<Self>) {
         let (sessions, this) = (self.dispatcher.sessions().clone(), Arc::downgrade(self));
@@ -380,6 +420,32 @@ impl Connection {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.untold();
+    }
+}
+
+/// Writes what is said, as it is said. While too much is unwritten it waits where it is bounded.
+fn forward(out: &Arc<Outgoing>, exchange: &Exchange, room: &mut Option<BoxFuture<()>>, cx: &mut Context<'_>) {
+    loop {
+        if out.is_full() {
+            let waiting = room.get_or_insert_with(|| {
+                let out = Arc::clone(out);
+                Box::pin(async move { out.has_room().await })
+            });
+            if waiting.as_mut().poll(cx).is_pending() {
+                return exchange.watch(cx); // a cancellation is heard meanwhile
+            }
+        }
+        *room = None;
+        match exchange.poll_message(cx) {
+            Poll::Ready(message) => out.push(message),
+            Poll::Pending => return,
+        }
     }
 }
 

@@ -172,6 +172,56 @@ impl TestClient {
         self.request("completion/complete", params).await
     }
 
+    /// Listens for changes by a `subscriptions/listen` (2026-07-28) with this filter, such as
+    /// `{"toolsListChanged": true}`, and waits until it is acknowledged: the parameters of that, which hold what of the
+    /// filter is honoured and in `_meta` the id of the subscription. What is told comes by
+    /// [`TestClient::next_notification`]; `notifications/cancelled` with that id as `requestId` ends it.
+    ///
+    /// # Errors
+    /// The error that the server answered.
+    pub async fn listen(&self, notifications: Value) -> std::result::Result<Value, TestError> {
+        let connection = self.connected().await?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let params = self.with_meta(json!({ "notifications": notifications }));
+        let message =
+            json!({ "jsonrpc": "2.0", "id": id, "method": "subscriptions/listen", "params": params });
+        connection.receive(&Bytes::from(message.to_string()));
+        let mine = |message: &Value| subscription_of(message).and_then(Value::as_u64) == Some(id);
+        let acknowledged = async {
+            loop {
+                let mut message = self.message(&connection).await?;
+                if message.get("id").and_then(Value::as_u64) == Some(id) {
+                    return outcome(message);
+                }
+                if message.get("method") == Some(&json!("notifications/subscriptions/acknowledged"))
+                    && mine(&message)
+                {
+                    return Ok(message.get_mut("params").map(Value::take).unwrap_or_default());
+                }
+                self.kept().push_back(message);
+            }
+        };
+        patiently(acknowledged).await
+    }
+
+    /// Waits for the next notification, or takes the first of those that arrived before.
+    ///
+    /// # Errors
+    /// None came within 30 s, or the connection was closed.
+    pub async fn next_notification(&self) -> std::result::Result<Value, TestError> {
+        let connection = self.connected().await?;
+        let next = async {
+            loop {
+                if let Some(notification) = self.take_kept(|message| message.get("method").is_some()) {
+                    return Ok(notification);
+                }
+                let message = self.message(&connection).await?;
+                self.kept().push_back(message);
+            }
+        };
+        patiently(next).await
+    }
+
     /// Sends any request; the whole result object.
     ///
     /// # Errors
@@ -233,7 +283,7 @@ impl TestClient {
 
     /// The notifications that arrived so far; they are gone then.
     pub fn notifications(&self) -> Vec<Value> {
-        self.kept().drain(..).collect()
+        std::iter::from_fn(|| self.take_kept(|message| message.get("method").is_some())).collect()
     }
 
     /// Ends the connection, as closing stdin would. The next request opens another.
@@ -293,8 +343,7 @@ impl TestClient {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         connection.receive(&Bytes::from(message.to_string()));
-        let answered = tokio::time::timeout(PATIENCE, self.answer(connection, id)).await;
-        answered.unwrap_or_else(|_| Err(lost("no answer within 30 s")))
+        patiently(self.answer(connection, id)).await
     }
 
     /// Answers a request of the server's; `false` for anything else.
@@ -309,32 +358,59 @@ impl TestClient {
     }
 
     async fn answer(&self, connection: &Arc<Connection>, id: u64) -> std::result::Result<Value, TestError> {
-        while let Some(line) = connection.outgoing().next().await {
-            let Ok(mut message) = serde_json::from_slice::<Value>(&line) else {
-                return Err(lost("not JSON"));
-            };
+        loop {
+            let message = self.message(connection).await?;
             if self.answered(connection, &message) {
                 continue;
             }
-            if message.get("id").and_then(Value::as_u64) != Some(id) {
-                self.kept().push_back(message);
-                continue;
+            if message.get("id").and_then(Value::as_u64) == Some(id) {
+                return outcome(message);
             }
-            if let Some(error) = message.get("error") {
-                return Err(TestError {
-                    code: error.get("code").and_then(Value::as_i64).unwrap_or_default(),
-                    message: error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
-                    data: error.get("data").cloned().unwrap_or_default(),
-                });
-            }
-            return Ok(message.get_mut("result").map(Value::take).unwrap_or_default());
+            self.kept().push_back(message);
         }
-        Err(lost("the connection was closed"))
+    }
+
+    /// The next message that comes.
+    async fn message(&self, connection: &Connection) -> std::result::Result<Value, TestError> {
+        let Some(line) = connection.outgoing().next().await else {
+            return Err(lost("the connection was closed"));
+        };
+        serde_json::from_slice(&line).map_err(|_| lost("not JSON"))
+    }
+
+    /// Takes the first of the kept messages that is `wanted`.
+    fn take_kept(&self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+        let mut kept = self.kept();
+        let at = kept.iter().position(wanted)?;
+        kept.remove(at)
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, VecDeque<Value>> {
         self.notifications.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// The result of a response, or its error.
+fn outcome(mut message: Value) -> std::result::Result<Value, TestError> {
+    let Some(error) = message.get("error") else {
+        return Ok(message.get_mut("result").map(Value::take).unwrap_or_default());
+    };
+    Err(TestError {
+        code: error.get("code").and_then(Value::as_i64).unwrap_or_default(),
+        message: error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        data: error.get("data").cloned().unwrap_or_default(),
+    })
+}
+
+/// The subscription that a notification belongs to.
+fn subscription_of(message: &Value) -> Option<&Value> {
+    message.pointer("/params/_meta")?.get("io.modelcontextprotocol/subscriptionId")
+}
+
+async fn patiently<T>(
+    answer: impl Future<Output = std::result::Result<T, TestError>>,
+) -> std::result::Result<T, TestError> {
+    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(lost("no answer within 30 s")))
 }
 
 fn client_info() -> Value {

@@ -163,6 +163,58 @@ async fn who_is_in_flight_when_the_server_stops_is_told_so() {
     assert!(well && took < Duration::from_secs(5), "{took:?}");
 }
 
+fn listen(id: u32) -> Value {
+    modern(
+        id,
+        "subscriptions/listen",
+        json!({ "notifications": { "resourceSubscriptions": ["note://text"] } }),
+    )
+}
+
+/// A server that ends a subscription says so, and then answers it.
+fn assert_ended_well(cancelled: &str, answer: &str, id: u32) {
+    let (cancelled, answer): (Value, Value) =
+        (serde_json::from_str(cancelled).unwrap(), serde_json::from_str(answer).unwrap());
+    let meta = json!({ "io.modelcontextprotocol/subscriptionId": id });
+    assert_eq!(cancelled["method"], "notifications/cancelled");
+    assert_eq!((&cancelled["params"]["requestId"], &cancelled["params"]["_meta"]), (&json!(id), &meta));
+    assert_eq!((&answer["id"], &answer["result"]["resultType"]), (&json!(id), &json!("complete")));
+    assert_eq!(answer["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"], id);
+}
+
+#[tokio::test]
+async fn who_listens_when_the_server_stops_is_told_a_good_end() {
+    let mut server = Server::start(&["--http"]);
+    let address = server.line().await.parse().unwrap();
+    let request = HttpRequest::post(listen(7).to_string())
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", "subscriptions/listen");
+    let mut stream = request.send(address).await.head().await;
+    assert!(stream.event().await.unwrap().data.unwrap().contains("subscriptions/acknowledged"));
+    let hello = HttpRequest::post(hello("2025-11-25").to_string()).fetch(address).await;
+    let session = hello.header("mcp-session-id").unwrap();
+    let get =
+        HttpRequest::new("GET", "").header("mcp-session-id", session).header("accept", "text/event-stream");
+    let mut of_session = get.send(address).await.head().await;
+    assert_eq!(of_session.status, 200);
+    server.signal("TERM").await;
+    let (cancelled, answer) = (stream.event().await.unwrap(), stream.event().await.unwrap());
+    assert_ended_well(&cancelled.data.unwrap(), &answer.data.unwrap(), 7);
+    assert_eq!((stream.event().await, of_session.event().await), (None, None));
+    assert!(server.exit().await.1);
+}
+
+#[tokio::test]
+async fn who_listens_on_standard_streams_when_the_process_stops_is_told_a_good_end() {
+    let mut server = Server::start(&[]);
+    let acknowledged = server.answer(listen(7)).await;
+    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
+    server.signal("TERM").await;
+    let (cancelled, answer) = (server.line().await, server.line().await);
+    assert_ended_well(&cancelled, &answer, 7);
+    assert!(server.exit().await.1);
+}
+
 #[tokio::test]
 async fn a_process_on_standard_streams_ends_when_it_is_told_to() {
     let mut server = Server::start(&[]);

@@ -58,6 +58,10 @@ impl Client {
         Self { harness, lines, address, capabilities, token, session: None, next: AtomicU64::new(1000) }
     }
 
+    pub(crate) fn is_http(&self) -> bool {
+        self.lines.is_none()
+    }
+
     /// The lines of a client that is not on HTTP.
     pub(crate) fn lines(&self) -> &Lines {
         self.lines.as_ref().unwrap()

@@ -55,7 +55,10 @@ pub(crate) async fn discover_tells_versions_capabilities_and_who_answers(h: Harn
     let result = client.result("server/discover", json!({})).await;
     let all = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
     assert_eq!(result["supportedVersions"], json!(all));
-    assert_eq!(result["capabilities"], json!({ "logging": {}, "prompts": {}, "resources": {}, "tools": {} }));
+    assert_eq!(
+        result["capabilities"],
+        json!({ "logging": {}, "prompts": {}, "resources": { "subscribe": true }, "tools": {} })
+    );
     assert_eq!(result["instructions"], "Only for tests.");
     assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "fixture");
     assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(0), &json!("public")));

@@ -1,7 +1,7 @@
 //! What is refused, with which code and sentence (server/tools, server/resources, server/prompts).
 
 use larder_tests::faults::SECRET;
-use mcp_server::{Server, tool};
+use mcp_server::{Dynamic, Server, tool};
 use serde_json::{Value, json};
 
 use crate::client::text;
@@ -48,6 +48,7 @@ pub(crate) async fn a_method_of_a_capability_that_is_not_declared_is_unknown(h: 
         ),
         ("logging/setLevel", json!({ "level": "info" })),
         ("resources/subscribe", json!({ "uri": "note://x" })),
+        ("subscriptions/listen", json!({ "notifications": {} })),
     ];
     for (method, params) in undeclared {
         let message = client.message(7, method, params);
@@ -77,6 +78,10 @@ pub(crate) async fn capabilities_follow_from_what_is_registered(h: Harness) -> S
     for (server, expected) in [
         (Server::new("bare").tool(alone).client_logging(false), json!({ "tools": {} })),
         (Server::new("empty"), json!({ "logging": {} })),
+        (
+            Server::new("later").client_logging(false).dynamic(Dynamic::TOOLS | Dynamic::RESOURCES),
+            json!({ "tools": { "listChanged": true }, "resources": { "listChanged": true, "subscribe": true } }),
+        ),
     ] {
         let client = h.serve(server).await.stranger(json!({}), None);
         let result = if h.is_stateless() {

@@ -140,6 +140,32 @@ macro_rules! each_behaviour {
                 silence_of_5_s_opens_a_stream_that_is_kept_alive,
                 streams_at_once_carry_each_their_own_request,
             }
+            listening {
+                a_subscription_is_acknowledged_first_with_what_of_it_is_honoured,
+                what_was_asked_for_is_told_and_nothing_else,
+                two_subscriptions_at_once_each_hear_their_own,
+                what_a_caller_may_not_read_is_not_told_and_asked_for_each_time,
+                a_subscription_outlasts_what_a_call_may_take_and_takes_no_place,
+                who_reads_slowly_is_told_each_thing_once,
+                there_are_so_many_subscriptions_until_one_ends,
+                a_filter_that_does_not_fit_is_refused,
+                a_subscription_ends_well_when_the_proof_of_its_caller_does,
+                a_subscription_ends_well_when_the_input_does,
+                a_cancelled_subscription_is_told_nothing_more,
+            }
+            told {
+                a_session_is_told_of_the_resources_that_it_subscribed_to,
+                a_list_that_changes_is_told_to_each_session_and_shown_by_the_next_list,
+                an_unknown_and_a_hidden_resource_look_the_same_to_who_subscribes,
+                what_is_told_stands_on_no_stream_of_a_request,
+                nothing_is_told_before_the_client_is_initialized,
+                the_newest_stream_of_a_session_wins,
+                a_stream_belongs_to_a_session,
+                on_2026_07_28_there_is_no_stream_to_get,
+                a_stream_ends_with_its_session_and_another_session_has_its_own,
+                the_stream_of_a_session_ends_in_silence_when_the_proof_of_its_caller_does,
+                an_open_stream_keeps_its_session,
+            }
             cancelling {
                 a_cancelled_handler_is_dropped_at_its_await,
                 a_cancelled_handler_that_had_spoken_is_dropped_too,

@@ -25,7 +25,8 @@ use crate::running::Running;
 pub(super) struct Serving {
     pub(super) running: Running<Option<Answer>>,
     pub(super) exchange: Exchange,
-    pub(super) id: RequestId,
+    /// `None` is a stream that answers no request.
+    pub(super) id: Option<RequestId>,
     pub(super) revision: Revision,
     /// When the caller's proof ends, and with it the stream.
     pub(super) expires_at: Option<Instant>,
@@ -64,7 +65,7 @@ impl Endpoint {
     /// Serves a request until it is known what kind of answer it has.
     pub(super) async fn answer(&self, mut serving: Serving) -> Response {
         let mut silence: Option<Pin<Box<Sleep>>> = None;
-        let mut end = End::new(self.0.stopping.subscribe(), serving.expires_at);
+        let mut end = self.end_of(&serving);
         let first = poll_fn(|cx| {
             if let Poll::Ready(step) = serving.poll_step(cx) {
                 return Poll::Ready(Some(step));
@@ -85,9 +86,25 @@ impl Endpoint {
         stream(Body::new(Events::new(self.clone(), serving, first, end)))
     }
 
+    /// Serves what is a stream from the beginning, and answers nothing.
+    pub(super) fn unasked(&self, serving: Serving) -> Response {
+        let end = self.end_of(&serving);
+        stream(Body::new(Events::new(self.clone(), serving, None, end)))
+    }
+
+    fn end_of(&self, serving: &Serving) -> End {
+        End {
+            stopping: self.0.stopping.subscribe(),
+            expires_at: serving.expires_at,
+            exchange: serving.exchange.clone(),
+            ended: None,
+        }
+    }
+
     fn whole(&self, serving: &Serving, answer: Answer) -> Response {
+        let Some(id) = &serving.id else { return stream(Body::empty()) };
         let status = StatusCode::from_u16(status(&answer, serving.revision)).unwrap_or(StatusCode::OK);
-        json(status, self.0.renderer.response(&serving.id, answer, serving.revision))
+        json(status, self.0.renderer.response(id, answer, serving.revision))
     }
 }
 
@@ -98,52 +115,71 @@ enum Ended {
     Expired,
 }
 
+impl Ended {
+    const fn why(self) -> &'static str {
+        match self {
+            Self::Stopped => "the server is shutting down",
+            Self::Expired => "the proof of who asks has expired",
+        }
+    }
+}
+
 impl From<Ended> for Answer {
     fn from(ended: Ended) -> Self {
-        let why = match ended {
-            Ended::Stopped => "the server is shutting down",
-            Ended::Expired => "the proof of who asks has expired",
-        };
-        Failure::new(code::INTERNAL_ERROR, why).into()
+        Failure::new(code::INTERNAL_ERROR, ended.why()).into()
     }
 }
 
 /// What ends a stream from outside: the end of the server, or of the caller's proof.
 struct End {
     stopping: watch::Receiver<Stopping>,
-    ended: Option<Pin<Box<dyn Future<Output = Ended> + Send>>>,
     expires_at: Option<Instant>,
+    exchange: Exchange,
+    ended: Option<Pin<Box<dyn Future<Output = Ended> + Send>>>,
 }
 
 impl End {
-    fn new(stopping: watch::Receiver<Stopping>, expires_at: Option<Instant>) -> Self {
-        Self { stopping, ended: None, expires_at }
-    }
-
     /// Made only for requests that wait.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let ended = self.ended.get_or_insert_with(|| {
-            let (mut stopping, expires_at) = (self.stopping.clone(), self.expires_at);
-            Box::pin(async move {
-                let expired = async {
-                    match expires_at {
-                        Some(at) => tokio::time::sleep_until(at.into()).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                let stopped = async {
-                    let gone = stopping.wait_for(|stopping| *stopping == Stopping::Now).await.is_err();
-                    if gone {
-                        std::future::pending::<()>().await;
-                    }
-                };
-                tokio::select! {
-                    () = stopped => Ended::Stopped,
-                    () = expired => Ended::Expired,
-                }
-            })
+            Box::pin(ended(self.stopping.clone(), self.expires_at, self.exchange.clone()))
         });
         ended.as_mut().poll(cx)
+    }
+}
+
+/// A request that lasts is told to end well, and may say a last word: when the server begins to stop, and when the
+/// caller's proof expires. Any other goes on while the server only begins to stop.
+async fn ended(
+    mut stopping: watch::Receiver<Stopping>,
+    expires_at: Option<Instant>,
+    exchange: Exchange,
+) -> Ended {
+    let expired = async {
+        match expires_at {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => std::future::pending().await,
+        }
+        if exchange.conclude(Ended::Expired.why()) {
+            sleep(LAST_WORDS).await;
+        }
+    };
+    let stopped = async {
+        reached(&mut stopping, |stopping| *stopping != Stopping::No).await;
+        exchange.conclude(Ended::Stopped.why());
+        reached(&mut stopping, |stopping| *stopping == Stopping::Now).await;
+    };
+    tokio::select! {
+        () = stopped => Ended::Stopped,
+        () = expired => Ended::Expired,
+    }
+}
+
+/// Waits until the end of the server has come so far; for ever where nobody tells.
+async fn reached(stopping: &mut watch::Receiver<Stopping>, far: impl FnMut(&Stopping) -> bool) {
+    let gone = stopping.wait_for(far).await.is_err();
+    if gone {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -165,7 +201,8 @@ impl Events {
     /// The answer ends the stream.
     fn last(&mut self, answer: Answer) -> Option<Bytes> {
         let serving = self.serving.take()?;
-        Some(event(&self.endpoint.0.renderer.response(&serving.id, answer, serving.revision)))
+        let id = serving.id?;
+        Some(event(&self.endpoint.0.renderer.response(&id, answer, serving.revision)))
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -242,6 +279,9 @@ pub(super) fn empty(status: StatusCode) -> Response {
     *response.status_mut() = status;
     response
 }
+
+/// How long a stream that lasts may take to end well.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// After how long to ask again, where the store could not be asked.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -168,7 +168,7 @@ fn media_type(value: &str) -> &str {
 
 /// Whether a media type is accepted: the most specific range that covers it decides, and an absent header accepts
 /// everything (RFC 9110 §12.5.1).
-fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+pub(super) fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
     if !headers.contains_key(ACCEPT) {
         return true;
     }

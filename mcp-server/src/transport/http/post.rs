@@ -17,10 +17,11 @@ use super::{Endpoint, SESSION};
 use crate::asking::Outcome;
 use crate::middleware::BoxFuture;
 use crate::protocol::{Failure, Incoming, Malformed, Message, RequestId, code, decode, revision_of};
+use crate::registry::Registry;
 use crate::request::Caller;
 use crate::running::{Abandoned, Running};
 use crate::session::{Handshake, NotBegun, SessionId};
-use crate::transport::cancellation::cancelled;
+use crate::transport::cancellation::{cancelled, is_initialized};
 use crate::{Answer, Operation, Request, Verified};
 
 impl Endpoint {
@@ -36,7 +37,7 @@ impl Endpoint {
         drop(body); // what of it is needed further is held by its slices
         match message {
             Ok(Message::Request(incoming)) => self.request(arrival, incoming).await,
-            Ok(Message::Notification(incoming)) => self.notification(&arrival, &incoming),
+            Ok(Message::Notification(incoming)) => self.notification(&arrival, &incoming).await,
             Ok(Message::Response { id, outcome }) => self.response(&arrival, id, outcome),
             Ok(Message::Batch(messages)) => self.batch(arrival, &messages).await,
             Err(Malformed { failure, id }) => self.refuse(StatusCode::BAD_REQUEST, id.as_ref(), &failure),
@@ -85,10 +86,12 @@ impl Endpoint {
             }
         };
         if revision.is_stateless() {
-            if let Some(mismatch) = self.mismatch(&arrival, &incoming.operation) {
+            let registry = self.0.dispatcher.registry();
+            if let Some(mismatch) = mismatch(&registry, &arrival, &incoming.operation) {
                 return self.refuse(StatusCode::BAD_REQUEST, Some(&id), &mismatch);
             }
-            let request = arrival.admit(incoming, revision, None, Caller::default());
+            let mut request = arrival.admit(incoming, revision, None, Caller::default());
+            request.registry = Some(registry); // what is served is what its headers were compared with
             return self.serve_stateless(request, id, arrival.verified.expires_at).await;
         }
         if let Operation::Initialize { params } = &incoming.operation {
@@ -107,14 +110,6 @@ impl Endpoint {
         self.serve_in_session(request, id, &session, arrival.verified.expires_at).await
     }
 
-    /// How the headers that repeat arguments of a tool differ from them (2026-07-28 alone has such). An unknown tool is
-    /// left to the dispatcher.
-    fn mismatch(&self, arrival: &Arrival, operation: &Operation) -> Option<Failure> {
-        let Operation::CallTool { name, arguments } = operation else { return None };
-        let declared = self.0.dispatcher.registry().param_headers(name)?;
-        declared.check(&arrival.parts.headers, arguments).err()
-    }
-
     /// 2026-07-28: the connection is the request's; losing it cancels the request.
     async fn serve_stateless(
         &self,
@@ -126,7 +121,7 @@ impl Endpoint {
         let run = self.0.dispatcher.run(request);
         let run: BoxFuture<Option<Answer>> = Box::pin(async move { Some(run.await) });
         let running = Running::new(run, exchange.clone(), Abandoned::Cancelled);
-        self.answer(Serving { running, exchange, id, revision, expires_at }).await
+        self.answer(Serving { running, exchange, id: Some(id), revision, expires_at }).await
     }
 
     /// 2025-03-26 to 2025-11-25: a lost connection cancels nothing, `notifications/cancelled` does.
@@ -139,7 +134,7 @@ impl Endpoint {
     ) -> Response {
         let (revision, exchange) = (request.revision, request.exchange.clone());
         let running = Running::new(self.flight(request, &id, session), exchange.clone(), Abandoned::Detached);
-        self.answer(Serving { running, exchange, id, revision, expires_at }).await
+        self.answer(Serving { running, exchange, id: Some(id), revision, expires_at }).await
     }
 
     fn flight(&self, request: Request, id: &RequestId, session: &SessionId) -> BoxFuture<Option<Answer>> {
@@ -179,15 +174,19 @@ impl Endpoint {
         response
     }
 
-    fn notification(&self, arrival: &Arrival, incoming: &Incoming) -> Response {
+    async fn notification(&self, arrival: &Arrival, incoming: &Incoming) -> Response {
         if let Err(refused) = revision_of(incoming, Some(&arrival.headers()), arrival.agreed()) {
             let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
             return self.refuse(status, None, &refused.failure);
         }
         match arrival.session() {
-            Ok((session, _)) => {
+            Ok((session, handshake)) => {
+                let principal = &arrival.verified.principal;
                 if let Some(id) = cancelled(&incoming.operation) {
-                    self.0.flights.cancel(&session.key(&arrival.verified.principal), &id);
+                    self.0.flights.cancel(&session.key(principal), &id);
+                }
+                if is_initialized(&incoming.operation) && !handshake.is_initialized() {
+                    return self.initialized(principal, &session).await;
                 }
                 empty(StatusCode::ACCEPTED)
             }
@@ -219,4 +218,12 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// How the headers that repeat arguments of a tool differ from them (2026-07-28 alone has such). An unknown tool is left
+/// to the dispatcher.
+fn mismatch(registry: &Registry, arrival: &Arrival, operation: &Operation) -> Option<Failure> {
+    let Operation::CallTool { name, arguments } = operation else { return None };
+    let declared = registry.param_headers(name)?;
+    declared.check(&arrival.parts.headers, arguments).err()
 }

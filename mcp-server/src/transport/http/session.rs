@@ -43,6 +43,24 @@ impl Endpoint {
         }
     }
 
+    /// `notifications/initialized`: remembered only where something is told unasked, since nothing is told before it.
+    pub(super) async fn initialized(&self, principal: &Principal, session: &SessionId) -> Response {
+        if !self.0.dispatcher.tells() {
+            return answer::empty(StatusCode::ACCEPTED);
+        }
+        match self.0.dispatcher.sessions().initialized(principal, session).await {
+            Ok(true) => {
+                self.0.dispatcher.hub().stir(&session.key(principal));
+                answer::empty(StatusCode::ACCEPTED)
+            }
+            Ok(false) => self.session_gone(None),
+            Err(error) => {
+                tracing::error!(%error, "the session store failed");
+                self.store_unavailable(None)
+            }
+        }
+    }
+
     /// `DELETE`: ends a session, cancels what it has in flight, forgets what was kept for it.
     pub(super) async fn end_session(&self, parts: &Parts, verified: &Verified) -> Response {
         let Some(id) = doorway::text(&parts.headers, SESSION).and_then(SessionId::presented) else {
@@ -50,7 +68,9 @@ impl Endpoint {
         };
         match self.0.dispatcher.sessions().end(&verified.principal, &id).await {
             Ok(true) => {
-                self.0.flights.cancel_all(&id.key(&verified.principal));
+                let key = id.key(&verified.principal);
+                self.0.flights.cancel_all(&key);
+                self.0.dispatcher.hub().end_session(&key);
                 answer::empty(StatusCode::NO_CONTENT)
             }
             Ok(false) => self.session_gone(None),

@@ -9,7 +9,7 @@ use crate::protocol::{Malformed, Message, Revision, revision_of};
 use crate::running::{Abandoned, Running};
 use crate::session::{Handshake, SessionId};
 use crate::transport::batch::{array, item};
-use crate::transport::cancellation::cancelled;
+use crate::transport::cancellation::{cancelled, is_initialized};
 use crate::transport::http::Endpoint;
 use crate::transport::http::answer::{empty, json};
 
@@ -41,8 +41,12 @@ impl Endpoint {
         let incoming = match item(message) {
             Ok(Message::Request(incoming)) => incoming,
             Ok(Message::Notification(incoming)) => {
+                let principal = &arrival.verified.principal;
                 if let Some(id) = cancelled(&incoming.operation) {
-                    self.0.flights.cancel(&session.key(&arrival.verified.principal), &id);
+                    self.0.flights.cancel(&session.key(principal), &id);
+                }
+                if is_initialized(&incoming.operation) && !handshake.is_initialized() {
+                    drop(self.initialized(principal, session).await); // a store that fails is in the log
                 }
                 return None;
             }

@@ -1,0 +1,74 @@
+//! `GET`: the stream on which a handshake session is told what changes (2025-11-25, basic/transports, "Listening for
+//! Messages from the Server").
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use super::Endpoint;
+use super::answer::Serving;
+use super::doorway::accepts;
+use super::session::Presented;
+use crate::dispatch::Opening;
+use crate::middleware::BoxFuture;
+use crate::protocol::{Revision, StandardHeaders, unsupported};
+use crate::running::{Abandoned, Running};
+use crate::session::Handshake;
+use crate::{Answer, Request, SessionId, Verified};
+
+impl Endpoint {
+    /// Opens the stream of a session; there is one, and the newest wins. It never carries an answer.
+    ///
+    /// 405 where there is no such stream: on 2026-07-28, which has `subscriptions/listen`, and on a server that has
+    /// nothing to tell.
+    pub(super) async fn get(&self, parts: Parts, verified: Verified) -> Response {
+        match version(&parts.headers) {
+            Version::Stateless => return self.not_allowed("POST, DELETE"),
+            Version::Unknown(version) => {
+                return self.refuse(StatusCode::BAD_REQUEST, None, &unsupported(&version));
+            }
+            Version::Handshake => {}
+        }
+        if !accepts(&parts.headers, "text/event-stream") {
+            return self.refused(StatusCode::NOT_ACCEPTABLE, "the Accept header must list text/event-stream");
+        }
+        match self.presented(&parts, &verified.principal).await {
+            Presented::None => self.no_session(None),
+            Presented::Gone => self.session_gone(None),
+            Presented::Unknown => self.store_unavailable(None),
+            Presented::Session(..) if !self.0.dispatcher.tells() => self.not_allowed("POST, DELETE"),
+            Presented::Session(session, handshake) => self.told(parts, verified, session, &handshake),
+        }
+    }
+
+    fn told(&self, parts: Parts, verified: Verified, session: SessionId, handshake: &Handshake) -> Response {
+        let (revision, caller) = (handshake.revision(), handshake.caller());
+        let mut extensions = parts.extensions;
+        extensions.insert(parts.headers);
+        let stream = Request::of_stream(verified.principal, session, revision, caller, extensions);
+        let exchange = stream.exchange.clone();
+        let telling = self.0.dispatcher.tell(stream, handshake, Opening::AsKept);
+        let run: BoxFuture<Option<Answer>> = Box::pin(async move {
+            telling.await;
+            None
+        });
+        let running = Running::new(run, exchange.clone(), Abandoned::Cancelled);
+        self.unasked(Serving { running, exchange, id: None, revision, expires_at: verified.expires_at })
+    }
+}
+
+/// What the version header says of the era.
+enum Version {
+    Handshake,
+    Stateless,
+    Unknown(String),
+}
+
+fn version(headers: &HeaderMap) -> Version {
+    let Some(version) = StandardHeaders::of(headers).version() else { return Version::Handshake };
+    match Revision::from_name(version) {
+        Some(revision) if revision.is_stateless() => Version::Stateless,
+        Some(_) => Version::Handshake,
+        None => Version::Unknown(version.to_owned()),
+    }
+}
