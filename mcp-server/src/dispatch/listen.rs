@@ -31,10 +31,7 @@ impl Dispatcher {
         // Neither belongs on such a stream (2026-07-28, basic/transports/streamable-http, "Receiving Messages").
         (request.caller.log_level, request.caller.progress) = (None, None);
         let (this, seat) = (self.clone(), self.seat(&request));
-        let place = match self.0.listening.take(&request.principal) {
-            Ok(place) => place,
-            Err(_) => return failed(too_many()),
-        };
+        let Ok(place) = self.0.listening.take(&request.principal) else { return failed(too_many()) };
         let run = async move {
             match this.admitted(&request, seat).await {
                 Ok(()) => Next::first(this).run(request).await,

@@ -211,7 +211,9 @@ impl Ear {
     /// Takes over what an older listener had not looked at, as far as it is wanted.
     pub(super) fn inherit(&self, (kinds, uris): (Dynamic, BTreeSet<Arc<str>>)) {
         self.listed(kinds);
-        uris.iter().for_each(|uri| self.updated(uri));
+        for uri in &uris {
+            self.updated(uri);
+        }
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
