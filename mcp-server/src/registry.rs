@@ -178,7 +178,7 @@ impl Registry {
 
 impl Shelves {
     /// The next generation, which differs by this shelf. Joined pages belong to a generation.
-    fn with_shelf<T: Component>(&self, changed: Shelf<T>) -> Self {
+    fn with_shelf<T: Component>(&self, other: Shelf<T>) -> Self {
         let mut next = Self {
             tools: Arc::clone(&self.tools),
             resources: Arc::clone(&self.resources),
@@ -189,7 +189,7 @@ impl Shelves {
             pages: Pages::default(),
             has_param_headers: false,
         };
-        *T::shelf_mut(&mut next) = Arc::new(changed);
+        *T::shelf_mut(&mut next) = Arc::new(other);
         next.precedence = precedence(&next.templates);
         next.has_param_headers = has_param_headers(&next.tools);
         next

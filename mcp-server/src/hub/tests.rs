@@ -8,8 +8,8 @@ fn updated(uri: &str) -> Change {
     Change::Updated(uri.into())
 }
 
-fn said(uri: &str) -> Option<Notice> {
-    Some(Notice::Updated(uri.into()))
+fn said(uri: &str) -> Notice {
+    Notice::Updated(uri.into())
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn a_listener_hears_what_it_asked_for_and_each_thing_once() {
     }
     assert_eq!(listener.take(), Some(Notice::Listed(Dynamic::TOOLS)));
     assert_eq!(listener.take(), Some(Notice::Listed(Dynamic::PROMPTS)));
-    assert_eq!(listener.take(), said("a://b"));
+    assert_eq!(listener.take(), Some(said("a://b")));
     assert_eq!(listener.take(), None);
 }
 
@@ -57,8 +57,8 @@ async fn the_newest_listener_of_a_session_takes_over_what_the_older_had_not_told
     hub.subscribe("s", "a://c");
     hub.publish(&updated("a://c"));
     assert_eq!(newer.next().await, Some(Notice::Listed(Dynamic::TOOLS)));
-    assert_eq!(newer.next().await, said("a://b"));
-    assert_eq!(newer.next().await, said("a://c"));
+    assert_eq!(newer.next().await, Some(said("a://b")));
+    assert_eq!(newer.next().await, Some(said("a://c")));
     hub.end_session("other");
     assert_eq!(newer.take(), None);
     hub.end_session("s");
@@ -73,7 +73,7 @@ fn what_a_session_does_not_want_any_more_is_not_told_even_if_it_happened() {
     hub.publish(&updated("a://c"));
     hub.unsubscribe("s", "a://b");
     hub.publish(&updated("a://b"));
-    assert_eq!((listener.take(), listener.take()), (said("a://c"), None));
+    assert_eq!((listener.take(), listener.take()), (Some(said("a://c")), None));
     let before = listener.edits();
     hub.subscribe("s", "a://e");
     assert!(!listener.want(["a://d"], before), "what was found is older than what was asked for");
@@ -81,7 +81,7 @@ fn what_a_session_does_not_want_any_more_is_not_told_even_if_it_happened() {
     for uri in ["a://c", "a://d", "a://e"] {
         hub.publish(&updated(uri));
     }
-    assert_eq!((listener.take(), listener.take()), (said("a://d"), None));
+    assert_eq!((listener.take(), listener.take()), (Some(said("a://d")), None));
     drop(listener);
     assert!(hub.is_empty());
 }

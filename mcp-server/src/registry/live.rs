@@ -74,9 +74,9 @@ impl Live {
         change: impl FnOnce(&Shelf<T>) -> Result<Option<(Shelf<T>, bool)>>,
     ) -> Result<bool> {
         let one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.now.load_full();
-        let Some((shelf, changed)) = change(T::shelf(&now))? else { return Ok(false) };
-        self.now.store(std::sync::Arc::new(now.with_shelf(shelf)));
+        let shelves = self.now.load_full();
+        let Some((other, changed)) = change(T::shelf(&shelves))? else { return Ok(false) };
+        self.now.store(std::sync::Arc::new(shelves.with_shelf(other)));
         drop(one_at_a_time);
         if changed {
             self.hub.publish(&Change::Listed(T::DYNAMIC));
