@@ -150,7 +150,7 @@ mod tests {
     use serde_json::value::RawValue;
     use serde_json::{Value, json};
 
-    use super::Round;
+    use super::{Record, Round};
     use crate::Elicited;
     use crate::protocol::Json;
 
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn an_answer_to_what_nobody_asked_is_none() {
         let round =
-            Round::further(Default::default(), responses(&json!({ "question-1": { "action": "accept" } })));
+            Round::further(Record::default(), responses(&json!({ "question-1": { "action": "accept" } })));
         assert!(ask(&round, DIGEST).is_none());
     }
 
