@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// How the client shook hands, and which of its requests are not answered yet.
@@ -15,8 +16,8 @@ pub(super) struct Tracking {
     set_level: Option<Vec<u8>>,
     /// Whether the client has said so.
     is_initialized: bool,
-    /// By the text of the id, requests that are not answered, and the id.
-    in_flight: HashMap<String, Value>,
+    /// By the text of the id, requests that are not answered, and the id as the client wrote it.
+    in_flight: HashMap<String, String>,
     /// Those of them that become one of the requests above once they are answered, in order, by the text of the id.
     proposed: Vec<(String, Proposed)>,
     /// Requests of ours that the client must not see answered.
@@ -45,12 +46,21 @@ const INITIALIZE: &str = "larder-replay-initialize";
 const SET_LEVEL: &str = "larder-replay-level";
 const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
+/// What a cancellation names.
+#[derive(Deserialize)]
+struct Cancelled<'a> {
+    #[serde(rename = "requestId", borrow)]
+    request_id: &'a RawValue,
+}
+
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    #[serde(default)]
-    id: Option<Value>,
+    #[serde(default, borrow)]
+    id: Option<&'a RawValue>,
     #[serde(default, borrow)]
     method: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    params: Option<&'a RawValue>,
     #[serde(default)]
     error: Option<IgnoredAny>,
 }
@@ -58,21 +68,21 @@ struct Envelope<'a> {
 impl Tracking {
     /// A line goes to the owner.
     pub(super) fn sent(&mut self, line: &[u8]) {
-        for Envelope { id, method, error: _ } in envelopes(line) {
+        for Envelope { id, method, .. } in envelopes(line) {
             let Some(method) = method else { continue };
             match &*method {
                 "notifications/initialized" => self.is_initialized = true,
                 "notifications/cancelled" => self.cancelled(line),
                 _ => {}
             }
-            let Some(id) = id else { continue };
+            let Some((id, written)) = id.and_then(|id| Some((text(id)?, id.get()))) else { continue };
             let proposed = match &*method {
                 "initialize" => alone(line, &method, &id).map(Proposed::Initialize),
                 "logging/setLevel" => alone(line, &method, &id).map(Proposed::SetLevel),
                 _ => None,
             };
-            self.proposed.extend(proposed.map(|proposed| (id.to_string(), proposed)));
-            self.in_flight.insert(id.to_string(), id);
+            self.proposed.extend(proposed.map(|proposed| (id.clone(), proposed)));
+            self.in_flight.insert(id, written.to_owned());
         }
     }
 
@@ -92,14 +102,13 @@ impl Tracking {
     /// A line comes from the owner. False if it is not meant for the client.
     pub(super) fn received(&mut self, line: &[u8]) -> bool {
         let mut for_client = true;
-        for Envelope { id, method, error } in envelopes(line) {
-            let (Some(id), None) = (id, method) else { continue };
-            if let Some(at) = self.replayed.iter().position(|replayed| id == *replayed) {
+        for Envelope { id, method, error, params: _ } in envelopes(line) {
+            let (Some(id), None) = (id.and_then(text), method) else { continue };
+            if let Some(at) = self.replayed.iter().position(|replayed| id.trim_matches('"') == *replayed) {
                 self.replayed.swap_remove(at);
                 for_client = false;
                 continue;
             }
-            let id = id.to_string();
             self.in_flight.remove(&id);
             if let Some(at) = self.proposed.iter().position(|(own, _)| *own == id) {
                 let (_, proposed) = self.proposed.remove(at);
@@ -134,9 +143,8 @@ impl Tracking {
         self.in_flight.extend(greeting);
         let answers = lost.into_values().map(|id| {
             let message = "the server that was running this request has ended; send it again";
-            let answer =
-                json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32_603, "message": message } });
-            format!("{answer}\n").into_bytes()
+            let error = json!({ "code": -32_603, "message": message });
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n").into_bytes()
         });
         answers.collect()
     }
@@ -171,25 +179,39 @@ fn envelopes(line: &[u8]) -> Vec<Envelope<'_>> {
     serde_json::from_slice(line).into_iter().collect()
 }
 
+/// An id by its value: as it is written, but for the escapes of a string. A number beyond 64 bits stays what it is.
+fn text(id: &RawValue) -> Option<String> {
+    match id.get() {
+        "null" => None,
+        string if string.starts_with('"') => {
+            serde_json::from_str(string).ok().map(|id: String| Value::from(id).to_string())
+        }
+        number => Some(number.to_owned()),
+    }
+}
+
 /// The request of this method and id as a line of its own: of a batch nothing else is to be sent again.
-fn alone(line: &[u8], method: &str, id: &Value) -> Option<Vec<u8>> {
+fn alone(line: &[u8], method: &str, id: &str) -> Option<Vec<u8>> {
     if line.trim_ascii_start().first() != Some(&b'[') {
         return Some(line.to_vec());
     }
-    let batch: Vec<Value> = serde_json::from_slice(line).ok()?;
-    let request = batch.iter().find(|message| message["method"] == method && message["id"] == *id)?;
+    let batch: Vec<&RawValue> = serde_json::from_slice(line).ok()?;
+    let is_it = |message: &&RawValue| {
+        serde_json::from_str(message.get()).is_ok_and(|envelope: Envelope<'_>| {
+            envelope.method.as_deref() == Some(method) && envelope.id.and_then(text).as_deref() == Some(id)
+        })
+    };
+    let request: Value = serde_json::from_str(batch.into_iter().find(is_it)?.get()).ok()?; // on one line
     Some(format!("{request}\n").into_bytes())
 }
 
 /// The ids, as texts, that the notifications of a line cancel.
 fn cancelled_ids(line: &[u8]) -> Vec<String> {
-    let messages = match serde_json::from_slice(line) {
-        Ok(Value::Array(messages)) => messages,
-        Ok(message) => vec![message],
-        Err(_) => Vec::new(),
-    };
-    let cancelling = messages.iter().filter(|message| message["method"] == "notifications/cancelled");
-    cancelling.filter_map(|message| message.pointer("/params/requestId")).map(Value::to_string).collect()
+    let cancelling = envelopes(line)
+        .into_iter()
+        .filter(|message| message.method.as_deref() == Some("notifications/cancelled"));
+    let params = cancelling.filter_map(|message| serde_json::from_str(message.params?.get()).ok());
+    params.filter_map(|Cancelled { request_id }| text(request_id)).collect()
 }
 
 /// The request under another id.
@@ -232,6 +254,19 @@ mod tests {
         );
         assert_eq!(ids(&tracking.lost()), ["x".into(), Value::from(1)]);
         assert!(tracking.lost().is_empty());
+    }
+
+    #[test]
+    fn ids_beyond_64_bits_are_told_apart_and_repeated_as_they_came() {
+        let mut tracking = Tracking::default();
+        for id in ["36893488147419103232", "36893488147419103233", r#""\u0061""#] {
+            tracking.sent(format!(r#"{{"id":{id},"method":"a"}}"#).as_bytes());
+        }
+        assert!(tracking.received(br#"{"id":36893488147419103232,"result":{}}"#));
+        assert!(tracking.received(br#"{"id":"a","result":{}}"#), "another spelling of the same");
+        let lost = tracking.lost();
+        assert_eq!(lost.len(), 1);
+        assert!(String::from_utf8(lost[0].clone()).unwrap().contains(r#""id":36893488147419103233,"#));
     }
 
     #[test]

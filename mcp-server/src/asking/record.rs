@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use kv_core::{AnyStore, Clock, Collection, StoreExt as _};
+use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, XChaCha20Poly1305};
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -25,6 +24,8 @@ pub(crate) const EXPIRY: Duration = Duration::from_secs(3600);
 /// A larger record lies in the store, and the client carries its name.
 const CARRIED: usize = 32 << 10;
 const VERSION: u8 = 1;
+const NONCE: usize = 24;
+const TAG: usize = 16;
 
 /// What was answered and done in earlier rounds, and what is open.
 #[derive(Default, Serialize, Deserialize)]
@@ -155,10 +156,8 @@ impl Records {
             return Err(foreign());
         };
         let key = self.keys.opening([a, b, c, d]).await.map_err(|error| failed(&error))?;
-        let (key, (nonce, sealed)) = key.zip(rest.split_first_chunk::<24>()).ok_or_else(foreign)?;
-        let bound = self.bound(request);
-        let payload = Payload { msg: sealed, aad: &bound };
-        let opened = cipher(&key).decrypt(XNonce::from_slice(nonce), payload).map_err(|_| foreign())?;
+        let (key, (nonce, sealed)) = key.zip(rest.split_first_chunk::<NONCE>()).ok_or_else(foreign)?;
+        let opened = opened(&key, nonce, &self.bound(request), sealed).ok_or_else(foreign)?;
         let opened: Sealed = serde_json::from_slice(&opened).map_err(|_| foreign())?;
         if opened.expires <= self.clock.unix_ms() {
             return Err(foreign());
@@ -203,18 +202,27 @@ impl Records {
 impl Sealed {
     fn text(&self, key: &Key, bound: &[u8]) -> Result<String, Failure> {
         let plain = serde_json::to_vec(self).map_err(|_| Failure::internal())?;
-        let mut nonce = XNonce::default();
+        let mut nonce = [0; NONCE];
         rand::rng().fill_bytes(&mut nonce);
-        let payload = Payload { msg: &plain, aad: bound };
-        let sealed = cipher(key).encrypt(&nonce, payload).map_err(|_| Failure::internal())?;
+        let sealed = sealed(key, &nonce, bound, &plain).ok_or_else(Failure::internal)?;
         let bytes = [&[VERSION][..], &key.id, &nonce, &sealed].concat();
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 }
 
-/// With random nonces of 24 bytes, which may be drawn without counting (draft-irtf-cfrg-xchacha §3.1).
-fn cipher(key: &Key) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new((&key.bytes).into())
+/// XChaCha20-Poly1305, whose nonces may be drawn at random without counting (draft-irtf-cfrg-xchacha §3.1).
+fn sealed(key: &Key, nonce: &[u8; NONCE], bound: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+    let mut sealed = vec![0; plain.len() + TAG];
+    let (key, nonce) = (SecretKey::from(key.bytes), Nonce::from(*nonce));
+    XChaCha20Poly1305::seal(&key, &nonce, plain, Some(bound), &mut sealed).ok()?;
+    Some(sealed)
+}
+
+fn opened(key: &Key, nonce: &[u8; NONCE], bound: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = vec![0; sealed.len().checked_sub(TAG)?];
+    let (key, nonce) = (SecretKey::from(key.bytes), Nonce::from(*nonce));
+    XChaCha20Poly1305::open(&key, &nonce, sealed, Some(bound), &mut plain).ok()?;
+    Some(plain)
 }
 
 /// One sentence for all that is wrong with a state: which of it tells nobody anything.
