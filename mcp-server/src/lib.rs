@@ -115,7 +115,7 @@ pub use middleware::{
     CacheStatistics, Cached, Components, Logging, Middleware, Next, Refusal, ResponseCache, StatisticsReader,
 };
 pub use principal::Principal;
-pub use request::{Operation, PartialArgument, Reference, Request};
+pub use request::{Operation, PartialArgument, Reference, Request, Resumed};
 pub use server::Server;
 pub use service::Service;
 pub use session::SessionId;

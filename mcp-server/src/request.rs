@@ -195,6 +195,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// Takes what the client sent back to a question, for a middleware that asks by itself ([`Answer::Asked`](crate::Answer)):
+    /// handlers know no state but their own, and refuse it.
+    pub fn take_resumed(&mut self) -> Option<Resumed> {
+        self.resumed.take()
+    }
+
     /// A decoded request, admitted as this revision for this principal. What the request says of the client itself
     /// goes before what `caller` knows from a session.
     pub(crate) fn admitted(
@@ -288,9 +294,12 @@ pub(crate) struct Caller {
     pub(crate) progress: Option<ProgressToken>,
 }
 
-/// What a client sends back to an `input_required` result.
+/// What a client sends back to an `input_required` result (2026-07-28, basic/patterns/mrtr).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Resumed {
-    pub(crate) responses: Option<Json>,
-    pub(crate) state: Option<ByteString>,
+#[non_exhaustive]
+pub struct Resumed {
+    /// `inputResponses`, an object by key.
+    pub responses: Option<Json>,
+    /// `requestState`, as the client sent it: anybody may have written it.
+    pub state: Option<ByteString>,
 }

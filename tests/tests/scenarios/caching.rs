@@ -197,8 +197,9 @@ async fn scenario_12_nothing_of_a_request_stands_in_a_key() {
 struct Asking(Runs);
 
 impl Middleware for Asking {
-    async fn handle(&self, request: Request, next: Next) -> Answer {
+    async fn handle(&self, mut request: Request, next: Next) -> Answer {
         if !matches!(request.operation, Operation::CallTool { .. }) || self.0.count().is_multiple_of(2) {
+            request.take_resumed(); // our own state, of which the tool knows nothing
             return next.run(request).await;
         }
         let questions = json!({ "q": { "method": "elicitation/create", "params": {} } });
