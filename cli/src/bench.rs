@@ -16,6 +16,7 @@ use self::work::{Bench, Operation};
 use crate::kv::export::tell;
 use crate::kv::{failed, resolved};
 use crate::settings::{Level, LogSettings};
+use crate::stop::asked_to_stop;
 use crate::url_argument::UrlArgument;
 use crate::{Failure, logging, serve, store};
 
@@ -23,7 +24,7 @@ use crate::{Failure, logging, serve, store};
 #[derive(Debug, Args)]
 #[command(
     after_help = "What was measured is shown also when another store fails; the exit status is then not 0. It writes into a collection of its own, `larder-bench-` and a random name, and removes its \
-                  entries, also when it is interrupted; if it is killed, those of `put` stay and the others live for an \
+                  entries, also when it is told to end; if it is killed, those of `put` stay and the others live for an \
                   hour. Stores are measured one after the other, each as it answers to this \
                   program from here: the network is part of it. `update` changes an entry that the task has just \
                   written; `take` takes one that was written outside of the time measured."
@@ -68,8 +69,7 @@ impl BenchSettings {
             if let Err(failure) = &measured
                 && urls.len() > 1
             {
-                let cause = std::error::Error::source(failure).map(|cause| format!(": {cause}"));
-                tell(&format!("{}: {failure}{}", RedactedUrl::new(url), cause.unwrap_or_default()));
+                tell(&format!("{}: {}", RedactedUrl::new(url), failure.on_one_line()));
             }
             let interrupted = matches!(measured, Ok(Next::Stop));
             ended = ended.and(measured);
@@ -100,7 +100,7 @@ impl BenchSettings {
         let bench = Bench::new(store, self.entries.get(), self.value, self.time, tasks);
         let measured = tokio::select! {
             measured = self.measure_all(name, &bench, rows) => measured.map(|()| Next::GoOn),
-            _ = tokio::signal::ctrl_c() => Ok(Next::Stop),
+            () = asked_to_stop() => Ok(Next::Stop),
         };
         let removed = bench.clean().await.map_err(failed);
         let next = measured?;
@@ -127,7 +127,7 @@ impl BenchSettings {
 /// What a store's end means for the next one.
 enum Next {
     GoOn,
-    /// Somebody pressed Ctrl-C.
+    /// The program is asked to end.
     Stop,
 }
 

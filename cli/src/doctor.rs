@@ -47,8 +47,15 @@ impl Doctor {
         } else {
             platform::diagnose(&Program, &url).await
         };
-        let (store, of_backend) = opened.map_err(|error| store::failure(&url, "URL", error))?;
         let took = started.elapsed();
+        let (store, of_backend) = match opened {
+            Ok(opened) => opened,
+            Err(error) if trial::is_mistake(&error) => return Err(store::failure(&url, "URL", error)),
+            Err(error) => {
+                self.answer(&[trial::unopened(&url, &error)])?;
+                return Err(Failure::new("the store did not open"));
+            }
+        };
         let findings = self.examine(&url, &store, took, of_backend).await;
         serve::close(&store).await;
         self.answer(&findings)?;

@@ -47,6 +47,11 @@ impl Failure {
         self
     }
 
+    /// The failure and its causes, on one line.
+    pub fn on_one_line(&self) -> String {
+        on_one_line(self)
+    }
+
     /// What the process should end with.
     pub const fn status(&self) -> Status {
         self.status
@@ -69,5 +74,43 @@ impl From<mcp_server::Error> for Failure {
     fn from(error: mcp_server::Error) -> Self {
         let message = error.to_string();
         Self { source: error.source().map(ToString::to_string).map(Into::into), ..Self::new(message) }
+    }
+}
+
+/// An error and its causes, on one line. What others said may hold any character, and what one says that has a cause may
+/// say it as well.
+pub(crate) fn on_one_line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !line.ends_with(&said) {
+            line.push_str(": ");
+            line.push_str(&said);
+        }
+        cause = error.source();
+    }
+    let shown = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
+    line.trim_end().chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::Failure;
+
+    #[test]
+    fn causes_stand_on_one_line_and_nothing_of_them_moves_the_cursor() {
+        let cause = io::Error::other("line\u{1b}[2J one\nline two\n");
+        let line = Failure::new("no").because(cause).on_one_line();
+        assert_eq!(line, "no: line\\u{1b}[2J one\\nline two");
+    }
+
+    #[test]
+    fn a_cause_that_was_told_already_is_told_once() {
+        let inner = Failure::new("broken");
+        let outer = Failure::new("it failed: broken").because(inner);
+        assert_eq!(outer.on_one_line(), "it failed: broken");
     }
 }

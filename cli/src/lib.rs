@@ -14,6 +14,7 @@ mod logging;
 pub mod memory;
 mod serve;
 mod settings;
+mod stop;
 mod store;
 mod url_argument;
 

@@ -1,6 +1,5 @@
 //! The program `larder`: arguments in, exit status out.
 
-use std::error::Error as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -21,13 +20,6 @@ fn main() -> ExitCode {
 
 /// The failure and its causes, on one line of stderr.
 fn tell(failure: &Failure) -> ExitCode {
-    let mut line = format!("larder: {failure}");
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    drop(writeln!(std::io::stderr().lock(), "{line}")); // a closed stderr hears nothing
+    drop(writeln!(std::io::stderr().lock(), "larder: {}", failure.on_one_line())); // a closed stderr hears nothing
     ExitCode::from(failure.status() as u8)
 }

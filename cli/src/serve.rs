@@ -22,6 +22,7 @@ Examples:
   larder serve                                        on stdio: MCP clients start it so
   larder serve --print-config claude-desktop          what to paste into the client
   larder serve --http 127.0.0.1:8000                  MCP at /mcp, a probe at /healthz
+  larder serve --http unix:/run/user/1000/larder.sock HTTP too, on a socket of this user alone
   larder serve --store memory://                      forgets at the end
   larder serve --store 'disk:///srv/memory?encrypt=aead&durability=always'
 
@@ -37,7 +38,7 @@ pub(crate) struct ServeSettings {
     #[arg(long, env = "LARDER_STORE", hide_env_values = true, value_name = "URL")]
     pub(crate) store: Option<UrlArgument>,
 
-    /// Serve HTTP on this address instead of stdio, such as 127.0.0.1:8000
+    /// Serve HTTP on this address instead of stdio, such as 127.0.0.1:8000, or on a Unix socket: unix:PATH
     #[arg(long, env = "LARDER_HTTP", value_name = "ADDRESS")]
     pub(crate) http: Option<String>,
 
@@ -146,10 +147,32 @@ pub(crate) async fn run(settings: ServeSettings) -> Result<(), Failure> {
         return print_config::print(client, &settings);
     }
     logging::start(&settings.logs);
-    match settings.address() {
-        Some(address) => http(&settings, address).await,
+    match settings.address().map(|address| address.strip_prefix(SOCKET).ok_or(address)) {
+        Some(Ok(path)) => unix(&settings, path).await,
+        Some(Err(address)) => http(&settings, address).await,
         None => stdio(&settings).await,
     }
+}
+
+/// What the address begins with where it is the path of a Unix socket.
+const SOCKET: &str = "unix:";
+
+#[cfg(unix)]
+async fn unix(settings: &ServeSettings, path: &str) -> Result<(), Failure> {
+    if path.is_empty() {
+        return Err(Failure::usage("give the socket's path: --http unix:PATH"));
+    }
+    let url = settings.url()?;
+    let store = store::open(&url, ServeSettings::STORE).await?;
+    let owner = Owner::new(settings, &url, store).await?;
+    let served = owner.service().serve_unix(path).await;
+    owner.end().await;
+    Ok(served?)
+}
+
+#[cfg(not(unix))]
+async fn unix(_: &ServeSettings, _: &str) -> Result<(), Failure> {
+    Err(Failure::usage("this system has no Unix sockets: give --http an address, such as 127.0.0.1:8000"))
 }
 
 async fn http(settings: &ServeSettings, address: &str) -> Result<(), Failure> {

@@ -32,6 +32,11 @@ pub(crate) fn default_url() -> Result<String, Failure> {
     Ok(format!("disk://{slash}{}?encrypt=aead", percent_encode(path.replace('\\', "/").as_bytes(), ESCAPED)))
 }
 
+/// Where the key of a store in a directory stands if nothing else is said.
+pub(crate) fn key_file(platform: &impl Platform) -> Option<PathBuf> {
+    platform::key_file(platform, APP).ok()
+}
+
 /// The directory of a store of `disk`; `None` for every other store, and for what is no URL.
 pub(crate) fn directory(url: &str) -> Option<PathBuf> {
     let url = StoreUrl::parse(url).ok()?;

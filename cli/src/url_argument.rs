@@ -28,6 +28,11 @@ impl UrlArgument {
         self.0.strip_prefix('@').map(Path::new)
     }
 
+    /// The variable that holds the URL.
+    pub(crate) fn variable(&self) -> Option<&str> {
+        self.0.strip_prefix('$')
+    }
+
     /// The URL itself; `what` names the flag or argument in errors.
     ///
     /// # Errors

@@ -41,9 +41,13 @@ fn script(name: &str) -> PathBuf {
 /// Runs a client of `server` over both transports; what it says is shown where it fails.
 fn run(program: &Path, script: &Path, era: &str, server: &str) {
     let over_http = Server::start(server);
-    for target in [&[&*over_http.url][..], &[server, "--stdio"]] {
+    run_on(program, script, era, &[&[&over_http.url], &[server, "--stdio"]]);
+}
+
+fn run_on(program: &Path, script: &Path, era: &str, targets: &[&[&str]]) {
+    for target in targets {
         let output =
-            Command::new(program).arg(script).arg(era).args(target).output().expect("the client runs");
+            Command::new(program).arg(script).arg(era).args(*target).output().expect("the client runs");
         let (said, complained) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let well = output.status.success() && said.contains("all as expected");
@@ -55,6 +59,21 @@ fn run(program: &Path, script: &Path, era: &str, server: &str) {
 fn python(mode: &str) {
     let Some(python) = tool("LARDER_TEST_PYTHON") else { return };
     run(&python, &script("fastmcp.py"), mode, BENCH);
+}
+
+#[cfg(unix)]
+#[test]
+fn fastmcp_speaks_both_eras_over_a_unix_socket() {
+    let Some(python) = tool("LARDER_TEST_PYTHON") else { return };
+    let folder = tempfile::tempdir().expect("a folder for the socket");
+    let address = format!("unix:{}", folder.path().join("mcp.sock").display());
+    let started = Command::new(BENCH).args(["--http", &address]).stdin(Stdio::null()).spawn();
+    let server = Server { child: started.expect("the server starts"), url: address };
+    let path = server.url.trim_start_matches("unix:");
+    under_test::wait_until(path, || std::os::unix::net::UnixStream::connect(path).is_ok());
+    for mode in ["legacy", "2026-07-28"] {
+        run_on(&python, &script("fastmcp.py"), mode, &[&[&server.url]]);
+    }
 }
 
 /// Node looks for packages beside the script, so the scripts are copied to them.

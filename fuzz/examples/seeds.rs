@@ -1,6 +1,9 @@
 //! Writes what the fuzzer begins with into `corpus`: `cargo run --example seeds`, in this folder, after a change of a form.
 //! The sealed ones come out anew each time.
 
+#[path = "seeds/wire.rs"]
+mod wire;
+
 use std::path::Path;
 use std::{fs, io};
 
@@ -47,6 +50,7 @@ fn main() -> io::Result<()> {
     }
     stored_forms()?;
     stored_keys()?;
+    wire::all()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(sealed())
 }

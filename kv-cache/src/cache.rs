@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kv_core::{AnyStore, Codec, Error, Key, Result, Store};
+use kv_core::{AnyStore, Codec, Error, Key, Store};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -84,6 +84,16 @@ pub enum Lookup<T, C = Typed> {
     Hit(Hit<T>),
     /// None; fetch it, then fill the lease.
     Miss(Lease<T, C>),
+}
+
+/// That there was no fresh value, from [`Cache::look`].
+#[must_use = "a miss is there to be claimed"]
+pub struct Miss<T>(pub(crate) Seen<T>);
+
+impl<T> fmt::Debug for Miss<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Miss").finish_non_exhaustive()
+    }
 }
 
 impl<T: Serialize + DeserializeOwned> Cache<T, Typed> {
@@ -213,12 +223,40 @@ impl<T, C: Encoding<T>> Cache<T, C> {
     ///
     /// A stale value is a miss whose lease holds it: [`Lease::stale`]. So is a negative entry.
     pub async fn lookup(&self, id: &str) -> Lookup<T, C> {
-        let seen = self.see(id).await;
-        if let Seen::Value(hit) = seen {
-            return Lookup::Hit(self.hit(hit));
+        match self.look(id).await {
+            Ok(hit) => Lookup::Hit(hit),
+            Err(Miss(seen)) => self.take_lease(id, seen).await,
         }
-        self.shared.counters.misses.add();
-        self.lease(id, seen).await
+    }
+
+    /// The first half of [`Cache::lookup`], for those who share misses in a [`SingleFlight`] of their own and want no
+    /// part of it for hits: the value if it is fresh, and nothing is written.
+    ///
+    /// # Errors
+    /// A [`Miss`] for [`Cache::claim`], which is the second half. No failure: one of the store is a miss.
+    pub async fn look(&self, id: &str) -> Result<Hit<T>, Miss<T>> {
+        match self.see(id).await {
+            Seen::Value(hit) => Ok(self.hit(hit)),
+            seen => Err(Miss(seen)),
+        }
+    }
+
+    /// The lease to fill the place of a miss, or the value if it came meanwhile.
+    pub async fn claim(&self, id: &str, Miss(seen): Miss<T>) -> Lookup<T, C> {
+        match self.again(id, seen).await {
+            Seen::Value(hit) => Lookup::Hit(self.hit(hit)),
+            seen => self.take_lease(id, seen).await,
+        }
+    }
+
+    async fn take_lease(&self, id: &str, seen: Seen<T>) -> Lookup<T, C> {
+        match self.lease(id, seen).await {
+            Lookup::Hit(hit) => Lookup::Hit(self.hit(hit)),
+            Lookup::Miss(lease) => {
+                self.shared.counters.misses.add();
+                Lookup::Miss(lease)
+            }
+        }
     }
 
     /// Removes the value, and keeps what is being fetched at this moment, anywhere, from being cached.
@@ -228,7 +266,7 @@ impl<T, C: Encoding<T>> Cache<T, C> {
     ///
     /// # Errors
     /// Those of the store: the old value may then still be there, so this does not fail soft.
-    pub async fn invalidate(&self, id: &str) -> Result<()> {
+    pub async fn invalidate(&self, id: &str) -> kv_core::Result<()> {
         let deleted = self.store.delete_many(&[self.key(id)]).await;
         self.shared.flights.forget(|flight| *flight.id == *id);
         self.invalidated(deleted)
@@ -243,8 +281,11 @@ impl<T, C: Encoding<T>> Cache<T, C> {
         Arc::make_mut(&mut self.settings)
     }
 
-    pub(crate) fn invalidated(&self, deleted: Result<Vec<Result<()>>>) -> Result<()> {
-        match deleted.and_then(|answers| answers.into_iter().collect::<Result<()>>()) {
+    pub(crate) fn invalidated(
+        &self,
+        deleted: kv_core::Result<Vec<kv_core::Result<()>>>,
+    ) -> kv_core::Result<()> {
+        match deleted.and_then(|answers| answers.into_iter().collect::<kv_core::Result<()>>()) {
             Ok(()) => {
                 self.shared.counters.invalidations.add();
                 Ok(())

@@ -123,11 +123,7 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
         F: FnOnce() -> R,
         R: Future<Output = Fetched<T, E>>,
     {
-        // A run that landed between our look and this one may have filled the lease, or replaced the stale value.
-        let seen = match seen {
-            Seen::Leased(_) | Seen::Stale(_) => self.see(id).await,
-            seen => seen,
-        };
+        let seen = self.again(id, seen).await;
         if let (Seen::Nothing(_), Wanted::Maybe) = (&seen, wanted) {
             return Ok(None);
         }

@@ -43,7 +43,7 @@ mod single_flight;
 mod statistics;
 mod tags;
 
-pub use cache::{ByteCache, Cache, Hit, Lookup};
+pub use cache::{ByteCache, Cache, Hit, Lookup, Miss};
 pub use encoding::{Encoding, Plain, Typed};
 pub use lease::{Filled, Lease};
 pub use marks::{ABSENT, LEASE, TAG};

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rand::Rng as _;
+use rand::RngExt as _;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lifetimes {

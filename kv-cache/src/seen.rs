@@ -52,6 +52,14 @@ impl<T, C: Encoding<T>> Cache<T, C> {
         }
     }
 
+    /// What stands there now, where a run that landed after `seen` may have filled the lease, or replaced the stale value.
+    pub(crate) async fn again(&self, id: &str, seen: Seen<T>) -> Seen<T> {
+        match seen {
+            Seen::Leased(_) | Seen::Stale(_) => self.see(id).await,
+            seen => seen,
+        }
+    }
+
     async fn read(&self, entry: Entry) -> Seen<T> {
         if !entry.meta.tags.is_empty() {
             match self.stand(&entry.meta.tags).await {

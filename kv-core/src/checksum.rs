@@ -1,6 +1,9 @@
 //! The checksum that finds damage in what is stored.
 
-use crc_fast::{CrcAlgorithm, Digest};
+use crc_fast::{CrcAlgorithm, Digest, crc32_iscsi};
+
+/// As much is put side by side and gone through at once: to begin anew for each part costs more than to copy it.
+const SIDE_BY_SIDE: usize = 320;
 
 /// CRC-32C (Castagnoli, RFC 3720 §12.1). It finds damage, not attackers.
 #[derive(Clone, Debug)]
@@ -14,6 +17,10 @@ impl Crc32c {
 
     /// Of these parts, one after the other.
     pub fn of(parts: &[&[u8]]) -> u32 {
+        let mut room = [0; SIDE_BY_SIDE];
+        if let Some(bytes) = side_by_side(parts, &mut room) {
+            return crc32_iscsi(bytes);
+        }
         let mut crc = Self::new();
         for part in parts {
             crc.add(part);
@@ -38,9 +45,20 @@ impl Default for Crc32c {
     }
 }
 
+/// The parts in one piece; `None` if there is not room enough.
+fn side_by_side<'a>(parts: &[&[u8]], room: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut used = 0;
+    for part in parts {
+        let end = used + part.len();
+        room.get_mut(used..end)?.copy_from_slice(part);
+        used = end;
+    }
+    room.get(..used)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Crc32c;
+    use super::{Crc32c, SIDE_BY_SIDE};
 
     #[test]
     fn it_is_the_one_of_the_rfc_however_the_bytes_are_parted() {
@@ -51,5 +69,16 @@ mod tests {
         let (one, other) = ascending.split_at(7);
         assert_eq!(Crc32c::of(&[one, &[], other]), 0x46dd_794e);
         assert_eq!(Crc32c::of(&[]), 0);
+    }
+
+    #[test]
+    fn it_is_the_same_whether_the_parts_are_short_or_long() {
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * SIDE_BY_SIDE).collect();
+        for length in [0, 1, 63, 256, SIDE_BY_SIDE - 1, SIDE_BY_SIDE, SIDE_BY_SIDE + 1, 2 * SIDE_BY_SIDE] {
+            let (head, tail) = bytes[..length].split_at(length / 3);
+            let mut crc = Crc32c::new();
+            crc.add(&bytes[..length]);
+            assert_eq!(Crc32c::of(&[head, tail]), crc.value(), "{length} bytes");
+        }
     }
 }

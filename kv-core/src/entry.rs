@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rand::RngCore;
+use rand::Rng;
 
 /// The identity of one write: 16 random bytes that the writer drew.
 ///

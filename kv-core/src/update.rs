@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::Rng;
+use rand::RngExt;
 
 use crate::{
     Entry, Error, ErrorKind, Key, NewEntry, Outcome, PutMode, Result, Store, StoreExt, Version, each,

@@ -4,7 +4,7 @@ use std::io;
 
 use kv_core::{Error, ErrorKind, Outcome};
 
-pub(crate) use kv_core::backend::embedded::error::{closed, damaged, io, io_kind, lost};
+pub(crate) use kv_core::backend::embedded::error::{damaged, io, io_kind, lost};
 
 /// An I/O error of an engine. A write that failed may be visible until the store is opened again, and gone then.
 fn engine_io(error: &io::Error) -> Error {

@@ -32,14 +32,14 @@
 
 mod config;
 mod diagnosis;
+mod disk;
 mod engine;
 mod error;
-mod inner;
 mod namespace;
 mod open;
-mod shared;
 mod store;
+mod walk;
 
 pub use config::{DiskConfig, Engine};
-pub use kv_core::backend::embedded::Durability;
-pub use store::{DiskStore, Held};
+pub use kv_core::backend::embedded::{Durability, Held};
+pub use store::DiskStore;

@@ -1,22 +1,19 @@
-//! The store: what its handles hold, and the contract on top of the parts.
+//! The store: what its handles hold.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kv_core::backend::embedded::{Action, Durability, Guard, Op, Request, end, stored};
+use kv_core::backend::embedded::{Durability, Handle, Held};
 use kv_core::{
-    Capabilities, Changes, Cursor, Entry, Error, Key, NewEntry, Page, PutMode, Result, Scan, Signals, Store,
-    Version,
+    Capabilities, Changes, Cursor, Entry, Key, NewEntry, Page, PutMode, Result, Scan, Signals, Store, Version,
 };
 use tokio::task::spawn_blocking;
 
 use crate::config::{DiskConfig, Engine};
-use crate::error;
-use crate::inner::{Facts, Inner};
-use crate::open::Open;
-use crate::shared::Shared;
+use crate::disk::Disk;
+use crate::{error, open};
 
 /// A store in a directory of this machine, owned by this process while it is open. Cheap to clone; clones share it.
 ///
@@ -25,14 +22,10 @@ use crate::shared::Shared;
 #[derive(Clone)]
 pub struct DiskStore(Arc<Inner>);
 
-/// What a store holds, expired entries that were not freed yet included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Held {
-    /// Entries of all namespaces.
-    pub entries: u64,
-    /// Bytes of their keys and stored forms; the files take more.
-    pub bytes: u64,
+struct Inner {
+    handle: Handle<Disk>,
+    engine: Engine,
+    durability: Durability,
 }
 
 impl DiskStore {
@@ -50,28 +43,28 @@ impl DiskStore {
 
     /// What the owner of the directory should know, one sentence each; mostly none.
     pub fn warnings(&self) -> &[String] {
-        &self.0.facts.warnings
+        self.0.handle.warnings()
     }
 
     /// The directory, absolute.
     pub fn dir(&self) -> &Path {
-        &self.0.facts.dir
+        self.0.handle.dir()
     }
 
     /// The engine that keeps the files.
     pub fn engine(&self) -> Engine {
-        self.0.facts.engine
+        self.0.engine
     }
 
     /// What an acknowledged write survives; redb always keeps the stronger one.
     pub fn durability(&self) -> Durability {
-        self.0.facts.durability
+        self.0.durability
     }
 
     /// How often an operation held its executor's thread for more than the millisecond that is meant as the bound:
     /// a cold read, or an engine that had to write out its buffer. Of `get`s one in 16 is timed and counts for all.
     pub fn slow_inline(&self) -> u64 {
-        self.0.inline.slow()
+        self.0.handle.slow_inline()
     }
 
     /// What the store holds, counted by reading all of it.
@@ -79,110 +72,74 @@ impl DiskStore {
     /// # Errors
     /// `Closed` after `close`, `Corrupt` for damaged files.
     pub async fn held(&self) -> Result<Held> {
-        let (entries, bytes) = self.0.elsewhere(Shared::held).await?;
-        Ok(Held { entries, bytes })
+        self.0.handle.held().await
     }
 }
 
-fn guard(mode: PutMode) -> Guard {
-    match mode {
-        PutMode::Replace => Guard::Always,
-        PutMode::Create => Guard::Absent,
-        PutMode::Update(version) => Guard::Version(version),
+impl Inner {
+    fn open(config: &DiskConfig) -> Result<Self> {
+        let (open, engine) = open::open(config)?;
+        let durability = if engine == Engine::Redb { Durability::Always } else { config.durability };
+        Ok(Self { handle: Handle::new("disk", open)?, engine, durability })
     }
 }
 
 impl Store for DiskStore {
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
-        self.0.read(key).map_err(|e| e.during("get").at(key))
+        self.0.handle.get(key).await
     }
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
-        let version = entry.version();
-        let named = |e: Error| e.during("put").at(key);
-        let op = self.0.put(key, entry, guard(mode)).map_err(named)?;
-        self.0.write(op).await.map_err(named)?;
-        Ok(version)
+        self.0.handle.put(key, entry, mode).await
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
-        let named = |e: Error| e.during("take").at(key);
-        let stored_key = self.0.key(key).map_err(named)?;
-        let now = self.0.clock.unix_ms();
-        let op = Op { key: stored_key.clone(), action: Action::Take { version } };
-        let Some(taken) = self.0.write(op).await.map_err(named)?.taken else { return Ok(None) };
-        stored::open_taken(&stored_key, taken, now).map_err(named)
+        self.0.handle.take(key, version).await
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
-        let named = |e: Error| e.during("get_many");
-        let stored = keys.iter().map(|key| self.0.key(*key)).collect();
-        let found = self.0.read_many(stored).await.map_err(named)?;
-        Ok(found.into_iter().zip(keys).map(|(found, key)| found.map_err(|e| named(e).at(*key))).collect())
+        self.0.handle.get_many(keys).await
     }
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
-        let named = |e: Error| e.during("put_many");
-        let versions: Vec<_> = entries.iter().map(|(key, entry)| (*key, entry.version())).collect();
-        let ops = entries.into_iter().map(|(key, entry)| self.0.put(key, entry, Guard::Always)).collect();
-        let written = self.0.write_many(ops).await.map_err(named)?;
-        let answers = written.into_iter().zip(versions);
-        Ok(answers
-            .map(|(written, (key, version))| written.map(|_| version).map_err(|e| named(e).at(key)))
-            .collect())
+        self.0.handle.put_many(entries).await
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
-        let named = |e: Error| e.during("delete_many");
-        let op = |key: &Key<'_>| Ok(Op { key: self.0.key(*key)?, action: Action::Delete });
-        let removed = self.0.write_many(keys.iter().map(op).collect()).await.map_err(named)?;
-        Ok(removed
-            .into_iter()
-            .zip(keys)
-            .map(|(removed, key)| removed.map(drop).map_err(|e| named(e).at(*key)))
-            .collect())
+        self.0.handle.delete_many(keys).await
     }
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
-        let (request, from) = (Request::of(scan), from.cloned());
-        let page = self.0.elsewhere(move |shared| shared.page(&request, from.as_ref())).await;
-        page.map_err(|e| e.during("scan"))
+        self.0.handle.scan(scan, from).await
     }
 
     async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {
-        self.0.here(|shared| shared.news.signal(topic, message)).map_err(|e| e.during("signal"))
+        self.0.handle.signal(topic, message).await
     }
 
     async fn signals(&self, topic: &str) -> Result<Signals> {
-        self.0.here(|shared| shared.news.signals(topic)).map_err(|e| e.during("signals"))
+        self.0.handle.signals(topic).await
     }
 
     async fn changes(&self) -> Result<Changes> {
-        self.0.here(|shared| shared.news.changes()).map_err(|e| e.during("changes"))
+        self.0.handle.changes().await
     }
 
     fn capabilities(&self) -> &Capabilities {
-        &self.0.capabilities
+        self.0.handle.capabilities()
     }
 
     async fn close(&self) -> Result<()> {
-        let flushed = match self.0.open.swap(None) {
-            Some(open) => end(open, Open::flush).await.unwrap_or_else(|_| Err(error::lost())),
-            None => Ok(()),
-        };
-        let mut freed = self.0.freed.clone();
-        while freed.changed().await.is_ok() {}
-        flushed.map_err(|e| e.during("close"))
+        self.0.handle.close().await
     }
 }
 
 impl fmt::Debug for DiskStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts { dir, engine, durability, warnings: _ } = &self.0.facts;
         f.debug_struct("DiskStore")
-            .field("dir", dir)
-            .field("engine", engine)
-            .field("durability", durability)
+            .field("dir", &self.dir())
+            .field("engine", &self.engine())
+            .field("durability", &self.durability())
             .finish_non_exhaustive()
     }
 }

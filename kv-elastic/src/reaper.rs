@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use kv_core::{ErrorKind, Result};
-use rand::Rng as _;
+use rand::RngExt as _;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::task::AbortHandle;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kv_core::{Error, ErrorKind, Outcome, Result};
-use rand::Rng as _;
+use rand::RngExt as _;
 
 /// So often a step is tried. Each lost turn means that somebody else's write was done.
 const MOST: u32 = 64;

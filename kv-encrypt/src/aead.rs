@@ -4,7 +4,7 @@ use aws_lc_rs::aead::{Aad, Nonce};
 use aws_lc_rs::error::Unspecified;
 use bytes::Bytes;
 use kv_core::{Error, ErrorKind, Result};
-use rand::RngCore as _;
+use rand::Rng as _;
 
 use crate::KeyRing;
 use crate::binding::Binding;

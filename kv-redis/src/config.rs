@@ -32,7 +32,7 @@ pub enum Place {
     Cluster(Vec<(String, u16)>),
     /// Whichever server the sentinels call the master of a service.
     Sentinel {
-        /// The sentinels, asked one after the other.
+        /// The sentinels, all asked at once; the first that knows the master is believed.
         sentinels: Vec<(String, u16)>,
         /// The name under which they watch the master.
         service: String,

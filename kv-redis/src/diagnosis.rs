@@ -7,6 +7,7 @@ use kv_core::{Diagnose, Finding};
 use redis::Pipeline;
 
 use crate::fleet::Fleet;
+use crate::link::Address;
 use crate::node::Node;
 use crate::server::{line, setting};
 use crate::store::RedisStore;
@@ -123,7 +124,10 @@ fn clock(info: &str, asked: u64) -> Finding {
 }
 
 fn shown(node: &Node) -> String {
-    node.link.host().unwrap_or("the server").to_owned()
+    match &node.address {
+        Some(Address::Tcp(host, port)) => format!("{host}:{port}"), // several nodes may share a host
+        _ => node.link.host().unwrap_or("the server").to_owned(),
+    }
 }
 
 fn now_ms() -> u64 {

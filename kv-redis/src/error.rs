@@ -136,6 +136,9 @@ pub(crate) fn unconnected(error: RedisError) -> Error {
     if error.kind() == redis::ErrorKind::RESP3NotSupported {
         return too_old("the server");
     }
+    if error.kind() == redis::ErrorKind::Parse {
+        return not_done(ErrorKind::Invalid, "what answers there is neither Redis nor Valkey").because(error);
+    }
     match ServerError::try_from(error) {
         Ok(refusal) => refused(&refusal),
         Err(error) => not_done(ErrorKind::Unavailable, "the server cannot be reached").because(error),

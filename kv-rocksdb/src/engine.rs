@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use kv_core::backend::embedded::{
-    Action, Applied, Bounds, Change, Durability, Guard, Op, See, applied, decide, error as common,
+    Action, Applied, Bounds, Change, Durability, Engine, Guard, Op, See, applied, decide, error as common,
 };
 use kv_core::{Clock, Result, header, ttl};
 use rocksdb::{
@@ -120,54 +120,18 @@ impl Rocks {
         self.durability
     }
 
-    /// The stored bytes under `key`.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        let found = self.db.get_pinned(key).map_err(error::rocksdb)?;
-        Ok(found.map(|stored| Bytes::copy_from_slice(&stored)))
+    /// A number that the engine keeps about itself; `None` if it has none by this name.
+    pub(crate) fn property(&self, name: &str) -> Option<u64> {
+        self.db.property_int_value(name).ok().flatten()
     }
 
-    /// Shows keys and stored bytes in order to `see`, until it breaks off or the range ends.
-    pub(crate) fn visit(&self, (begin, end): Bounds<'_>, see: &mut See<'_>) -> Result<()> {
-        let mut reading = ReadOptions::default();
-        reading.fill_cache(false); // a listing must not drive out what is read by name
-        if let Bound::Excluded(end) = end {
-            reading.set_iterate_upper_bound(end);
-        }
-        let mut at = self.db.raw_iterator_opt(reading);
-        match begin {
-            Bound::Unbounded => at.seek_to_first(),
-            Bound::Included(begin) | Bound::Excluded(begin) => at.seek(begin),
-        }
-        if matches!(begin, Bound::Excluded(begin) if at.key() == Some(begin)) {
-            at.next();
-        }
-        while let Some((key, stored)) = at.item() {
-            // Only a range without end reaches the marker, which stands behind all keys.
-            if key == MARKER || see(key, stored).is_break() {
-                return Ok(());
-            }
-            at.next();
-        }
-        at.status().map_err(error::rocksdb)
-    }
-
-    /// Does one write unless the engine is behind and would hold up its caller: then `None`, and nothing was done.
-    pub(crate) fn try_apply(&self, op: &Op, now: u64) -> Result<Option<Applied>> {
-        match self.apply(op, now, &self.impatient)? {
-            Ok(applied) => Ok(Some(applied)),
-            Err(e) if e.kind() == rocksdb::ErrorKind::Incomplete => Ok(None),
-            Err(e) => Err(error::rocksdb(e)),
-        }
-    }
-
-    /// Does these writes, and makes them and all that were done before as durable as is asked for.
-    pub(crate) fn commit(&self, ops: &[Op], now: impl Fn() -> u64) -> Result<Vec<Result<Applied>>> {
-        let apply = |op| self.apply(op, now(), &self.patient)?.map_err(error::rocksdb);
-        let applied = ops.iter().map(apply).collect();
-        if self.durability == Durability::Always {
-            self.db.flush_wal(true).map_err(error::rocksdb)?;
-        }
-        Ok(applied)
+    /// Rewrites all files.
+    pub(crate) fn compact(&self) -> Result<()> {
+        self.db.flush().map_err(error::rocksdb)?;
+        let mut all = CompactOptions::default();
+        all.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.db.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &all);
+        Ok(())
     }
 
     /// Decides on what is there and writes, under the lock of the key. The inner error is the engine's.
@@ -193,23 +157,73 @@ impl Rocks {
         // Nothing is behind the lock that a panic could have left half done.
         self.locks.get(stripe).map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
 
-    /// A number that the engine keeps about itself; `None` if it has none by this name.
-    pub(crate) fn property(&self, name: &str) -> Option<u64> {
-        self.db.property_int_value(name).ok().flatten()
+impl Engine for Rocks {
+    /// What expires beside them goes with the next compaction.
+    const MAX_DEADLINES: usize = 1_000_000;
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let found = self.db.get_pinned(key).map_err(error::rocksdb)?;
+        Ok(found.map(|stored| Bytes::copy_from_slice(&stored)))
     }
 
-    /// Rewrites all files.
-    pub(crate) fn compact(&self) -> Result<()> {
-        self.db.flush().map_err(error::rocksdb)?;
-        let mut all = CompactOptions::default();
-        all.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
-        self.db.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &all);
-        Ok(())
+    fn visit(&self, (begin, end): Bounds<'_>, see: &mut See<'_>) -> Result<()> {
+        let mut reading = ReadOptions::default();
+        reading.fill_cache(false); // a listing must not drive out what is read by name
+        if let Bound::Excluded(end) = end {
+            reading.set_iterate_upper_bound(end);
+        }
+        let mut at = self.db.raw_iterator_opt(reading);
+        match begin {
+            Bound::Unbounded => at.seek_to_first(),
+            Bound::Included(begin) | Bound::Excluded(begin) => at.seek(begin),
+        }
+        if matches!(begin, Bound::Excluded(begin) if at.key() == Some(begin)) {
+            at.next();
+        }
+        while let Some((key, stored)) = at.item() {
+            // Only a range without end reaches the marker, which stands behind all keys.
+            if key == MARKER || see(key, stored).is_break() {
+                return Ok(());
+            }
+            at.next();
+        }
+        at.status().map_err(error::rocksdb)
     }
 
-    /// Closes the files and seals them; all that was written is in tables, where each byte is accounted for.
-    pub(crate) fn close(self) -> Result<()> {
+    fn buffers(&self) -> bool {
+        true
+    }
+
+    /// `None` where the engine is behind.
+    fn try_apply(&self, op: &Op, now: u64) -> Result<Option<Applied>> {
+        match self.apply(op, now, &self.impatient)? {
+            Ok(applied) => Ok(Some(applied)),
+            Err(e) if e.kind() == rocksdb::ErrorKind::Incomplete => Ok(None),
+            Err(e) => Err(error::rocksdb(e)),
+        }
+    }
+
+    fn needs_commit(&self) -> bool {
+        self.durability == Durability::Always
+    }
+
+    fn commit(&self, ops: &[Op], now: impl Fn() -> u64) -> Result<Vec<Result<Applied>>> {
+        let apply = |op| self.apply(op, now(), &self.patient)?.map_err(error::rocksdb);
+        let applied = ops.iter().map(apply).collect();
+        if self.durability == Durability::Always {
+            self.db.flush_wal(true).map_err(error::rocksdb)?;
+        }
+        Ok(applied)
+    }
+
+    async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        tokio::task::spawn_blocking(work).await.map_err(|e| common::lost().because(e))
+    }
+
+    /// Seals the files, too: all that was written is in tables, where each byte is accounted for.
+    fn close(self) -> Result<()> {
         self.db.flush().map_err(error::rocksdb)?;
         self.db.cancel_all_background_work(true);
         drop(self.db);

@@ -33,12 +33,10 @@ mod config;
 mod diagnosis;
 mod engine;
 mod error;
-mod inner;
 mod open;
 mod seal;
-mod shared;
 mod store;
 
 pub use config::RocksConfig;
-pub use kv_core::backend::embedded::Durability;
-pub use store::{Held, RocksStore};
+pub use kv_core::backend::embedded::{Durability, Held};
+pub use store::RocksStore;

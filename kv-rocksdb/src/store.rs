@@ -1,22 +1,20 @@
-//! The store: what its handles hold, and the contract on top of the parts.
+//! The store: what its handles hold.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kv_core::backend::embedded::{Action, Durability, Guard, Op, Request, end, error, stored};
+use kv_core::backend::embedded::{Durability, Handle, Held, error};
 use kv_core::{
-    Capabilities, Changes, Cursor, Diagnose, Entry, Error, Finding, Key, NewEntry, Page, PutMode, Result,
-    Scan, Signals, Store, Version,
+    Capabilities, Changes, Cursor, Diagnose, Entry, Finding, Key, NewEntry, Page, PutMode, Result, Scan,
+    Signals, Store, Version,
 };
 use tokio::task::spawn_blocking;
 
 use crate::config::RocksConfig;
-use crate::diagnosis;
-use crate::inner::{Facts, Inner};
-use crate::open::Open;
-use crate::shared::Shared;
+use crate::engine::Rocks;
+use crate::{diagnosis, open};
 
 /// A store in a directory of this machine, owned by this process while it is open. Cheap to clone; clones share it.
 ///
@@ -25,14 +23,9 @@ use crate::shared::Shared;
 #[derive(Clone)]
 pub struct RocksStore(Arc<Inner>);
 
-/// What a store holds, expired entries that were not freed yet included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Held {
-    /// Entries of all namespaces.
-    pub entries: u64,
-    /// Bytes of their keys and stored forms; the files take more.
-    pub bytes: u64,
+struct Inner {
+    handle: Handle<Rocks>,
+    durability: Durability,
 }
 
 impl RocksStore {
@@ -50,23 +43,23 @@ impl RocksStore {
 
     /// What the owner of the directory should know, one sentence each; mostly none.
     pub fn warnings(&self) -> &[String] {
-        &self.0.facts.warnings
+        self.0.handle.warnings()
     }
 
     /// The directory, absolute.
     pub fn dir(&self) -> &Path {
-        &self.0.facts.dir
+        self.0.handle.dir()
     }
 
     /// What an acknowledged write survives.
     pub fn durability(&self) -> Durability {
-        self.0.facts.durability
+        self.0.durability
     }
 
     /// How often an operation held its executor's thread for more than the millisecond that is meant as the bound:
     /// a cold read, mostly. Of `get`s one in 16 is timed and counts for all.
     pub fn slow_inline(&self) -> u64 {
-        self.0.inline.slow()
+        self.0.handle.slow_inline()
     }
 
     /// What the store holds, counted by reading all of it.
@@ -74,8 +67,7 @@ impl RocksStore {
     /// # Errors
     /// `Closed` after `close`, `Corrupt` for damaged files.
     pub async fn held(&self) -> Result<Held> {
-        let (entries, bytes) = self.0.elsewhere(Shared::held).await?;
-        Ok(Held { entries, bytes })
+        self.0.handle.held().await
     }
 
     /// Rewrites all files now and frees what has expired, removed entries too. It goes on in the background by itself;
@@ -84,112 +76,78 @@ impl RocksStore {
     /// # Errors
     /// `Closed` after `close`.
     pub async fn compact(&self) -> Result<()> {
-        self.0.elsewhere(Shared::compact).await.map_err(|e| e.during("compact"))
+        self.0.handle.engine(Rocks::compact).await.map_err(|e| e.during("compact"))
+    }
+}
+
+impl Inner {
+    fn open(config: &RocksConfig) -> Result<Self> {
+        Ok(Self { handle: Handle::new("rocksdb", open::open(config)?)?, durability: config.durability })
     }
 }
 
 impl Diagnose for RocksStore {
     async fn diagnose(&self) -> Vec<Finding> {
-        let told = self.0.elsewhere(|shared| Ok(diagnosis::findings(&shared.db))).await;
+        let told = self.0.handle.engine(|db| Ok(diagnosis::findings(db))).await;
         told.unwrap_or_else(|e| vec![Finding::bad("store", e.to_string(), "open the store again")])
-    }
-}
-
-fn guard(mode: PutMode) -> Guard {
-    match mode {
-        PutMode::Replace => Guard::Always,
-        PutMode::Create => Guard::Absent,
-        PutMode::Update(version) => Guard::Version(version),
     }
 }
 
 impl Store for RocksStore {
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
-        self.0.read(key).map_err(|e| e.during("get").at(key))
+        self.0.handle.get(key).await
     }
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
-        let version = entry.version();
-        let named = |e: Error| e.during("put").at(key);
-        let op = self.0.put(key, entry, guard(mode)).map_err(named)?;
-        self.0.write(op).await.map_err(named)?;
-        Ok(version)
+        self.0.handle.put(key, entry, mode).await
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
-        let named = |e: Error| e.during("take").at(key);
-        let stored_key = self.0.key(key).map_err(named)?;
-        let now = self.0.clock.unix_ms();
-        let op = Op { key: stored_key.clone(), action: Action::Take { version } };
-        let Some(taken) = self.0.write(op).await.map_err(named)?.taken else { return Ok(None) };
-        stored::open_taken(&stored_key, taken, now).map_err(named)
+        self.0.handle.take(key, version).await
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
-        let named = |e: Error| e.during("get_many");
-        let stored = keys.iter().map(|key| self.0.key(*key)).collect();
-        let found = self.0.read_many(stored).await.map_err(named)?;
-        Ok(found.into_iter().zip(keys).map(|(found, key)| found.map_err(|e| named(e).at(*key))).collect())
+        self.0.handle.get_many(keys).await
     }
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
-        let named = |e: Error| e.during("put_many");
-        let versions: Vec<_> = entries.iter().map(|(key, entry)| (*key, entry.version())).collect();
-        let ops = entries.into_iter().map(|(key, entry)| self.0.put(key, entry, Guard::Always)).collect();
-        let written = self.0.write_many(ops).await.map_err(named)?;
-        let answers = written.into_iter().zip(versions);
-        Ok(answers
-            .map(|(written, (key, version))| written.map(|_| version).map_err(|e| named(e).at(key)))
-            .collect())
+        self.0.handle.put_many(entries).await
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
-        let named = |e: Error| e.during("delete_many");
-        let op = |key: &Key<'_>| Ok(Op { key: self.0.key(*key)?, action: Action::Delete });
-        let removed = self.0.write_many(keys.iter().map(op).collect()).await.map_err(named)?;
-        Ok(removed
-            .into_iter()
-            .zip(keys)
-            .map(|(removed, key)| removed.map(drop).map_err(|e| named(e).at(*key)))
-            .collect())
+        self.0.handle.delete_many(keys).await
     }
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
-        let (request, from) = (Request::of(scan), from.cloned());
-        let page = self.0.elsewhere(move |shared| shared.page(&request, from.as_ref())).await;
-        page.map_err(|e| e.during("scan"))
+        self.0.handle.scan(scan, from).await
     }
 
     async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {
-        self.0.here(|shared| shared.news.signal(topic, message)).map_err(|e| e.during("signal"))
+        self.0.handle.signal(topic, message).await
     }
 
     async fn signals(&self, topic: &str) -> Result<Signals> {
-        self.0.here(|shared| shared.news.signals(topic)).map_err(|e| e.during("signals"))
+        self.0.handle.signals(topic).await
     }
 
     async fn changes(&self) -> Result<Changes> {
-        self.0.here(|shared| shared.news.changes()).map_err(|e| e.during("changes"))
+        self.0.handle.changes().await
     }
 
     fn capabilities(&self) -> &Capabilities {
-        &self.0.capabilities
+        self.0.handle.capabilities()
     }
 
     async fn close(&self) -> Result<()> {
-        let flushed = match self.0.open.swap(None) {
-            Some(open) => end(open, Open::flush).await.unwrap_or_else(|_| Err(error::lost())),
-            None => Ok(()),
-        };
-        let mut freed = self.0.freed.clone();
-        while freed.changed().await.is_ok() {}
-        flushed.map_err(|e| e.during("close"))
+        self.0.handle.close().await
     }
 }
 
 impl fmt::Debug for RocksStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts { dir, durability, warnings: _ } = &self.0.facts;
-        f.debug_struct("RocksStore").field("dir", dir).field("durability", durability).finish_non_exhaustive()
+        f.debug_struct("RocksStore")
+            .field("dir", &self.dir())
+            .field("durability", &self.durability())
+            .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! One argument of the function: sent by the client, or given by the server.
+//! One argument of the function: sent by the client, given by the server, or asked of the person.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -7,6 +7,7 @@ use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 use syn::{Attribute, Error, Expr, ExprLit, Ident, Lit, LitStr, Pat, PatType, Result, Type};
 
+use crate::asked::{self, Message};
 use crate::docs;
 use crate::emit::at;
 use crate::header;
@@ -14,6 +15,7 @@ use crate::options::Kind;
 
 /// One argument of the function.
 pub(crate) struct Argument {
+    pub(crate) ident: Ident,
     pub(crate) ty: Type,
     /// The name on the wire, and where to point when it is wrong.
     pub(crate) name: LitStr,
@@ -23,8 +25,17 @@ pub(crate) struct Argument {
     pub(crate) complete: Option<Expr>,
     /// The HTTP header that clients repeat it in.
     pub(crate) header: Option<LitStr>,
-    /// Whether the server gives it.
-    pub(crate) injected: bool,
+    pub(crate) source: Source,
+}
+
+/// Where the value of an argument comes from.
+pub(crate) enum Source {
+    /// The client sends it.
+    Client,
+    /// The server gives it.
+    Server,
+    /// The person is asked for it, before the function runs.
+    Person(Message),
 }
 
 /// What stands in `#[arg(..)]`.
@@ -35,11 +46,12 @@ struct Options {
     description: Option<LitStr>,
     complete: Option<Expr>,
     header: Option<LitStr>,
+    ask: Option<LitStr>,
     inject: bool,
 }
 
 const KNOWN: &str = "`default = expression`, `rename = \"name\"`, `description = \"text\"`, `complete = function`, `header = \"Name\"`, \
-     `inject`";
+     `ask = \"question\"`, `inject`";
 
 impl Argument {
     /// Reads one argument, and takes from it the attributes that are ours.
@@ -47,13 +59,26 @@ impl Argument {
         let ident = name_of(&argument.pat)?;
         let options = options(&argument.attrs)?;
         let described = docs::description(&argument.attrs);
-        argument.attrs.retain(|attribute| !is_ours(attribute));
         let ty = (*argument.ty).clone();
-        let injected = options.inject || is_given_by_the_server(&ty);
         refuse_borrowed(&ty)?;
-        if injected {
-            refuse_options(&options, &ident)?;
-        }
+        let source = if asked::is_asked(&ty)? || options.ask.is_some() {
+            refuse_options(
+                &options,
+                &ident,
+                "is asked of the person, not sent by the client: keep `ask` alone",
+            )?;
+            Source::Person(Message::read(&ident, options.ask.as_ref(), &argument.attrs)?)
+        } else if options.inject || is_given_by_the_server(&ty) {
+            refuse_options(
+                &options,
+                &ident,
+                "is given by the server, not sent by the client: remove its other options",
+            )?;
+            Source::Server
+        } else {
+            Source::Client
+        };
+        argument.attrs.retain(|attribute| !is_ours(attribute));
         if let Some(header) = &options.header {
             refuse_header_elsewhere(kind, header)?;
             header::check(header, &ty)?;
@@ -66,8 +91,19 @@ impl Argument {
             default: options.default,
             complete: options.complete,
             header: options.header,
-            injected,
+            ident,
+            source,
         })
+    }
+
+    /// Whether the client sends it.
+    pub(crate) const fn is_sent(&self) -> bool {
+        matches!(self.source, Source::Client)
+    }
+
+    /// Whether the server gives it.
+    pub(crate) const fn is_given(&self) -> bool {
+        matches!(self.source, Source::Server)
     }
 
     /// The default as an expression of the argument's type. Text becomes whatever is made from it.
@@ -150,6 +186,11 @@ impl Options {
             let header = meta.value().and_then(syn::parse::ParseBuffer::parse).map_err(wrong)?;
             return self.header.replace(header).map_or(Ok(()), |_| Err(twice()));
         }
+        if meta.path.is_ident("ask") {
+            let wrong = |error: Error| Error::new(error.span(), "write `ask = \"What is asked?\"`");
+            let question = meta.value().and_then(syn::parse::ParseBuffer::parse).map_err(wrong)?;
+            return self.ask.replace(question).map_or(Ok(()), |_| Err(twice()));
+        }
         if meta.path.is_ident("inject") {
             self.inject = true;
             return Ok(());
@@ -170,15 +211,15 @@ fn checked_completer(value: Expr) -> Result<Expr> {
     Err(Error::new(value.span(), wrong))
 }
 
-fn refuse_options(options: &Options, name: &Ident) -> Result<()> {
-    let Options { default, rename, description, complete, header, inject: _ } = options;
+/// Options of what the client sends, on what it does not send.
+fn refuse_options(options: &Options, name: &Ident, instead: &str) -> Result<()> {
+    let Options { default, rename, description, complete, header, ask, inject } = options;
     let texts = [rename, description, header];
-    if default.is_none() && complete.is_none() && texts.iter().all(|text| text.is_none()) {
+    let both = ask.is_some() && *inject;
+    if default.is_none() && complete.is_none() && texts.iter().all(|text| text.is_none()) && !both {
         return Ok(());
     }
-    let message =
-        format!("`{name}` is given by the server, not sent by the client: remove its other options");
-    Err(Error::new(name.span(), message))
+    Err(Error::new(name.span(), format!("`{name}` {instead}")))
 }
 
 fn refuse_header_elsewhere(kind: Kind, header: &LitStr) -> Result<()> {
@@ -194,7 +235,7 @@ fn is_given_by_the_server(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|segment| segment == "Context" || segment == "State")
 }
 
-fn last_segment(ty: &Type) -> Option<&Ident> {
+pub(crate) fn last_segment(ty: &Type) -> Option<&Ident> {
     match ty {
         Type::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
         Type::Group(group) => last_segment(&group.elem),

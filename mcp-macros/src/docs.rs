@@ -18,6 +18,12 @@ pub(crate) fn description(attributes: &[Attribute]) -> Option<TokenStream> {
     (!text.is_empty()).then(|| quote!(#text))
 }
 
+/// The text of the doc comments among `attributes`, if it is written there and not included from elsewhere.
+pub(crate) fn text(attributes: &[Attribute]) -> Option<String> {
+    let texts: Option<Vec<String>> = attributes.iter().filter_map(doc).map(literal).collect();
+    texts.map(|texts| joined(&texts)).filter(|text| !text.is_empty())
+}
+
 fn doc(attribute: &Attribute) -> Option<&Expr> {
     match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => Some(&pair.value),

@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Ident, ItemFn, Result};
 
-use crate::argument::Argument;
+use crate::argument::{Argument, Source};
 use crate::function::Function;
 
 /// The expansion, or the mistakes as compile errors.
@@ -77,6 +77,12 @@ pub(crate) fn component(function: &Function, component: &TokenStream, body: &Tok
     }
 }
 
+/// The future of the handler, placed at the function's name: what is wrong with it as a whole, such as that it cannot move
+/// between threads, is said of that place.
+pub(crate) fn future(function: &Function, body: &TokenStream) -> TokenStream {
+    quote_spanned!(at(function.ident())=> async move { #body })
+}
+
 /// The names of the arguments' values in the expansion, where they meet no name of the user's.
 pub(crate) fn values(function: &Function) -> Vec<Ident> {
     (0..function.arguments.len()).map(|index| format_ident!("__argument_{index}")).collect()
@@ -84,7 +90,7 @@ pub(crate) fn values(function: &Function) -> Vec<Ident> {
 
 /// What the server gives: `let value = inject(&context)?;`, and a place on a thread to what is not `async`.
 pub(crate) fn injections(function: &Function, values: &[Ident]) -> TokenStream {
-    let given = function.arguments.iter().zip(values).filter(|(argument, _)| argument.injected);
+    let given = function.arguments.iter().zip(values).filter(|(argument, _)| argument.is_given());
     let lines = given.map(|(Argument { ty, .. }, value)| {
         quote_spanned!(at(ty)=> let #value = <#ty as ::mcp_server::Inject>::inject(&__context)?;)
     });
@@ -93,12 +99,15 @@ pub(crate) fn injections(function: &Function, values: &[Ident]) -> TokenStream {
     quote!(#(#lines)* #place)
 }
 
-/// What the server must be given, as calls on the component.
+/// What the server must be given, and what the client must be able to be asked, as calls on the component.
 pub(crate) fn requirements(function: &Function) -> TokenStream {
-    let given = function.arguments.iter().filter(|argument| argument.injected);
-    let calls = given.map(
-        |Argument { ty, .. }| quote_spanned!(at(ty)=> .needs(<#ty as ::mcp_server::Inject>::requirement())),
-    );
+    let calls = function.arguments.iter().map(|Argument { ty, source, .. }| match source {
+        Source::Client => TokenStream::new(),
+        Source::Server => quote_spanned!(at(ty)=> .needs(<#ty as ::mcp_server::Inject>::requirement())),
+        Source::Person(_) => {
+            quote_spanned!(at(ty)=> .asks::<<#ty as ::mcp_server::__private::Answered>::Form>())
+        }
+    });
     quote!(#(#calls)*)
 }
 
@@ -165,7 +174,7 @@ pub(crate) fn conversion(function: &Function, of: &str) -> TokenStream {
 
 /// Values that are text on the wire: `let value = from.parse(name)?;`.
 pub(crate) fn text_values(function: &Function, values: &[Ident], from: &TokenStream) -> TokenStream {
-    let sent = function.arguments.iter().zip(values).filter(|(argument, _)| !argument.injected);
+    let sent = function.arguments.iter().zip(values).filter(|(argument, _)| argument.is_sent());
     let lines = sent.map(|(argument, value)| {
         let Argument { ty, name, .. } = argument;
         match argument.default_value() {

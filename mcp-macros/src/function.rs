@@ -5,10 +5,12 @@ use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{
-    Attribute, Error, FnArg, GenericParam, Ident, ItemFn, Result, ReturnType, Signature, Type, Visibility,
+    Attribute, Error, FnArg, GenericParam, Ident, ItemFn, Result, ReturnType, Safety, Signature, Type,
+    Visibility,
 };
 
 use crate::argument::Argument;
+use crate::asked;
 use crate::docs;
 use crate::header;
 use crate::options::Kind;
@@ -33,6 +35,7 @@ impl Function {
             arguments.extend(mistakes.take(argument(kind, input)));
         }
         mistakes.take(check_names(&arguments));
+        mistakes.take(asked::check(&arguments));
         mistakes.take(header::check_apart(arguments.iter().filter_map(|argument| argument.header.as_ref())));
         let output = mistakes.finish(output)?;
         Ok(Self { arguments, output, item })
@@ -71,16 +74,17 @@ impl Function {
 
     /// The function under the name `call`, with the attributes that are its own.
     pub(crate) fn as_call(&self) -> TokenStream {
-        let ItemFn { attrs, vis, sig, block } = &self.item;
+        let ItemFn { attrs, vis, sig, block, modifiers } = &self.item;
+        let defaultness = &modifiers.defaultness; // rustc says what is wrong with it
         let own = attrs.iter().filter(|attribute| !attribute.path().is_ident("cfg"));
         let mut sig = sig.clone();
         sig.ident = Ident::new("call", sig.ident.span());
-        quote!(#(#own)* #vis #sig #block)
+        quote!(#(#own)* #vis #defaultness #sig #block)
     }
 
     /// The arguments that the client sends.
     pub(crate) fn sent(&self) -> impl Iterator<Item = &Argument> {
-        self.arguments.iter().filter(|argument| !argument.injected)
+        self.arguments.iter().filter(|argument| argument.is_sent())
     }
 }
 
@@ -154,7 +158,7 @@ fn check_signature(kind: Kind, signature: &Signature) -> Result<()> {
     if let Some(token) = &signature.constness {
         return refuse(token.span(), format!("a {kind} is not evaluated at compile time: remove `const`"));
     }
-    if let Some(token) = &signature.unsafety {
+    if let Safety::Unsafe(token) = &signature.safety {
         return refuse(
             token.span(),
             format!("clients cannot uphold what an `unsafe` {kind} demands: remove `unsafe`"),
@@ -170,7 +174,7 @@ fn check_signature(kind: Kind, signature: &Signature) -> Result<()> {
 }
 
 fn check_names(arguments: &[Argument]) -> Result<()> {
-    let sent: Vec<_> = arguments.iter().filter(|argument| !argument.injected).collect();
+    let sent: Vec<_> = arguments.iter().filter(|argument| argument.is_sent()).collect();
     for (index, argument) in sent.iter().enumerate() {
         let name = argument.name.value();
         if sent.iter().take(index).any(|earlier| earlier.name.value() == name) {

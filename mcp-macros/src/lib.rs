@@ -7,6 +7,7 @@
 use proc_macro::TokenStream;
 
 mod argument;
+mod asked;
 mod choice;
 mod docs;
 mod emit;
@@ -52,11 +53,11 @@ mod tool;
 /// | `cache = "60s"`, `public` | lets the response cache keep answers, for each caller or for all |
 /// | `finish` | a cancelled call runs to its end |
 /// | `single_use` | the answers to its questions count once |
-/// | `requires(elicitation, sampling, roots)` | what the client must have declared |
+/// | `requires(elicitation, elicitation(url), sampling, sampling(tools), roots)` | what the client must have declared |
 /// | `output_schema = off` | no output schema |
 ///
 /// On an argument: `#[arg(default = expr)]`, `#[arg(rename = "..")]`, `#[arg(description = "..")]`,
-/// `#[arg(header = "..")]`, and `#[arg(inject)]` for an own type that implements `Inject`, or an alias of `Context` or
+/// `#[arg(header = "..")]`, `#[arg(ask = "..")]`, and `#[arg(inject)]` for an own type that implements `Inject`, or an alias of `Context` or
 /// `State<T>`.
 ///
 /// `#[arg(header = "Region")]` lets clients of 2026-07-28 repeat the argument in the HTTP header `Mcp-Param-Region`, where
@@ -74,6 +75,27 @@ mod tool;
 ///     format!("{sql} in {region}")
 /// }
 /// # mcp_server::Server::new("sql").tool(query).test_client().unwrap();
+/// ```
+///
+/// An argument `Asked<T>` is not sent by the client: the person is asked for it, by the form `T`, before anything of the
+/// function runs. The question is the doc comment above the argument or `#[arg(ask = "..")]`, and may name what the client
+/// sends; several are asked at once. `Asked<T>` holds what was accepted, and the call ends where it was not;
+/// `Asked<Elicited<T>>` tells also that. Clients that cannot be asked are refused before, as by `requires(elicitation)`.
+///
+/// ```
+/// # use mcp_server::{Asked, Form, tool};
+/// #[derive(Form)]
+/// struct Confirm {
+///     /// Book it?
+///     sure: bool,
+/// }
+///
+/// /// Books a room.
+/// #[tool]
+/// async fn book(room: String, #[arg(ask = "Book {room}?")] ok: Asked<Confirm>) -> String {
+///     if ok.sure { format!("{room} is yours") } else { "nothing was booked".to_owned() }
+/// }
+/// # mcp_server::Server::new("rooms").tool(book).test_client().unwrap();
 /// ```
 ///
 /// [`Tool`]: https://docs.rs/mcp-server/latest/mcp_server/struct.Tool.html
@@ -106,7 +128,7 @@ pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
 /// Every parameter of the template is an argument and the other way round. `{name}` takes one segment, `{name*}`
 /// also slashes, `{?a,b}` at the end query parameters that may be absent. Options beside the URI: `name`, `title`,
 /// `description`, `mime_type`, `tags(..)`, `cache`, `public`, `requires(..)`. Arguments are completed as those of
-/// [`macro@prompt`] are.
+/// [`macro@prompt`] are, and `Asked<T>` is asked of the person as for [`macro@tool`].
 #[proc_macro_attribute]
 pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {
     emit::answer(options, item, "ResourceComponent", resource::expand)
@@ -132,8 +154,8 @@ pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # server.test_client().unwrap();
 /// ```
 ///
-/// Clients send text, which is read into the argument's type. Options: `name`, `title`, `description`, `tags(..)`,
-/// `cache`, `public`, `requires(..)`.
+/// Clients send text, which is read into the argument's type; `Asked<T>` is asked of the person, as for [`macro@tool`].
+/// Options: `name`, `title`, `description`, `tags(..)`, `cache`, `public`, `requires(..)`.
 ///
 /// Values can be completed while they are typed, by a list or by a function of the value so far; an enum without parts
 /// and `bool` complete themselves.

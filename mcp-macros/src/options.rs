@@ -8,6 +8,9 @@ use syn::parse::{Parse as _, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Error, Expr, Ident, LitBool, LitStr, Result, Token};
 
+use crate::asked;
+use crate::function::Function;
+
 /// Which attribute it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -77,6 +80,18 @@ impl Options {
             ));
         }
         Ok(options)
+    }
+
+    /// # Errors
+    /// Answers that are everybody's depend on what one person answered.
+    pub(crate) fn check_asking(&self, function: &Function) -> Result<()> {
+        match self.public {
+            Some(span) if asked::arguments(function).next().is_some() => Err(Error::new(
+                span,
+                "the person is asked for an argument, so the answer is theirs alone: remove `public`, or the argument",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The description: the option's, or the one given.
@@ -227,26 +242,77 @@ fn tags(option: &Ident, input: ParseStream<'_>) -> Result<Vec<LitStr>> {
     Ok(tags.into_iter().collect())
 }
 
-/// What a client can declare that a handler may need.
-const CAPABILITIES: [&str; 3] = ["elicitation", "sampling", "roots"];
+/// What a client can declare that a handler may need, as it is written here, and the variant of `Capability`.
+const CAPABILITIES: [(&str, &str); 6] = [
+    ("elicitation", "Elicitation"),
+    ("elicitation(form)", "Elicitation"),
+    ("elicitation(url)", "ElicitationUrl"),
+    ("sampling", "Sampling"),
+    ("sampling(tools)", "SamplingTools"),
+    ("roots", "Roots"),
+];
 
-fn capabilities(option: &Ident, input: ParseStream<'_>) -> Result<Vec<String>> {
-    let wrong =
-        |span| Error::new(span, "write which of these it needs: `requires(elicitation, sampling, roots)`");
+/// The capabilities as expressions. `elicitation(form, url)` is both.
+fn capabilities(option: &Ident, input: ParseStream<'_>) -> Result<Vec<TokenStream>> {
     let read = |input: ParseStream<'_>| {
         let inner;
         syn::parenthesized!(inner in input);
-        Punctuated::<Ident, Token![,]>::parse_terminated(&inner)
+        Punctuated::<Capability, Token![,]>::parse_terminated(&inner)
     };
-    let names = read(input).map_err(|error| wrong(error.span()))?;
-    if names.is_empty() {
-        return Err(wrong(option.span()));
+    let written = read(input).map_err(|error| unknown_capability(error.span()))?;
+    if written.is_empty() {
+        return Err(unknown_capability(option.span()));
     }
-    let known = |name: Ident| {
-        let text = name.to_string();
-        if CAPABILITIES.contains(&text.as_str()) { Ok(text) } else { Err(wrong(name.span())) }
-    };
-    names.into_iter().map(known).collect()
+    let mut capabilities = Vec::new();
+    for capability in written {
+        for (span, name) in capability.names() {
+            let known = CAPABILITIES.iter().find(|(known, _)| *known == name);
+            let (_, variant) = known.ok_or_else(|| unknown_capability(span))?;
+            let variant = Ident::new(variant, Span::call_site());
+            capabilities.push(quote!(::mcp_server::Capability::#variant));
+        }
+    }
+    Ok(capabilities)
+}
+
+fn unknown_capability(span: Span) -> Error {
+    Error::new(
+        span,
+        "write which of these it needs: `requires(elicitation, elicitation(url), sampling, sampling(tools), roots)`",
+    )
+}
+
+/// `name`, or `name(part, ..)`.
+struct Capability {
+    name: Ident,
+    parts: Vec<Ident>,
+}
+
+impl syn::parse::Parse for Capability {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let name = input.parse()?;
+        let mut parts = Vec::new();
+        if input.peek(syn::token::Paren) {
+            let inner;
+            syn::parenthesized!(inner in input);
+            parts.extend(Punctuated::<Ident, Token![,]>::parse_terminated(&inner)?);
+            if parts.is_empty() {
+                return Err(inner.error("nothing stands here"));
+            }
+        }
+        Ok(Self { name, parts })
+    }
+}
+
+impl Capability {
+    /// Each part by itself, and where it stands.
+    fn names(&self) -> Vec<(Span, String)> {
+        let Self { name, parts } = self;
+        if parts.is_empty() {
+            return vec![(name.span(), name.to_string())];
+        }
+        parts.iter().map(|part| (part.span(), format!("{name}({part})"))).collect()
+    }
 }
 
 fn output_schema(option: &Ident, input: ParseStream<'_>) -> Result<bool> {

@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::Result;
 
 use crate::argument::Argument;
+use crate::asked;
 use crate::emit::{self, at};
 use crate::function::Function;
 use crate::options::{Kind, Options};
@@ -12,6 +13,7 @@ use crate::options::{Kind, Options};
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let options = Options::parse(Kind::Prompt, options)?;
     let function = Function::parse(Kind::Prompt, item)?;
+    options.check_asking(&function)?;
     let name = options.name.as_ref().map_or_else(|| function.name(), syn::LitStr::value);
     let declared = declared(&function);
     let handler = handler(&function);
@@ -42,16 +44,24 @@ fn declared(function: &Function) -> Vec<TokenStream> {
 fn handler(function: &Function) -> TokenStream {
     let values = emit::values(function);
     let parsed = emit::text_values(function, &values, &quote!(__arguments));
+    let questions = asked::questions(function, &values, &refuse());
     let injections = emit::injections(function, &values);
     let convert = quote_spanned!(at(&function.output)=> __kind.prompt_result(__value));
-    let refuse = quote!(::core::result::Result::Err(__ending.into_failure()));
-    let run = emit::run(function, &values, &convert, &refuse);
-    quote! {
-        move |__context: ::mcp_server::Context, __arguments: ::mcp_server::TextArguments| async move {
+    let run = emit::run(function, &values, &convert, &refuse());
+    let future = emit::future(
+        function,
+        &quote! {
             #parsed
+            #questions
             #injections
             ::core::mem::drop(__context);
             #run
-        }
-    }
+        },
+    );
+    quote!(move |__context: ::mcp_server::Context, __arguments: ::mcp_server::TextArguments| #future)
+}
+
+/// What becomes of an error, and of a question that was not answered.
+fn refuse() -> TokenStream {
+    quote!(::core::result::Result::Err(__ending.into_failure()))
 }

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Error, Ident, Result};
 
+use crate::asked;
 use crate::emit::{self, at};
 use crate::function::Function;
 use crate::options::{Kind, Options};
@@ -12,6 +13,7 @@ use crate::template;
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let options = Options::parse(Kind::Resource, options)?;
     let function = Function::parse(Kind::Resource, item)?;
+    options.check_asking(&function)?;
     let Some(uri) = &options.uri else {
         return Err(Error::new(function.ident().span(), "a resource needs its URI"));
     };
@@ -43,20 +45,28 @@ fn handler(function: &Function, is_template: bool) -> TokenStream {
     let values = emit::values(function);
     let parsed = emit::text_values(function, &values, &quote!(__parameters));
     let parameters = is_template.then(|| quote!(, __parameters: ::mcp_server::Parameters));
+    let questions = asked::questions(function, &values, &refuse());
     let injections = emit::injections(function, &values);
     let run = run(function, &values);
-    quote! {
-        move |__context: ::mcp_server::Context, __reading: ::mcp_server::Reading #parameters| async move {
+    let future = emit::future(
+        function,
+        &quote! {
             #parsed
+            #questions
             #injections
             ::core::mem::drop(__context);
             #run
-        }
-    }
+        },
+    );
+    quote!(move |__context: ::mcp_server::Context, __reading: ::mcp_server::Reading #parameters| #future)
 }
 
 fn run(function: &Function, values: &[Ident]) -> TokenStream {
     let convert = quote_spanned!(at(&function.output)=> __kind.read_result(__value, &__reading));
-    let refuse = quote!(::core::result::Result::Err(__ending.into_failure()));
-    emit::run(function, values, &convert, &refuse)
+    emit::run(function, values, &convert, &refuse())
+}
+
+/// What becomes of an error, and of a question that was not answered.
+fn refuse() -> TokenStream {
+    quote!(::core::result::Result::Err(__ending.into_failure()))
 }

@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{Error, Ident, Result};
 
 use crate::argument::Argument;
+use crate::asked;
 use crate::emit::{self, at};
 use crate::function::Function;
 use crate::options::{Kind, Options};
@@ -13,6 +14,7 @@ use crate::slots;
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let options = Options::parse(Kind::Tool, options)?;
     let function = Function::parse(Kind::Tool, item)?;
+    options.check_asking(&function)?;
     if options.name.is_none() && !function.name().is_ascii() {
         let message =
             "a tool's name is of ASCII letters, digits, `_`, `-` and `.`: write `#[tool(name = \"..\")]`";
@@ -73,13 +75,16 @@ fn schema(function: &Function) -> TokenStream {
 }
 
 fn handler(function: &Function, values: &[Ident]) -> TokenStream {
-    let sent = function.arguments.iter().zip(values).filter(|(argument, _)| !argument.injected);
+    let sent = function.arguments.iter().zip(values).filter(|(argument, _)| argument.is_sent());
     let sent: Vec<_> = sent.map(|(_, value)| value).collect();
+    let refuse = quote!(__ending.into_tool());
+    let questions = asked::questions(function, values, &refuse);
     let injections = emit::injections(function, values);
     let convert = quote_spanned!(at(&function.output)=> __kind.tool_result(__value));
-    let run = emit::run(function, values, &convert, &quote!(__ending.into_tool()));
-    quote! {
-        move |__context: ::mcp_server::Context, __arguments: ::mcp_server::protocol::Json| async move {
+    let run = emit::run(function, values, &convert, &refuse);
+    let future = emit::future(
+        function,
+        &quote! {
             let (#(#sent,)*) = match __read(&__arguments) {
                 ::core::result::Result::Ok(__read) => __read,
                 ::core::result::Result::Err(__wrong) => {
@@ -87,9 +92,11 @@ fn handler(function: &Function, values: &[Ident]) -> TokenStream {
                 }
             };
             ::core::mem::drop(__arguments);
+            #questions
             #injections
             ::core::mem::drop(__context);
             #run
-        }
-    }
+        },
+    );
+    quote!(move |__context: ::mcp_server::Context, __arguments: ::mcp_server::protocol::Json| #future)
 }

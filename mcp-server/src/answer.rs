@@ -1,9 +1,10 @@
 //! One answer, typed or already bytes.
 
-use bytes::Bytes;
+mod rendered;
 
+pub use self::rendered::Rendered;
 use crate::protocol::{
-    Completion, Failure, Hints, InputRequired, Json, ListPage, PromptResult, ReadResult, ToolResult, WireForm,
+    Completion, Failure, InputRequired, Json, ListPage, PromptResult, ReadResult, ToolResult,
 };
 
 /// How a request ended.
@@ -34,21 +35,19 @@ pub enum Reply {
     Completion(Completion),
     /// Of any other request: an object. What every result carries is added when it is rendered.
     Object(Json),
-    /// Bytes that are a result object of `form` already, but for what is added to every result: `resultType`, who
-    /// answers, the hints. `_meta` stands first in it, if there is one.
-    Rendered {
-        /// The form that the bytes have: the form of the request, or it is a fault here.
-        form: WireForm,
-        /// The object.
-        bytes: Bytes,
-        /// How long it may be used again, on results that carry hints.
-        hints: Option<Hints>,
-    },
+    /// Of any request, as bytes already: a page of a list, what a cache kept.
+    Rendered(Rendered),
 }
 
 impl From<Failure> for Answer {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
+    }
+}
+
+impl From<Rendered> for Answer {
+    fn from(result: Rendered) -> Self {
+        Self::Done(Reply::Rendered(result))
     }
 }
 

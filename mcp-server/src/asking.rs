@@ -5,14 +5,18 @@
 //! a request on the stream of the client's own (handshake revisions).
 
 mod ask;
+mod asked;
 mod driven;
 mod elicited;
 mod error;
 pub(crate) mod form;
 mod keys;
 mod needs;
+mod page;
+mod pages;
 mod pending;
 mod question;
+mod ready;
 mod record;
 mod roots;
 mod round;
@@ -20,13 +24,19 @@ mod sampling;
 mod url;
 
 pub use ask::Asking;
+pub use asked::{Answerable, Answered, Asked, asked};
 pub(crate) use driven::Driven;
 pub use elicited::Elicited;
 pub use error::AskError;
 pub use form::{Choice, ChoiceOption, Form};
 pub(crate) use keys::Keys;
+pub use needs::Capability;
+pub(crate) use needs::Need;
+pub use page::Page;
+pub use pages::{Elicitation, Opened, Pages};
 pub(crate) use pending::{Outcome, Pending};
 pub(crate) use question::Question;
+pub(crate) use ready::{Initialized, Ready};
 pub(crate) use record::Records;
 pub use roots::Root;
 pub(crate) use round::{Questions, Round};
@@ -35,6 +45,7 @@ pub use sampling::{
 };
 
 use crate::protocol::Json;
+use crate::session::hex;
 
 /// What a question is answered with.
 pub(crate) trait Answers: Sized {
@@ -43,4 +54,11 @@ pub(crate) trait Answers: Sized {
     /// # Errors
     /// What is wrong with it, by field and rule; never the value.
     fn read(result: &Json) -> Result<Self, String>;
+}
+
+/// An id that nobody can guess: who knows it may answer, or open a page.
+fn random() -> String {
+    let mut bytes = [0; 16];
+    rand::Rng::fill_bytes(&mut rand::rng(), &mut bytes);
+    hex(&bytes)
 }

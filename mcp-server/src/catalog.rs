@@ -50,7 +50,7 @@ impl Catalog {
     /// # Errors
     /// Tools were not declared dynamic, there is one of this name, it is misnamed or has a schema that clients refuse,
     /// or it takes state that the server was not given.
-    pub fn add_tool(&self, tool: impl IntoTool) -> Result<()> {
+    pub fn add_tool<Kind>(&self, tool: impl IntoTool<Kind>) -> Result<()> {
         self.put(tool.into_tool(), Known::Refused).map(drop)
     }
 
@@ -59,7 +59,7 @@ impl Catalog {
     ///
     /// # Errors
     /// As for [`Catalog::add_tool`], but for a name that is known.
-    pub fn replace_tool(&self, tool: impl IntoTool) -> Result<bool> {
+    pub fn replace_tool<Kind>(&self, tool: impl IntoTool<Kind>) -> Result<bool> {
         self.put(tool.into_tool(), Known::Replaced)
     }
 
@@ -75,7 +75,7 @@ impl Catalog {
     ///
     /// # Errors
     /// As for [`Catalog::add_tool`], of resources.
-    pub fn add_resource(&self, resource: impl IntoResource) -> Result<()> {
+    pub fn add_resource<Kind>(&self, resource: impl IntoResource<Kind>) -> Result<()> {
         self.put_resource(resource.into_resource(), Known::Refused).map(drop)
     }
 
@@ -85,7 +85,7 @@ impl Catalog {
     ///
     /// # Errors
     /// As for [`Catalog::add_resource`], but for a URI that is known.
-    pub fn replace_resource(&self, resource: impl IntoResource) -> Result<bool> {
+    pub fn replace_resource<Kind>(&self, resource: impl IntoResource<Kind>) -> Result<bool> {
         self.put_resource(resource.into_resource(), Known::Replaced)
     }
 
@@ -102,7 +102,7 @@ impl Catalog {
     ///
     /// # Errors
     /// As for [`Catalog::add_tool`], of prompts.
-    pub fn add_prompt(&self, prompt: impl IntoPrompt) -> Result<()> {
+    pub fn add_prompt<Kind>(&self, prompt: impl IntoPrompt<Kind>) -> Result<()> {
         self.put(prompt.into_prompt(), Known::Refused).map(drop)
     }
 
@@ -111,7 +111,7 @@ impl Catalog {
     ///
     /// # Errors
     /// As for [`Catalog::add_prompt`], but for a name that is known.
-    pub fn replace_prompt(&self, prompt: impl IntoPrompt) -> Result<bool> {
+    pub fn replace_prompt<Kind>(&self, prompt: impl IntoPrompt<Kind>) -> Result<bool> {
         self.put(prompt.into_prompt(), Known::Replaced)
     }
 

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::Extensions;
 use serde::Serialize;
 
-use crate::asking::{Pending, Questions, Round};
+use crate::asking::{Pages, Pending, Questions, Round};
 use crate::dispatch::Dispatcher;
-use crate::hub::Change;
 use crate::places::{NoPlace, Place};
 use crate::protocol::{Implementation, Json, Level, RequestId, Revision};
+use crate::replica::Replica;
 use crate::running::Finish;
-use crate::state::{Owner, StateError, StateMap};
+use crate::session::Sessions;
+use crate::state::{Owner, StateError, StateMap, States};
 use crate::{Catalog, Principal, Request, SessionId};
 
 /// What a handler knows of its request, and what it can do beside answering. Cheap to clone.
@@ -81,6 +83,20 @@ impl Context {
         self.0.request.caller.capabilities.clone().unwrap_or(Json::EMPTY)
     }
 
+    /// The settings, an object, with which the client declared the extension of this name; `None` where it did not
+    /// (2026-07-28, basic/versioning, "Extension Negotiation"). Without the extension, do what the protocol alone can.
+    ///
+    /// A component that is of no use without it says so by [`Capability::Extension`](crate::Capability).
+    pub fn client_extension(&self, name: &str) -> Option<Json> {
+        #[derive(serde::Deserialize)]
+        struct Declared {
+            extensions: serde_json::Map<String, serde_json::Value>,
+        }
+        let declared = self.0.request.caller.capabilities.as_ref()?.to().ok();
+        let settings = declared.and_then(|Declared { mut extensions }| extensions.remove(name));
+        settings.filter(serde_json::Value::is_object).map(Json::from)
+    }
+
     /// `_meta` of the request, an object.
     pub fn meta(&self) -> &Json {
         &self.0.request.meta
@@ -103,15 +119,21 @@ impl Context {
         StateMap::new(self.0.dispatcher.states().clone(), owner, self.0.request.exchange.clone())
     }
 
+    /// Where values are kept.
+    pub(crate) fn states(&self) -> &States {
+        self.0.dispatcher.states()
+    }
+
     /// The components of the server, which come and go: a tool may add tools.
     pub fn components(&self) -> Catalog {
         Catalog::new(self.0.dispatcher.clone())
     }
 
     /// Tells every client that subscribed to the resource of this URI, and may read it, that it has another content.
-    /// Never waits; updates that follow each other faster than a client reads are told to it once.
+    /// Never waits; updates that follow each other faster than a client reads are told to it once. On a store that is
+    /// shared, clients of the other processes are told too.
     pub fn resource_updated(&self, uri: &str) {
-        self.0.dispatcher.hub().publish(&Change::Updated(uri.into()));
+        self.0.dispatcher.resource_updated(uri);
     }
 
     /// The request itself, whoever may see what of it.
@@ -141,6 +163,19 @@ impl Context {
     /// Where questions to clients of handshake sessions wait.
     pub(crate) fn pending_questions(&self) -> &Pending {
         self.0.dispatcher.pending_questions()
+    }
+
+    pub(crate) fn pages(&self) -> &Pages {
+        self.0.dispatcher.pages()
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        self.0.dispatcher.sessions()
+    }
+
+    /// This process among those at which an answer may arrive.
+    pub(crate) fn replica(&self) -> &Replica {
+        self.0.dispatcher.replica()
     }
 
     /// A place for this handler on a thread.
@@ -182,7 +217,8 @@ impl Context {
     /// Tells the client how far the work is, if it asked to be told: `progress` of `total`, in any unit.
     ///
     /// Values that do not increase are not sent (basic/patterns/progress: it MUST increase). An unsent notification
-    /// is overwritten by the next.
+    /// is overwritten by the next. Of more than 50 a second, beyond the first hundred, some are left out, and never the one
+    /// that reaches `total`.
     pub fn progress(&self, progress: f64, total: impl Into<Option<f64>>) {
         self.report(progress, total.into(), None);
     }
@@ -204,7 +240,7 @@ impl Context {
             message: Option<&'a str>,
         }
         let Some(token) = &self.0.request.caller.progress else { return };
-        if !self.0.request.exchange.advances(progress) {
+        if !self.0.request.exchange.advances(progress, total.is_some_and(|total| progress >= total)) {
             return;
         }
         let message = self.0.request.revision.has_progress_message().then_some(message).flatten();
@@ -212,6 +248,14 @@ impl Context {
         if let Some(message) = crate::protocol::notification("notifications/progress", &params) {
             self.0.request.exchange.progress(token, message);
         }
+    }
+
+    /// Frees the connection of this request while the work goes on: the client leaves, and comes back after `retry` for
+    /// what was said meanwhile, and for the answer. Tells whether it does: only clients of 2025-11-25 over HTTP can
+    /// (basic/transports, "Sending Messages to the Server"); for all others nothing happens.
+    pub fn release_stream(&self, retry: Duration) -> bool {
+        let request = &self.0.request;
+        request.revision == Revision::V2025_11_25 && request.exchange.release(retry)
     }
 
     /// Whether nobody waits for the answer any more. An async handler is simply dropped at its next await; one that

@@ -2,6 +2,7 @@
 
 mod completion;
 mod components;
+mod crossing;
 mod lifecycle;
 mod listen;
 mod subscriptions;
@@ -16,19 +17,25 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use kv_core::AnyStore;
 
-use crate::asking::{Pending, Records};
+use crate::asking::{Pages, Pending, Records};
+use crate::events::Streams;
+use crate::flights::Flights;
 use crate::hub::Hub;
 use crate::middleware::{BoxFuture, Link, Next, Refusal};
 use crate::places::{Held, NoPlace, Place, Places, Seat, Seated};
 use crate::protocol::{
     CacheScope, Failure, Hints, Implementation, Json, Level, ListKind, Revision, code, excerpt,
 };
+use crate::rate::Buckets;
 use crate::registry::{Live, Registry};
+use crate::replica::Replica;
 use crate::running::{Deadline, Elapsed};
+use crate::server::Extensions;
 use crate::session::Sessions;
 use crate::state::States;
 use crate::{Answer, Dynamic, Operation, Principal, Reply, Request};
 
+pub(crate) use self::crossing::Distant;
 pub(crate) use self::subscriptions::Opening;
 
 /// What was given by `.state(..)`, by type.
@@ -55,6 +62,14 @@ pub(crate) struct Shared {
     pub(crate) records: Records,
     /// Questions to clients of handshake sessions.
     pub(crate) questions: Pending,
+    /// Pages that people were sent to.
+    pub(crate) pages: Pages,
+    /// Requests of handshake sessions that can be cancelled.
+    pub(crate) flights: Flights,
+    /// Streams of handshake sessions that can be resumed.
+    pub(crate) streams: Streams,
+    /// This process among those that share the store.
+    pub(crate) replica: Replica,
     pub(crate) values: Values,
     /// Whether log messages are sent to clients at all.
     pub(crate) logging: bool,
@@ -68,6 +83,10 @@ pub(crate) struct Shared {
     pub(crate) blocking: Places,
     /// Of `subscriptions/listen`, which last.
     pub(crate) listening: Places,
+    /// Of completions, which clients ask for as fast as people type.
+    pub(crate) completing: Buckets,
+    /// Extensions of the protocol that this server has.
+    pub(crate) extensions: Extensions,
 }
 
 impl Dispatcher {
@@ -77,8 +96,8 @@ impl Dispatcher {
 
     /// Runs a request through every right, the chain, and the component at its end.
     ///
-    /// Every `authorize` and the component's own check run first, so that a cached answer never outlives a right. What
-    /// panics on the way is answered by `Internal error`, and what hangs is given up like a handler.
+    /// Every `authorize` and the component's own check run first, so that a cached answer never outlives a right, and
+    /// then what its headers got wrong is told. What panics on the way is answered by `Internal error`, and what hangs is given up like a handler.
     pub(crate) fn run(&self, mut request: Request) -> BoxFuture<Answer> {
         let registry = self.registry_of(&request);
         let bare = self.is_bare(&registry);
@@ -86,14 +105,16 @@ impl Dispatcher {
         if matches!(request.operation, Operation::Listen { .. }) {
             return self.run_lasting(request);
         }
+        let mismatch = request.mismatch.take();
         if bare {
-            return self.perform(request);
+            return mismatch.map_or_else(|| self.perform(request), |mismatch| failed(*mismatch));
         }
         let (this, seat) = (self.clone(), self.seat(&request));
         let run = async move {
-            match this.authorize(&request).await {
-                Ok(()) => Next::first(this).run(request).await,
-                Err(refusal) => refusal.into(),
+            match (this.authorize(&request).await, mismatch) {
+                (Err(refusal), _) => refusal.into(),
+                (Ok(()), Some(mismatch)) => (*mismatch).into(),
+                (Ok(()), None) => Next::first(this).run(request).await,
             }
         };
         let after = self.0.handler_timeout;
@@ -145,12 +166,21 @@ impl Dispatcher {
         &self.0.questions
     }
 
+    pub(crate) fn pages(&self) -> &Pages {
+        &self.0.pages
+    }
+
     pub(crate) fn cache(&self) -> &AnyStore {
         &self.0.cache
     }
 
     pub(crate) fn states(&self) -> &States {
         &self.0.states
+    }
+
+    /// How long anything may take that a request waits for.
+    pub(crate) fn handler_timeout(&self) -> Duration {
+        self.0.handler_timeout
     }
 
     pub(crate) fn info(&self) -> &Implementation {
@@ -223,7 +253,7 @@ impl Dispatcher {
             },
             Operation::List { .. } => self.list(request),
             Operation::Discover => ready(self.discover()),
-            Operation::Initialize { .. } => ready(self.initialize(request.revision)),
+            Operation::Initialize { .. } => ready(self.initialize(&request)),
             Operation::Notification { .. } => ready(Answer::Done(Reply::Object(Json::EMPTY))),
             Operation::Other { method, .. } if &**method == "logging/setLevel" && self.0.logging => {
                 self.set_level(request)
@@ -280,7 +310,8 @@ impl Dispatcher {
 
     /// Whether there is anything that clients could be told unasked.
     pub(crate) fn tells(&self) -> bool {
-        !self.0.components.dynamic().is_empty() || self.registry().has_resources()
+        let registry = self.registry();
+        !self.0.components.dynamic().is_empty() || registry.has_resources() || registry.sends_to_pages()
     }
 
     /// Whether anybody may share an answer that is the same for everybody who gets one.

@@ -1,16 +1,22 @@
 //! What one request and whoever serves it share: the outbox, the cancellation, and values of this request alone.
 
+mod pace;
+
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
+use self::pace::Pace;
+#[cfg(test)]
+pub(crate) use self::pace::{AT_ONCE, PER_SECOND};
 use crate::places::Place;
 use crate::protocol::ProgressToken;
 
@@ -33,8 +39,12 @@ struct Inner {
     /// Rung when a message was taken out.
     room: Notify,
     cancelled: AtomicBool,
+    /// Whether the client was asked something on its own stream: the answer rests on what it said.
+    asked: AtomicBool,
     /// Whether it has no answer of its own accord, but only once it is concluded.
     lasting: AtomicBool,
+    /// Whether its client can come back on another connection, perhaps to another process.
+    resumable: AtomicBool,
     /// Why it is to end well, once it is.
     concluded: OnceLock<&'static str>,
     /// Wakes the handler's side: cancelled, concluded, or on what lasts read to the last message.
@@ -51,6 +61,9 @@ struct Queue {
     dropped: u64,
     closed: bool,
     progress: Option<f64>,
+    pace: Pace,
+    /// The client is to leave, and to come back after so long.
+    released: Option<Duration>,
 }
 
 struct Item {
@@ -58,8 +71,8 @@ struct Item {
     message: Bytes,
 }
 
-const MAX_MESSAGES: usize = 64;
-const MAX_BYTES: usize = 256 << 10;
+pub(crate) const MAX_MESSAGES: usize = 64;
+pub(crate) const MAX_BYTES: usize = 256 << 10;
 
 impl Exchange {
     /// For a run that others may wait for too: what it says goes to this request, and a cancellation of this request
@@ -92,10 +105,13 @@ impl Exchange {
         this.0.reader.wake();
     }
 
-    /// Whether `progress` is beyond all that was reported before; remembers it if so.
-    pub(crate) fn advances(&self, progress: f64) -> bool {
+    /// Whether `progress` is to be told: beyond all that was told before, and not too soon after it, unless it is the
+    /// last. Remembers it if so.
+    pub(crate) fn advances(&self, progress: f64, is_last: bool) -> bool {
         let mut queue = self.first().queue();
-        let advances = progress.is_finite() && queue.progress.is_none_or(|before| progress > before);
+        let advances = progress.is_finite()
+            && queue.progress.is_none_or(|before| progress > before)
+            && queue.pace.allows(is_last);
         if advances {
             queue.progress = Some(progress);
         }
@@ -141,6 +157,44 @@ impl Exchange {
     /// Lets whoever serves the request look at it again.
     pub(crate) fn wake(&self) {
         self.first().0.reader.wake();
+    }
+
+    /// The client can come back on another connection, perhaps to another process.
+    pub(crate) fn make_resumable(&self) {
+        self.0.resumable.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.first().0.resumable.load(Ordering::Acquire)
+    }
+
+    /// Has the client leave once it has what was said, and come back after `retry`; tells whether it can.
+    pub(crate) fn release(&self, retry: Duration) -> bool {
+        let this = self.first();
+        let mut queue = this.queue();
+        if queue.closed || !this.is_resumable() {
+            return false;
+        }
+        queue.released = Some(retry);
+        drop(queue);
+        this.0.reader.wake();
+        true
+    }
+
+    /// After how long the client is to come back, if it is to leave now.
+    pub(crate) fn take_release(&self) -> Option<Duration> {
+        let mut queue = self.queue();
+        if queue.items.is_empty() { queue.released.take() } else { None }
+    }
+
+    /// Remembers that the client was asked something.
+    pub(crate) fn mark_asked(&self) {
+        self.first().0.asked.store(true, Ordering::Release);
+    }
+
+    /// Whether the client was asked something.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.first().0.asked.load(Ordering::Acquire)
     }
 
     /// Makes this a request that lasts: it says things until it is concluded.
@@ -322,6 +376,8 @@ impl fmt::Debug for Exchange {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{Exchange, MAX_MESSAGES};
     use crate::protocol::{Json, ProgressToken};
 
@@ -365,6 +421,21 @@ mod tests {
         exchange.cancel();
         assert_eq!(exchange.pop(), None);
         assert!(exchange.is_cancelled());
+    }
+
+    #[test]
+    fn a_client_that_can_come_back_is_released_once_it_has_what_was_said() {
+        let (retry, exchange) = (Duration::from_millis(7), Exchange::default());
+        assert!(!exchange.release(retry), "it cannot come back");
+        assert_eq!(exchange.take_release(), None);
+        exchange.make_resumable();
+        exchange.notify("before".into());
+        assert!(exchange.shared().release(retry), "a shared run belongs to who began it");
+        assert_eq!(exchange.take_release(), None);
+        exchange.pop().unwrap();
+        assert_eq!((exchange.take_release(), exchange.take_release()), (Some(retry), None));
+        exchange.close();
+        assert!(!exchange.release(retry), "it has its answer");
     }
 
     #[tokio::test]

@@ -42,8 +42,6 @@ struct Ears {
 
 impl Hub {
     /// Tells everybody in this process who asked for it.
-    ///
-    /// Another process is told from here too, once processes know of each other.
     pub(crate) fn publish(&self, change: &Change) {
         let ears = self.read();
         match change {
@@ -77,21 +75,19 @@ impl Hub {
         Listener::new(self.clone(), id, ear)
     }
 
-    /// The listener of that session, if it is in this process, wants to know of `uri` too.
-    pub(crate) fn subscribe(&self, session: &str, uri: &str) {
+    /// The listener of that session wants to know of `uri` too, or does not any more; tells whether it is in this process.
+    pub(crate) fn subscribe(&self, session: &str, uri: &str, wanted: bool) -> bool {
         let mut ears = self.write();
-        let Some((id, ear)) = ears.of_session(session) else { return };
-        let uri: Arc<str> = uri.into();
-        ear.subscribe(&uri);
-        ears.by_uri.entry(uri).or_default().insert(id);
-    }
-
-    /// The listener of that session, if it is in this process, does not want to know of `uri` any more.
-    pub(crate) fn unsubscribe(&self, session: &str, uri: &str) {
-        let mut ears = self.write();
-        let Some((id, ear)) = ears.of_session(session) else { return };
-        ear.unsubscribe(uri);
-        ears.forget(uri, id);
+        let Some((id, ear)) = ears.of_session(session) else { return false };
+        if wanted {
+            let uri: Arc<str> = uri.into();
+            ear.subscribe(&uri);
+            ears.by_uri.entry(uri).or_default().insert(id);
+        } else {
+            ear.unsubscribe(uri);
+            ears.forget(uri, id);
+        }
+        true
     }
 
     /// Has the listener of that session, if it is in this process, look at its session anew.
@@ -99,6 +95,13 @@ impl Hub {
         if let Some((_, ear)) = self.read().of_session(session) {
             ear.stir();
         }
+    }
+
+    /// What the person was asked under `id` in that session is done; tells whether its listener is in this process.
+    pub(crate) fn completed(&self, session: &str, id: &str) -> bool {
+        let Some((_, ear)) = self.read().of_session(session) else { return false };
+        ear.completed(id);
+        true
     }
 
     /// The session has ended, and so does its listener.

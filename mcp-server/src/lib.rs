@@ -59,9 +59,12 @@
 //!   what its function knows.
 //! - [`Context`] is what a handler knows of its request; [`State`] is a value that the server was given;
 //!   [`Context::state`] keeps values for a session or a user.
+//! - [`Context::open_session`] opens a [`Session`] that a model comes back to by its [`SessionId`], on every revision;
+//!   [`UserSession`] is what is kept for a user.
 //! - [`Catalog`] adds and removes components while the server runs, of the kinds that are [`Dynamic`].
 //! - [`Middleware`] stands around every request: [`Logging`], [`ResponseCache`], or your own.
-//! - [`derive@Form`] makes a form for the person of a struct, and [`derive@Choice`] its choices of an enum; [`Sampling`] asks the
+//! - [`Asked`] is an argument that the person is asked for before the function runs; a handler asks by
+//!   [`Context::elicit`] too. [`derive@Form`] makes a form for the person of a struct, and [`derive@Choice`] its choices of an enum; [`Sampling`] asks the
 //!   client's model.
 //! - [`Authenticate`] finds out who asks, a [`Principal`].
 //! - [`TestClient`] tests a server through the same bytes as any other client.
@@ -77,13 +80,17 @@ mod context;
 mod dispatch;
 mod dynamic;
 mod error;
+mod events;
 mod exchange;
+mod flights;
 mod hub;
 mod middleware;
 mod places;
 mod principal;
 pub mod protocol;
+mod rate;
 mod registry;
+mod replica;
 mod request;
 mod running;
 mod server;
@@ -92,10 +99,11 @@ mod session;
 mod state;
 mod transport;
 
-pub use answer::{Answer, Reply};
+pub use answer::{Answer, Rendered, Reply};
 pub use asking::{
-    AskError, Asking, Choice, ChoiceOption, Elicited, Form, ModelPreferences, Root, Sampled, Sampling,
-    SamplingContent, SamplingMessage, SamplingTool, ToolChoice, ToolUse,
+    Answerable, AskError, Asked, Asking, Capability, Choice, ChoiceOption, Elicitation, Elicited, Form,
+    ModelPreferences, Opened, Page, Pages, Root, Sampled, Sampling, SamplingContent, SamplingMessage,
+    SamplingTool, ToolChoice, ToolUse,
 };
 pub use authenticate::{Authenticate, Denied, StaticTokens, Verified};
 pub use catalog::Catalog;
@@ -118,6 +126,6 @@ pub use principal::Principal;
 pub use request::{Operation, PartialArgument, Reference, Request, Resumed};
 pub use server::Server;
 pub use service::Service;
-pub use session::SessionId;
+pub use session::{Session, SessionId, UserSession};
 pub use state::{StateError, StateMap};
 pub use transport::{MAX_MESSAGE, TestClient, TestError};

@@ -12,6 +12,7 @@ mod id;
 mod json;
 mod level;
 mod param_headers;
+mod pieces;
 mod render;
 mod results;
 mod revision;
@@ -29,7 +30,8 @@ pub use json::Json;
 pub(crate) use json::present;
 pub use level::Level;
 pub(crate) use param_headers::ParamHeaders;
-pub(crate) use render::{Renderer, in_form, notification, rendered, server_request};
+pub(crate) use pieces::Pieces;
+pub(crate) use render::{Renderer, in_form, line, notification, rendered, server_request};
 pub use results::{
     CacheScope, Hints, Implementation, InputRequired, ListKind, ListPage, PromptMessage, PromptResult,
     ReadResult, ToolResult,

@@ -19,12 +19,13 @@ use self::pages::Pages;
 pub(crate) use self::referred::{Referred, unknown as unknown_reference};
 pub(crate) use self::shelf::Known;
 use self::shelf::Shelf;
+use crate::asking::Need;
 use crate::component::{
     About, CachePolicy, Check, Parameters, Prompt, Resource, ResourceComponent, ResourceTemplate, Tool,
 };
 use crate::dispatch::Values;
 use crate::protocol::{Failure, Hints, ListKind, ParamHeaders};
-use crate::{Answer, Error, Operation, Refusal, Reply, Request, Result};
+use crate::{Answer, Error, Operation, Refusal, Rendered, Request, Result};
 
 /// The components of a server at one moment, checked. Cheap to clone; it never changes: where components come and go,
 /// [`Live`] puts another in its place.
@@ -108,6 +109,13 @@ impl Registry {
         !self.0.resources.is_empty() || !self.0.templates.is_empty()
     }
 
+    /// Whether any tool or prompt says that it sends people to pages, of which clients may be told that they are done.
+    pub(crate) fn sends_to_pages(&self) -> bool {
+        let pages = |about: &About| about.requires.contains(&Need::Url);
+        self.0.tools.components().any(|tool| pages(tool.about()))
+            || self.0.prompts.components().any(|prompt| pages(prompt.about()))
+    }
+
     pub(crate) fn has_prompts(&self) -> bool {
         !self.0.prompts.is_empty()
     }
@@ -158,10 +166,7 @@ impl Registry {
             ListKind::Prompts => shelves.page(&shelves.prompts, request, cursor.as_deref()).await,
         };
         match page {
-            Ok(bytes) => {
-                let form = request.revision.form();
-                Answer::Done(Reply::Rendered { form, bytes, hints: Some(hints) })
-            }
+            Ok(page) => page.with_hints(Some(hints)).into(),
             Err(failure) => failure.into(),
         }
     }
@@ -200,7 +205,7 @@ impl Shelves {
         components: &Shelf<T>,
         request: &Request,
         cursor: Option<&str>,
-    ) -> Result<bytes::Bytes, Failure> {
+    ) -> Result<Rendered, Failure> {
         let after = match cursor {
             Some(cursor) => Some(cursor::decode(T::KIND, cursor).ok_or_else(unknown_cursor)?),
             None => None,

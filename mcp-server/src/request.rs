@@ -5,8 +5,9 @@ use std::fmt;
 use bytestring::ByteString;
 use http::Extensions;
 
+use crate::asking::Ready;
 use crate::exchange::Exchange;
-use crate::protocol::{Incoming, Json, Level, ListKind, ProgressToken, RequestId, Revision};
+use crate::protocol::{Failure, Incoming, Json, Level, ListKind, ProgressToken, RequestId, Revision};
 use crate::registry::Registry;
 use crate::{Principal, SessionId};
 
@@ -192,6 +193,9 @@ pub struct Request {
     pub(crate) resumed: Option<Resumed>,
     /// The components that this request sees, from its rights to its handler; `None` before anything looked.
     pub(crate) registry: Option<Registry>,
+    /// How its headers differ from the arguments that they repeat. Told after the rights were asked: who may not use a
+    /// tool learns nothing of it.
+    pub(crate) mismatch: Option<Box<Failure>>,
 }
 
 impl Request {
@@ -223,6 +227,7 @@ impl Request {
                 capabilities: meta.capabilities.or(caller.capabilities),
                 log_level: asked.or(caller.log_level),
                 progress: meta.progress,
+                ready: caller.ready,
             },
             meta: meta.raw,
             extensions: Extensions::new(),
@@ -230,6 +235,7 @@ impl Request {
             public: false,
             resumed: incoming.resumed,
             registry: None,
+            mismatch: None,
         }
     }
 }
@@ -256,6 +262,7 @@ impl Request {
             public: false,
             resumed: None,
             registry: None,
+            mismatch: None,
         }
     }
 }
@@ -277,6 +284,7 @@ impl Request {
             public: false,
             resumed: None,
             registry: None,
+            mismatch: None,
         }
     }
 }
@@ -292,6 +300,8 @@ pub(crate) struct Caller {
     pub(crate) log_level: Option<Level>,
     /// What its progress notifications carry; `None` wants none.
     pub(crate) progress: Option<ProgressToken>,
+    /// Whether it may be asked yet.
+    pub(crate) ready: Ready,
 }
 
 /// What a client sends back to an `input_required` result (2026-07-28, basic/patterns/mrtr).

@@ -1,5 +1,6 @@
 //! What users build: a server, part by part.
 
+mod extensions;
 mod limits;
 
 use std::any::TypeId;
@@ -10,22 +11,26 @@ use std::time::Duration;
 use kv_core::{AnyStore, Clock, Consistency, Store, StoreExt as _};
 use kv_memory::MemoryStore;
 
-use crate::asking::{Keys, Pending, Records};
+use crate::asking::{Keys, Pages, Pending, Records};
 use crate::authenticate::Authenticator;
 use crate::component::{IntoPrompt, IntoResource, IntoTool};
 use crate::dispatch::{Dispatcher, Shared, Values};
+use crate::events::Streams;
+use crate::flights::Flights;
 use crate::hub::Hub;
 use crate::middleware::{Components, Link};
 use crate::places::Places;
-use crate::protocol::{Icon, Implementation};
+use crate::protocol::{Icon, Implementation, Json};
+use crate::rate::Buckets;
 use crate::registry::{Live, RegistryBuilder};
+use crate::replica::Replica;
 use crate::session::Sessions;
 use crate::state::States;
-use crate::transport::{Flights, HttpOptions, TestClient};
+use crate::transport::{HttpOptions, TestClient};
 use crate::{Authenticate, Dynamic, Error, Middleware, Result, Service};
 
-pub(crate) use self::limits::LONGEST;
-use self::limits::Limits;
+pub(crate) use self::extensions::Extensions;
+pub(crate) use self::limits::{LONGEST, Limits};
 
 /// An MCP server, built part by part and then run.
 ///
@@ -38,6 +43,7 @@ pub struct Server {
     instructions: Option<String>,
     components: RegistryBuilder,
     dynamic: Dynamic,
+    extensions: Vec<(String, Json)>,
     chain: Vec<Link>,
     values: Values,
     stores: Stores,
@@ -46,6 +52,7 @@ pub struct Server {
     logging: bool,
     limits: Limits,
     http: HttpOptions,
+    guard_stdout: bool,
 }
 
 #[derive(Default)]
@@ -65,6 +72,7 @@ impl Server {
             instructions: None,
             components: RegistryBuilder::default(),
             dynamic: Dynamic::NONE,
+            extensions: Vec::new(),
             chain: Vec::new(),
             values: Values::new(),
             stores: Stores::default(),
@@ -73,6 +81,7 @@ impl Server {
             logging: true,
             limits: Limits::default(),
             http: HttpOptions::default(),
+            guard_stdout: true,
         }
     }
 
@@ -126,20 +135,20 @@ impl Server {
     }
 
     /// Adds a tool: what `#[tool]` made, or a [`Tool`](crate::Tool).
-    pub fn tool(mut self, tool: impl IntoTool) -> Self {
+    pub fn tool<Kind>(mut self, tool: impl IntoTool<Kind>) -> Self {
         self.components.tool(tool.into_tool());
         self
     }
 
     /// Adds a resource or a resource template: what `#[resource(..)]` made, a [`Resource`](crate::Resource) or a
     /// [`ResourceTemplate`](crate::ResourceTemplate).
-    pub fn resource(mut self, resource: impl IntoResource) -> Self {
+    pub fn resource<Kind>(mut self, resource: impl IntoResource<Kind>) -> Self {
         self.components.resource(resource.into_resource());
         self
     }
 
     /// Adds a prompt: what `#[prompt]` made, or a [`Prompt`](crate::Prompt).
-    pub fn prompt(mut self, prompt: impl IntoPrompt) -> Self {
+    pub fn prompt<Kind>(mut self, prompt: impl IntoPrompt<Kind>) -> Self {
         self.components.prompt(prompt.into_prompt());
         self
     }
@@ -149,6 +158,18 @@ impl Server {
     /// Clients are then told that these lists may change, and when they do. Called twice, it adds up.
     pub fn dynamic(mut self, kinds: Dynamic) -> Self {
         self.dynamic |= kinds;
+        self
+    }
+
+    /// Declares that this server has an extension of the protocol, such as `com.example/thing`, with its settings: an
+    /// object, `{}` where there are none. What the extension does is yours, in a [`Middleware`] for methods of its own.
+    ///
+    /// Clients of 2026-07-28 are told by `server/discover`, those of a handshake at its answer where they named
+    /// extensions themselves. [`Context::client_extension`](crate::Context::client_extension) tells what the client
+    /// declared, without which you do what the protocol alone can, or refuse by
+    /// [`Capability::Extension`](crate::Capability).
+    pub fn extension(mut self, name: impl Into<String>, settings: impl Into<Json>) -> Self {
+        self.extensions.push((name.into(), settings.into()));
         self
     }
 
@@ -212,9 +233,27 @@ impl Server {
         self
     }
 
+    /// For how long a request over HTTP may go by what this process read of its session before, instead of asking the
+    /// store each time. The default is zero: no copy is trusted.
+    ///
+    /// What it saves is one `get` for each request of a handshake session. What it costs, where several processes share
+    /// the store: for so long a session that has ended at another replica may still be served at this one, until this one
+    /// hears of the end, and a log level that was set there is not heard here. What this process does to a session takes
+    /// effect at once. A copy lives a quarter of the idle timeout at most, whatever is set here.
+    pub fn session_cache(mut self, life: Duration) -> Self {
+        self.limits.sessions.copies = life;
+        self
+    }
+
     /// How long values that `ctx.state()` keeps for a user live after the last write. The default is 30 days.
     pub fn state_ttl(mut self, ttl: Duration) -> Self {
         self.limits.user_state = ttl;
+        self
+    }
+
+    /// How long a session that a handler opened lives after the last write. The default is a day.
+    pub fn opened_session_ttl(mut self, ttl: Duration) -> Self {
+        self.limits.opened_sessions = ttl;
         self
     }
 
@@ -258,6 +297,16 @@ impl Server {
         self
     }
 
+    /// How many completions one authenticated user may ask for per second in the long run, and four times as many at
+    /// once. The default is 50, faster than anybody types. What is beyond is refused with -32600.
+    ///
+    /// Anonymous callers have ten times as many together, and so has whoever started the process; beyond that it is
+    /// -32603.
+    pub fn max_completions_per_second(mut self, completions: u32) -> Self {
+        self.limits.completing.per_second = completions;
+        self
+    }
+
     /// Allows a `Host` beside the loopback names: the name that people reach this server by. With a port it allows that
     /// port only.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
@@ -283,16 +332,27 @@ impl Server {
         self
     }
 
+    /// Keeps stdout for the protocol while [`Server::run`] serves it, or not. The default is to keep it.
+    ///
+    /// Until `run` ends, what a handler prints goes to stderr, and so does what the processes that it starts write to the
+    /// stdout that they inherit: descriptor 1 is stderr meanwhile. It is on Unix alone; elsewhere, and without it, a line
+    /// that is printed stands between those of the protocol, where clients stumble over it. Turn it off where the program
+    /// changes its descriptors itself.
+    pub fn guard_stdout(mut self, guard: bool) -> Self {
+        self.guard_stdout = guard;
+        self
+    }
+
     #[cfg(test)]
     pub(crate) fn http_options(mut self, change: impl FnOnce(&mut HttpOptions)) -> Self {
         change(&mut self.http);
         self
     }
 
-    /// Serves stdin and stdout until stdin ends.
+    /// Serves stdin and stdout until stdin ends. Stdout is the protocol's alone, see [`Server::guard_stdout`].
     ///
     /// # Errors
-    /// As for [`Server::build`], and what reading and writing answers.
+    /// As for [`Server::build`], what reading and writing answers, and standard streams that are served already.
     pub async fn run(self) -> Result<()> {
         self.build()?.serve_stdio().await
     }
@@ -304,6 +364,21 @@ impl Server {
     /// As for [`Server::build`], and an address that cannot be listened on.
     pub async fn serve_http(self, address: impl AsRef<str> + Send) -> Result<()> {
         self.build()?.serve_http(address).await
+    }
+
+    /// Serves HTTP on a Unix socket at `path`, otherwise as [`Server::serve_http`]: for clients on this machine that run
+    /// as the same user, and for proxies.
+    ///
+    /// The socket's file has the mode 0600; whoever else shall connect is given the right by its owner. One that a process
+    /// left behind which lives no more is replaced, and it is removed at the end. Any `Host` comes in unless
+    /// [`Server::allow_host`] names some; an `Origin` must be named by [`Server::allow_origin`], also a loopback one.
+    ///
+    /// # Errors
+    /// As for [`Server::build`], and a path where another process serves, that holds something else than a socket, is longer
+    /// than sockets may be (107 bytes on Linux), or cannot be written.
+    #[cfg(unix)]
+    pub async fn serve_unix(self, path: impl AsRef<std::path::Path> + Send) -> Result<()> {
+        self.build()?.serve_unix(path).await
     }
 
     /// The MCP endpoint at `/mcp` as an axum router, to be mounted in any application. An `Extension<Principal>` of
@@ -333,6 +408,7 @@ impl Server {
         self.limits.check()?;
         self.components.require_values(&self.values)?;
         let registry = self.components.build()?;
+        let extensions = extensions::checked(self.extensions)?;
         for link in &self.chain {
             link.check(&Components(&registry))?;
         }
@@ -344,10 +420,14 @@ impl Server {
         let state = state.prefixed(&name).erased();
         let clock = Clock::system();
         let keys = self.secret.unwrap_or_else(|| Keys::in_store(&state, clock.clone()));
-        let hub = Hub::default();
+        let (hub, replica) = (Hub::default(), Replica::new(&state));
         let dispatcher = Dispatcher::new(Shared {
             records: Records::new(&name, &state, keys, clock),
             questions: Pending::default(),
+            pages: Pages::new(&state, hub.clone(), replica.clone()),
+            flights: Flights::new(replica.clone()),
+            streams: Streams::new(replica.clone(), &state, self.limits.handler_timeout),
+            replica,
             info: self.info,
             instructions: self.instructions,
             components: Live::new(registry, self.dynamic, hub.clone()),
@@ -355,7 +435,12 @@ impl Server {
             chain: self.chain,
             sessions: Sessions::new(state.clone(), self.limits.sessions),
             cache,
-            states: States { store: state, session: self.limits.sessions.idle, user: self.limits.user_state },
+            states: States {
+                store: state,
+                session: self.limits.sessions.idle,
+                user: self.limits.user_state,
+                opened: self.limits.opened_sessions,
+            },
             values: self.values,
             logging: self.logging,
             authenticated: self.authenticator.is_some(),
@@ -363,9 +448,15 @@ impl Server {
             calls: Places::new(self.limits.calls),
             blocking: Places::new(self.limits.calls),
             listening: Places::new(self.limits.listening),
+            completing: Buckets::new(self.limits.completing),
+            extensions,
         });
-        let (authenticator, http, flights) = (self.authenticator, self.http, Flights::default());
-        Ok(Service { dispatcher, authenticator, http, flights })
+        Ok(Service {
+            dispatcher,
+            authenticator: self.authenticator,
+            http: self.http,
+            guard_stdout: self.guard_stdout,
+        })
     }
 }
 

@@ -7,9 +7,8 @@ use tokio::net::TcpListener;
 
 use crate::authenticate::Authenticator;
 use crate::dispatch::Dispatcher;
-use crate::hub::Change;
-use crate::transport::{self, Connection, Endpoint, Flights, HttpOptions, TestClient};
-use crate::{Catalog, Principal, Result};
+use crate::transport::{self, Connection, Endpoint, HttpOptions, TestClient};
+use crate::{Catalog, Pages, Principal, Result};
 
 /// A server that was built and lacks only a transport. Cheap to clone: it may have several at once, which share its
 /// components, sessions and limits.
@@ -18,17 +17,17 @@ pub struct Service {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) authenticator: Option<Authenticator>,
     pub(crate) http: HttpOptions,
-    /// A request that came in by one endpoint can be cancelled by another.
-    pub(crate) flights: Flights,
+    pub(crate) guard_stdout: bool,
 }
 
 impl Service {
-    /// Serves stdin and stdout until stdin ends, as whoever started the process.
+    /// Serves stdin and stdout until stdin ends, as whoever started the process; see
+    /// [`Server::guard_stdout`](crate::Server::guard_stdout).
     ///
     /// # Errors
-    /// What reading and writing answers.
+    /// What reading and writing answers, and standard streams that are served already.
     pub async fn serve_stdio(&self) -> Result<()> {
-        transport::stdio::serve(self.connection()).await
+        self.among_replicas(transport::stdio::serve(self.connection(), self.guard_stdout)).await
     }
 
     /// Serves one connection that carries a message a line, such as a socket, as whoever started the process. It
@@ -41,7 +40,7 @@ impl Service {
         input: impl AsyncRead + Send + Unpin,
         output: impl AsyncWrite + Send + Unpin,
     ) -> Result<()> {
-        Ok(transport::stream::serve(self.connection(), input, output).await?)
+        Ok(self.among_replicas(transport::stream::serve(self.connection(), input, output)).await?)
     }
 
     /// Serves HTTP on `address`; see [`Server::serve_http`](crate::Server::serve_http).
@@ -61,6 +60,27 @@ impl Service {
         transport::serve(self.endpoint(), listener).await
     }
 
+    /// As [`Service::serve_listener`], until `stopped` is ready instead of until the process is told to stop.
+    ///
+    /// # Errors
+    /// The listener does not know its address.
+    pub async fn serve_listener_until(
+        &self,
+        listener: TcpListener,
+        stopped: impl Future<Output = ()> + Send,
+    ) -> Result<()> {
+        transport::serve_until(self.endpoint(), listener, stopped).await
+    }
+
+    /// Serves HTTP on a Unix socket; see [`Server::serve_unix`](crate::Server::serve_unix).
+    ///
+    /// # Errors
+    /// The path cannot be listened on.
+    #[cfg(unix)]
+    pub async fn serve_unix(&self, path: impl AsRef<std::path::Path> + Send) -> Result<()> {
+        transport::serve_unix(self.endpoint(), path.as_ref()).await
+    }
+
     /// The MCP endpoint as an axum router; see [`Server::into_router`](crate::Server::into_router).
     pub fn router(&self) -> axum::Router {
         self.endpoint().router()
@@ -72,9 +92,15 @@ impl Service {
     }
 
     /// Tells every client that subscribed to the resource of this URI, and may read it, that it has another content.
-    /// Never waits; updates that follow each other faster than a client reads are told to it once.
+    /// Never waits; updates that follow each other faster than a client reads are told to it once. On a store that is
+    /// shared, clients of the other processes are told too.
     pub fn resource_updated(&self, uri: &str) {
-        self.dispatcher.hub().publish(&Change::Updated(uri.into()));
+        self.dispatcher.resource_updated(uri);
+    }
+
+    /// The pages that people were sent to by [`Context::elicit_page`](crate::Context::elicit_page), for whoever serves them.
+    pub fn pages(&self) -> Pages {
+        self.dispatcher.pages().clone()
     }
 
     /// A client in this process, for tests.
@@ -86,8 +112,17 @@ impl Service {
         Connection::new(self.dispatcher.clone(), Principal::local())
     }
 
+    /// Serves, and takes this process away from among those that share its store when the last that serves has ended.
+    async fn among_replicas<T>(&self, serving: impl Future<Output = T>) -> T {
+        let replica = self.dispatcher.replica();
+        replica.open();
+        let served = serving.await;
+        replica.close().await;
+        served
+    }
+
     fn endpoint(&self) -> Endpoint {
         let (dispatcher, authenticator) = (self.dispatcher.clone(), self.authenticator.clone());
-        Endpoint::new(dispatcher, authenticator, self.http.clone(), self.flights.clone())
+        Endpoint::new(dispatcher, authenticator, self.http.clone())
     }
 }

@@ -1,6 +1,8 @@
 //! Handshake sessions: what a client said at `initialize`, kept in the store under its principal.
 
+mod copies;
 mod counted;
+mod opened;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,21 +11,25 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use kv_core::{AnyStore, Collection, Key, NewEntry, PutMode, Store, StoreExt as _};
-use rand::RngCore as _;
+use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::Principal;
+use crate::asking::Ready;
 use crate::hub::{MAX_URI_BYTES, MAX_URIS};
 use crate::protocol::{Failure, Implementation, Json, Level, Revision, abridged, present};
 use crate::request::Caller;
 
+use self::copies::Copies;
 use self::counted::Counted;
 pub(crate) use self::counted::{Full, SessionLimits};
+pub use self::opened::{Session, UserSession};
 
-/// The id of a handshake session: 128 random bits in hexadecimal.
+/// The id of a session, of a handshake or of [`Context::open_session`](crate::Context::open_session): 128 random bits in
+/// hexadecimal. As an argument of a tool it is a string.
 ///
 /// It names, it does not authenticate: everything kept for a session stands under its principal first.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -64,8 +70,10 @@ impl fmt::Debug for SessionId {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
+    let digit = |half: u8| char::from(half + if half < 10 { b'0' } else { b'a' - 10 });
     for byte in bytes {
-        text.extend([byte >> 4, byte & 0xf].into_iter().filter_map(|half| char::from_digit(half.into(), 16)));
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
     }
     text
 }
@@ -75,10 +83,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 pub(crate) struct Handshake {
     /// The name of the revision that was agreed on.
     revision: String,
-    client: Implementation,
-    capabilities: Value,
+    /// What was kept of the client's own description, as each request hands it on.
+    client: Json,
+    capabilities: Json,
     level: Option<Level>,
-    /// Whether the client has said `notifications/initialized`. Not kept where nothing is told unasked.
+    /// Whether the client has said `notifications/initialized`. Not kept where nothing can be told or asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     initialized: bool,
     /// The URIs that the client wants to be told of (`resources/subscribe`).
@@ -113,14 +122,14 @@ impl Handshake {
             return Err(exceeded());
         }
         let capabilities: Map<String, Value> = serde_json::from_str(capabilities).map_err(unfit)?;
-        let capabilities = Value::from(capabilities);
-        if capabilities.to_string().len() > Self::MAX_CAPABILITIES {
+        let capabilities = Json::from(Value::from(capabilities));
+        if capabilities.as_bytes().len() > Self::MAX_CAPABILITIES {
             return Err(exceeded());
         }
         let asked = Revision::from_name(&params.protocol_version).filter(|revision| !revision.is_stateless());
         Ok(Self {
             revision: asked.unwrap_or(Revision::LATEST_HANDSHAKE).as_str().to_owned(),
-            client: params.client_info.trimmed(),
+            client: Json::of(&params.client_info.trimmed()).map_err(unfit)?,
             capabilities,
             level: None,
             initialized: false,
@@ -140,6 +149,12 @@ impl Handshake {
         self.initialized
     }
 
+    /// Whether the client declared anything that it can be asked for.
+    pub(crate) fn can_be_asked(&self) -> bool {
+        let declared = self.capabilities.to::<Map<String, Value>>().unwrap_or_default();
+        ["elicitation", "sampling", "roots"].iter().any(|name| declared.contains_key(*name))
+    }
+
     /// The URIs of the resources whose updates the client is told of.
     pub(crate) fn subscriptions(&self) -> impl Iterator<Item = &str> {
         self.subscriptions.iter().map(String::as_str)
@@ -155,10 +170,11 @@ impl Handshake {
     /// What a request of this session knows of its client.
     pub(crate) fn caller(&self) -> Caller {
         Caller {
-            info: Json::of(&self.client).ok(),
-            capabilities: Some(Json::from(self.capabilities.clone())),
+            info: Some(self.client.clone()),
+            capabilities: Some(self.capabilities.clone()),
             log_level: self.level,
             progress: None,
+            ready: if self.initialized { Ready::Yes } else { Ready::Kept },
         }
     }
 }
@@ -205,6 +221,7 @@ struct Inner {
     store: AnyStore,
     idle: Duration,
     counted: Counted,
+    copies: Copies,
 }
 
 /// Why a session could not begin.
@@ -222,7 +239,8 @@ pub(crate) const STATE: &str = "state";
 
 impl Sessions {
     pub(crate) fn new(store: AnyStore, limits: SessionLimits) -> Self {
-        Self(Arc::new(Inner { store, idle: limits.idle, counted: Counted::new(limits) }))
+        let copies = Copies::new(limits.copies, limits.all);
+        Self(Arc::new(Inner { store, idle: limits.idle, counted: Counted::new(limits), copies }))
     }
 
     /// How long a session lives without a request.
@@ -246,6 +264,24 @@ impl Sessions {
         })
     }
 
+    /// As [`Sessions::find`], or as it was found a moment ago, where `.session_cache(..)` lets a request go by that.
+    pub(crate) async fn presented(
+        &self,
+        principal: &Principal,
+        id: &SessionId,
+    ) -> kv_core::Result<Option<Handshake>> {
+        let key = id.key(principal);
+        match self.0.copies.get(&key) {
+            Some(copy) => Ok(Some(copy)),
+            None => self.read(principal, key).await,
+        }
+    }
+
+    /// No copy of this session is trusted any more.
+    pub(crate) fn forget_copy(&self, key: &str) {
+        self.0.copies.forget(key);
+    }
+
     /// The session of `principal` under `id`; another principal's, an unknown and an ended one are all `None`.
     ///
     /// Where less than three quarters of the idle timeout are left, they are extended in the background.
@@ -254,13 +290,20 @@ impl Sessions {
         principal: &Principal,
         id: &SessionId,
     ) -> kv_core::Result<Option<Handshake>> {
-        let key = id.key(principal);
+        self.read(principal, id.key(principal)).await
+    }
+
+    async fn read(&self, principal: &Principal, key: String) -> kv_core::Result<Option<Handshake>> {
+        let asked = self.0.copies.asking();
         let Some(entry) = self.0.store.get(Key::new(SESSIONS, &key)).await? else {
+            self.0.copies.forget(&key);
             self.0.counted.forget(principal, &key);
             return Ok(None);
         };
         let Ok(handshake) = serde_json::from_slice(&entry.value) else { return Ok(None) };
-        if entry.ttl.is_some_and(|left| left < self.0.idle / 4 * 3) {
+        let (left, extended_at) = (entry.ttl.unwrap_or(Duration::MAX), self.0.idle / 4 * 3);
+        self.0.copies.keep(&key, &handshake, left.saturating_sub(extended_at), asked); // a copy extends nothing
+        if left < extended_at {
             let (sessions, principal) = (self.clone(), principal.clone());
             tokio::spawn(async move { sessions.extend(&principal, &key, entry).await });
         }
@@ -312,6 +355,7 @@ impl Sessions {
         mut change: impl FnMut(&mut Handshake) -> T + Send,
     ) -> kv_core::Result<Option<T>> {
         let (collection, key) = (self.collection(), id.key(principal));
+        let _changed = self.0.copies.dropping(&key);
         let mut outcome = None;
         let changed = collection.update_with(&key, |handshake| {
             handshake.map(|mut handshake: Handshake| {
@@ -326,6 +370,7 @@ impl Sessions {
     /// Ends a session and what was kept for it; `false` where there was none.
     pub(crate) async fn end(&self, principal: &Principal, id: &SessionId) -> kv_core::Result<bool> {
         let key = id.key(principal);
+        let _ended = self.0.copies.dropping(&key);
         self.0.counted.forget(principal, &key);
         let ended = self.0.store.take(Key::new(SESSIONS, &key), None).await?.is_some();
         if ended {
@@ -362,6 +407,7 @@ impl fmt::Debug for Sessions {
         f.debug_struct("Sessions")
             .field("idle", &self.0.idle)
             .field("counted", &self.0.counted)
+            .field("copies", &self.0.copies)
             .finish_non_exhaustive()
     }
 }
@@ -390,12 +436,26 @@ mod tests {
         for capabilities in [format!(r#"{{"a":{deep}}}"#), format!("[{}0]", "0,".repeat(1 << 20))] {
             assert_eq!(of(&capabilities, "[]").unwrap_err().message, "the capabilities exceed 4 KiB");
         }
-        assert_eq!(of(r#"{"a":{}}"#, &deep).unwrap().client.name, "n");
+        assert_eq!(of(r#"{"a":{}}"#, &deep).unwrap().client.as_str(), r#"{"name":"n","version":"1"}"#);
         let indented = format!("{{{}\"a\":{{}}}}", " ".repeat(8 << 10));
-        assert_eq!(of(&indented, "[]").unwrap().capabilities, serde_json::json!({ "a": {} }));
+        assert_eq!(of(&indented, "[]").unwrap().capabilities.as_str(), r#"{"a":{}}"#);
         for wrong in ["null", "[]", "7"] {
             assert!(of(wrong, "[]").is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn of_what_a_client_says_of_itself_the_beginning_is_kept_in_whole_characters() {
+        let long = "ä".repeat(500);
+        let params = serde_json::json!({
+            "protocolVersion": "2025-06-18",
+            "clientInfo": { "name": format!("x{long}"), "title": long, "version": "1".repeat(257), "websiteUrl": long },
+        });
+        let kept = Handshake::from_params(&Json::from(params)).unwrap().client;
+        let (name, whole) = (format!("x{}", "ä".repeat(127)), "ä".repeat(128));
+        let expected = serde_json::json!({ "name": name, "title": whole, "version": "1".repeat(256) });
+        assert_eq!(kept.to::<serde_json::Value>().unwrap(), expected);
+        assert_eq!((name.len(), whole.len()), (255, 256));
     }
 
     #[tokio::test]
@@ -426,7 +486,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_that_did_not_begin_does_not_count() {
         let store = AnyStore::new(MemoryStore::new().read_only());
-        let limits = SessionLimits { idle: Duration::from_secs(60), all: 1, one: None };
+        let limits = SessionLimits { idle: Duration::from_secs(60), all: 1, ..SessionLimits::default() };
         let sessions = Sessions::new(store, limits);
         let params = Json::parse(r#"{"protocolVersion":"2025-11-25"}"#.into()).unwrap();
         let handshake = Handshake::from_params(&params).unwrap();

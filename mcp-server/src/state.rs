@@ -26,6 +26,8 @@ pub(crate) struct States {
     pub(crate) session: Duration,
     /// The life of a user's values, from the last write.
     pub(crate) user: Duration,
+    /// The life of a session that a handler opened, from the last write.
+    pub(crate) opened: Duration,
 }
 
 /// Whose values they are.
@@ -163,7 +165,7 @@ impl StateError {
         Self { message, source: None }
     }
 
-    fn nobody() -> Self {
+    pub(crate) fn nobody() -> Self {
         Self::of(Cow::Borrowed(
             "there is nobody to keep state for: an anonymous request without a session; authenticate, or keep the \
              value under a handle that the client passes",
@@ -176,11 +178,15 @@ impl StateError {
         )))
     }
 
-    fn not_json(name: &str, error: serde_json::Error) -> Self {
+    pub(crate) fn not_json(name: &str, error: serde_json::Error) -> Self {
         let name = excerpt(name);
         let message =
             format!("the value of \"{name}\" cannot be kept as JSON; use set_local for this request alone");
         Self { message: Cow::Owned(message), source: Some(Box::new(error)) }
+    }
+
+    pub(crate) fn no_session() -> Self {
+        Self::of(Cow::Borrowed("there is no such session: it has ended, or was never opened; open one"))
     }
 
     fn hidden(name: &str) -> Self {
@@ -190,12 +196,12 @@ impl StateError {
         )))
     }
 
-    fn shape(name: &str, error: serde_json::Error) -> Self {
+    pub(crate) fn shape(name: &str, error: serde_json::Error) -> Self {
         let message = format!("the value of \"{}\" is of another type than asked for", excerpt(name));
         Self { message: Cow::Owned(message), source: Some(Box::new(error)) }
     }
 
-    fn store(error: kv_core::Error) -> Self {
+    pub(crate) fn store(error: kv_core::Error) -> Self {
         Self { message: Cow::Borrowed("the state store failed"), source: Some(Box::new(error)) }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kv_core::AnyStore;
 use kv_memory::MemoryStore;
 use mcp_server::protocol::Revision;
-use mcp_server::{AskError, Context, Elicited, Form, Principal, Server, TestClient, tool};
+use mcp_server::{AskError, Context, Elicited, Form, Principal, ResponseCache, Server, TestClient, tool};
 use serde_json::{Value, json};
 
 #[derive(Debug, Form)]
@@ -234,6 +234,32 @@ async fn a_client_that_cannot_be_asked_is_told_which_capability_is_missing() {
 async fn what_everybody_may_see_asks_nobody() {
     let error = client(&store()).call_tool("open_to_all", json!({})).await.expect_err("public");
     assert_eq!(error.code, -32603);
+}
+
+#[tool(cache = "60s")]
+async fn remembered(ctx: Context) -> Result<String, AskError> {
+    ctx.elicit::<Confirm>("Sure?").await.map(|answer| format!("{answer:?}"))
+}
+
+#[tokio::test]
+async fn an_answer_that_was_asked_for_is_never_cached() {
+    for revision in [Revision::V2025_11_25, Revision::V2026_07_28] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let cache = ResponseCache::new();
+        let statistics = cache.statistics();
+        let server = Server::new("asking").with(cache).tool(remembered);
+        let client = server.test_client().expect("it builds").capabilities(json!({ "elicitation": {} }));
+        let client = client.revision(revision).answering(move |method, params| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            answers(method, params)
+        });
+        for _ in 0..2 {
+            client.call_tool("remembered", json!({})).await.expect("an answer");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "{revision}");
+        assert_eq!(statistics.read().tools.hits, 0, "{revision}");
+    }
 }
 
 #[tokio::test]

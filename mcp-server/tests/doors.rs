@@ -231,6 +231,27 @@ async fn an_authenticator_that_panics_lets_nobody_in_and_answers() {
     assert_eq!(reply.json()["error"], json!({ "code": -32603, "message": "internal error" }));
 }
 
+struct Hanging;
+
+impl Authenticate for Hanging {
+    async fn authenticate(&self, _: &Parts) -> Result<Verified, Denied> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authenticator_that_hangs_lets_nobody_in_and_is_given_up() {
+    let router = Server::new("s").tool(whose()).authenticate(Hanging).into_router().unwrap();
+    let begun = tokio::time::Instant::now();
+    let reply = modern(&router, "tools/list", "", json!({})).await;
+    assert_eq!(begun.elapsed().as_secs(), 600, "as long as a handler may take");
+    assert_eq!(
+        (reply.status, reply.headers.get("retry-after").is_some()),
+        (StatusCode::SERVICE_UNAVAILABLE, true)
+    );
+    assert_eq!(reply.json()["error"], json!({ "code": -32603, "message": "internal error" }));
+}
+
 fn initialize() -> Value {
     let client = json!({ "name": "c", "version": "1" });
     let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });

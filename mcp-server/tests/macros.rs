@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
+#[path = "macros/asked.rs"]
+mod asked;
 #[path = "macros/by_hand.rs"]
 mod by_hand;
 #[path = "macros/completions.rs"]
@@ -26,17 +28,17 @@ use mcp_server::{IntoPrompt, IntoResource, IntoTool, Server, TestClient};
 use serde_json::{Value, json};
 
 /// A client of a server with this tool alone.
-fn with_tool(tool: impl IntoTool) -> TestClient {
+fn with_tool<Kind>(tool: impl IntoTool<Kind>) -> TestClient {
     Server::new("test").tool(tool).test_client().unwrap()
 }
 
 /// A client of a server with this resource alone.
-fn with_resource(resource: impl IntoResource) -> TestClient {
+fn with_resource<Kind>(resource: impl IntoResource<Kind>) -> TestClient {
     Server::new("test").resource(resource).test_client().unwrap()
 }
 
 /// A client of a server with this prompt alone.
-fn with_prompt(prompt: impl IntoPrompt) -> TestClient {
+fn with_prompt<Kind>(prompt: impl IntoPrompt<Kind>) -> TestClient {
     Server::new("test").prompt(prompt).test_client().unwrap()
 }
 
@@ -53,7 +55,7 @@ async fn listed(client: &TestClient, method: &str) -> Value {
 }
 
 /// What a call answers, but for what every result carries.
-async fn called(tool: impl IntoTool, arguments: Value) -> Value {
+async fn called<Kind>(tool: impl IntoTool<Kind>, arguments: Value) -> Value {
     let tool = tool.into_tool();
     let name = tool.name().to_owned();
     let result = with_tool(tool).revision(Revision::V2025_11_25).call_tool(&name, arguments).await;

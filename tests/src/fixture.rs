@@ -12,7 +12,12 @@ use crate::faults::SECRET;
 /// The server, and what its handlers did.
 pub fn server() -> (Server, Effects) {
     let effects = Effects::default();
-    let server = Server::new("fixture")
+    (server_with(&effects), effects)
+}
+
+/// The server, whose handlers show here what they do.
+pub fn server_with(effects: &Effects) -> Server {
+    Server::new("fixture")
         .version("1.2.3")
         .instructions("Only for tests.")
         .state(effects.clone())
@@ -43,8 +48,7 @@ pub fn server() -> (Server, Effects) {
         .resource(panicking)
         .resource(item)
         .prompt(greet)
-        .prompt(sounding);
-    (server, effects)
+        .prompt(sounding)
 }
 
 /// Answers what it is told.

@@ -123,6 +123,17 @@ impl Sent {
         }
     }
 
+    /// Whether nothing is answered for so long.
+    ///
+    /// # Errors
+    /// Something was, or the connection ended.
+    pub async fn is_silent_for(&self, time: Duration) -> Result<(), String> {
+        match tokio::time::timeout(time, self.stream.readable()).await {
+            Err(_) if self.buffer.is_empty() => Ok(()),
+            answered => Err(format!("{answered:?}, {} bytes", self.buffer.len())),
+        }
+    }
+
     /// Reads the whole answer.
     pub async fn answer(self) -> HttpAnswer {
         let mut streaming = self.head().await;
@@ -168,6 +179,16 @@ impl Streaming {
             if !self.read().await {
                 assert!(self.body.is_empty(), "half an event");
                 return None;
+            }
+        }
+    }
+
+    /// As [`Streaming::event`], but for events that say nothing.
+    pub async fn message(&mut self) -> Option<Event> {
+        loop {
+            let event = self.event().await?;
+            if event.data.as_deref() != Some("") {
+                return Some(event);
             }
         }
     }
@@ -250,7 +271,8 @@ impl HttpAnswer {
             return vec![serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))];
         }
         let blocks = self.body.split_terminator("\n\n").map(Event::parse);
-        blocks.filter_map(|event| event.data).map(|data| serde_json::from_str(&data).unwrap()).collect()
+        let data = blocks.filter_map(|event| event.data).filter(|data| !data.is_empty());
+        data.map(|data| serde_json::from_str(&data).unwrap()).collect()
     }
 }
 

@@ -11,4 +11,7 @@ pub mod effects;
 pub mod faults;
 pub mod fixture;
 pub mod http;
+pub mod node;
 pub mod proxy;
+pub mod raw;
+pub mod shared;

@@ -5,8 +5,12 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
+#[path = "wire/asking.rs"]
+mod asking;
 #[path = "wire/batches.rs"]
 mod batches;
+#[path = "wire/cancelled_children.rs"]
+mod cancelled_children;
 #[path = "wire/cancelling.rs"]
 mod cancelling;
 #[path = "wire/children.rs"]
@@ -15,6 +19,8 @@ mod children;
 mod client;
 #[path = "wire/completions.rs"]
 mod completions;
+#[path = "wire/contract.rs"]
+mod contract;
 #[path = "wire/decoding.rs"]
 mod decoding;
 #[path = "wire/doors.rs"]
@@ -49,8 +55,12 @@ mod report;
 mod rmcp;
 #[path = "wire/sessions.rs"]
 mod sessions;
+#[path = "wire/strays.rs"]
+mod strays;
 #[path = "wire/streams.rs"]
 mod streams;
+#[path = "wire/talk.rs"]
+mod talk;
 #[path = "wire/told.rs"]
 mod told;
 #[path = "wire/unasked.rs"]

@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child as Process, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
+
+use crate::servers::Kind;
 
 /// A running server. It ends when this is dropped, or with this process: its input ends then.
 pub(crate) struct Child {
@@ -38,9 +41,9 @@ impl Cores {
         if self.pinned { "server on one core, load on the other" } else { "server and load share the cores" }
     }
 
-    /// Starts this very program as a server.
-    fn command(&self, arguments: &[&str]) -> io::Result<Command> {
-        let program = std::env::current_exe()?;
+    /// Starts this very program as a server, or a peer's.
+    fn command(&self, kind: Kind, arguments: &[&str]) -> io::Result<Command> {
+        let program = if kind.is_peer() { peer(kind)? } else { std::env::current_exe()? };
         let mut command = if self.pinned {
             let mut command = Command::new("taskset");
             command.args(["-c", Self::SERVER]).arg(program);
@@ -53,8 +56,8 @@ impl Cores {
     }
 
     /// A server on HTTP; its first line says where.
-    pub(crate) fn http(&self, kind: &str, size: usize) -> io::Result<Child> {
-        let mut process = self.command(&["serve-http", kind, &size.to_string()])?.spawn()?;
+    pub(crate) fn http(&self, kind: Kind, size: usize) -> io::Result<Child> {
+        let mut process = self.command(kind, &["serve-http", kind.name(), &size.to_string()])?.spawn()?;
         let mut output = BufReader::new(process.stdout.take().ok_or_else(|| io::Error::other("no output"))?);
         let mut address = String::new();
         output.read_line(&mut address)?;
@@ -62,11 +65,19 @@ impl Cores {
     }
 
     /// A server on stdio.
-    pub(crate) fn stdio(&self, kind: &str) -> io::Result<Child> {
-        let mut process = self.command(&["serve-stdio", kind])?.spawn()?;
+    pub(crate) fn stdio(&self, kind: Kind) -> io::Result<Child> {
+        let mut process = self.command(kind, &["serve-stdio", kind.name()])?.spawn()?;
         let output = process.stdout.take().map(|output| BufReader::with_capacity(1 << 16, output));
         Ok(Child { process, address: String::new(), output })
     }
+}
+
+/// The folder with the peers' programs, which `scripts/bench-report` builds.
+pub(crate) const PEERS: &str = "LARDER_BENCH_PEERS";
+
+fn peer(kind: Kind) -> io::Result<PathBuf> {
+    let folder = std::env::var_os(PEERS).ok_or_else(|| io::Error::other(format!("{PEERS} is not set")))?;
+    Ok(PathBuf::from(folder).join(kind.name()))
 }
 
 impl Child {
@@ -82,6 +93,15 @@ impl Child {
             line.split_whitespace().next()?.parse::<u64>().ok()
         });
         Duration::from_nanos(nanos.sum())
+    }
+
+    /// The memory that it holds, in bytes; zero where the system does not tell.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+        kib.unwrap_or(0_u64) * 1_024
     }
 
     /// Its input and output.

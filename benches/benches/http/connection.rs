@@ -6,11 +6,12 @@ use memchr::memmem;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::message::{Era, FIRST_ID, INITIALIZE, INITIALIZED, TEXT, post};
+use crate::message::{Era, FIRST_ID, INITIALIZE, INITIALIZED, Work, post};
 
 /// A connection with the call that it sends again and again.
 pub(crate) struct Connection {
     stream: TcpStream,
+    work: Work,
     request: Vec<u8>,
     buffer: Vec<u8>,
 }
@@ -24,20 +25,26 @@ struct Extent {
 
 impl Connection {
     /// Connects, and begins a session if the era has them and `sessions` is set; without, a session is only named.
-    pub(crate) async fn open(address: &str, era: Era, sessions: bool) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let mut this = Self { stream, request: Vec::new(), buffer: Vec::with_capacity(4_096) };
+    pub(crate) async fn open(address: &str, era: Era, work: Work, sessions: bool) -> io::Result<Self> {
+        let mut this = Self::connect(address, work).await?;
         let session = match era {
             Era::Modern => None,
             Era::Session if sessions => Some(this.handshake(address).await?),
             Era::Session => Some("0123456789abcdef0123456789abcdef".to_owned()),
         };
-        this.request = post(address, &era.headers(session.as_deref()), &era.call(FIRST_ID));
+        this.request = post(address, &era.headers(work, session.as_deref()), &era.request(work, FIRST_ID));
         Ok(this)
     }
 
-    async fn handshake(&mut self, address: &str) -> io::Result<String> {
+    /// Connects, and says nothing yet.
+    pub(crate) async fn connect(address: &str, work: Work) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, work, request: Vec::new(), buffer: Vec::with_capacity(4_096) })
+    }
+
+    /// Begins a session; its id.
+    pub(crate) async fn handshake(&mut self, address: &str) -> io::Result<String> {
         let extent = self.exchange(&post(address, "", INITIALIZE)).await?;
         let head = String::from_utf8_lossy(self.buffer.get(..extent.head).unwrap_or_default()).into_owned();
         self.expect(extent, b"200", b"serverInfo")?;
@@ -46,7 +53,7 @@ impl Connection {
             name.eq_ignore_ascii_case("mcp-session-id").then(|| value.trim().to_owned())
         });
         let session = session.ok_or_else(|| io::Error::other("the server began no session"))?;
-        let headers = Era::Session.headers(Some(&session));
+        let headers = Era::Session.headers(self.work, Some(&session));
         let extent = self.exchange(&post(address, &headers, INITIALIZED)).await?;
         self.expect(extent, b"202", b"")?;
         Ok(session)
@@ -66,7 +73,7 @@ impl Connection {
         if memmem::find(answer, &digits).is_none() || memmem::find(answer, br#""result""#).is_none() {
             return Err(self.wrong(extent));
         }
-        self.expect(extent, b"200", TEXT.as_bytes())?;
+        self.expect(extent, b"200", self.work.expected().as_bytes())?;
         Ok(extent.end - extent.head)
     }
 

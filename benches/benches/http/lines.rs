@@ -7,20 +7,33 @@ use memchr::memmem;
 
 use crate::child::Child;
 use crate::load::Run;
-use crate::message::{Era, FIRST_ID, INITIALIZE, INITIALIZED, TEXT};
+use crate::message::{Era, FIRST_ID, INITIALIZE, INITIALIZED, TEXT, Work};
 
-/// Calls the server for a while, in a session of 2025-11-25.
-pub(crate) fn run(server: &mut Child, window: u32, warm: Duration, measured: Duration) -> io::Result<Run> {
+/// What is done to a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lines {
+    pub(crate) era: Era,
+    /// Calls under way at a time.
+    pub(crate) window: u32,
+    pub(crate) warm: Duration,
+    pub(crate) measured: Duration,
+}
+
+/// Calls the server for a while.
+pub(crate) fn run(server: &mut Child, load: &Lines) -> io::Result<Run> {
+    let Lines { era, window, warm, measured } = *load;
     let (mut input, mut output) = server.pipes()?;
     let mut line = Vec::new();
-    writeln!(input, "{INITIALIZE}")?;
-    output.read_until(b'\n', &mut line)?;
-    writeln!(input, "{INITIALIZED}")?;
+    if era == Era::Session {
+        writeln!(input, "{INITIALIZE}")?;
+        output.read_until(b'\n', &mut line)?;
+        writeln!(input, "{INITIALIZED}")?;
+    }
     let (mut next, mut sum) = (FIRST_ID, 0_u64);
     let mut send = |count: u32, sum: &mut u64| {
-        let mut batch = Vec::with_capacity(160 * count as usize);
+        let mut batch = Vec::with_capacity(400 * count as usize);
         for id in next..next + count {
-            batch.extend_from_slice(Era::Session.call(id).as_bytes());
+            batch.extend_from_slice(era.request(Work::Call, id).as_bytes());
             batch.push(b'\n');
             *sum = sum.wrapping_add(u64::from(id));
         }

@@ -10,7 +10,7 @@ use tokio::task::LocalSet;
 
 use crate::child::Child;
 use crate::connection::Connection;
-use crate::message::{Era, FIRST_ID};
+use crate::message::{Era, FIRST_ID, Work};
 
 /// What one run showed.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
@@ -26,6 +26,7 @@ pub(crate) struct Run {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) era: Era,
+    pub(crate) work: Work,
     pub(crate) sessions: bool,
     pub(crate) connections: usize,
     pub(crate) warm: Duration,
@@ -51,7 +52,8 @@ impl Load {
     pub(crate) fn answer_bytes(&self, server: &Child) -> io::Result<usize> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let mut connection = Connection::open(server.address(), self.era, self.sessions).await?;
+            let mut connection =
+                Connection::open(server.address(), self.era, self.work, self.sessions).await?;
             connection.call(FIRST_ID).await
         })
     }
@@ -61,7 +63,7 @@ impl Load {
         let state = Rc::new(State { id: Cell::new(FIRST_ID), ..State::default() });
         let mut connections = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
-            connections.push(Connection::open(server.address(), self.era, self.sessions).await?);
+            connections.push(Connection::open(server.address(), self.era, self.work, self.sessions).await?);
         }
         let calls: Vec<_> = connections
             .into_iter()

@@ -1,5 +1,5 @@
-//! Calls per second of a trivial tool: Larder's server and bare rmcp, each beside a bare axum handler that receives the
-//! same bytes and headers and answers as many, and beside a bare loop on stdio.
+//! Calls per second of a trivial tool: Larder's server and its peers, each beside a bare axum handler that receives the
+//! same bytes and headers and answers as many, and beside a bare loop on stdio; and the memory that they hold.
 //!
 //! Each server is a process of its own with one worker, on one core where `taskset` is there; the load is on another
 //! one. Runs come in pairs, a server and the bare one in the same seconds, in alternating order. Every answer is
@@ -10,6 +10,7 @@ mod child;
 mod connection;
 mod lines;
 mod load;
+mod memory;
 mod message;
 mod pairs;
 mod servers;

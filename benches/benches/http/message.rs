@@ -1,4 +1,4 @@
-//! What is sent: `tools/call` of `echo`, in both eras.
+//! What is sent, in both eras: `tools/call` of `echo`, or `tools/list`.
 
 use std::fmt::Write as _;
 
@@ -11,6 +11,17 @@ pub(crate) enum Era {
     Session,
 }
 
+/// What is asked for again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A call of `echo`.
+    Call,
+    /// All tools.
+    List,
+}
+
+/// How many tools a server has whose list is asked for.
+pub(crate) const TOOLS: usize = 1_000;
 /// What the tool answers.
 pub(crate) const TEXT: &str = "hello world, this is an echo";
 /// The first id; all have as many digits.
@@ -29,24 +40,39 @@ impl Era {
         }
     }
 
-    /// The call of this id.
-    pub(crate) fn call(self, id: u32) -> String {
+    /// The request of this id.
+    pub(crate) fn request(self, work: Work, id: u32) -> String {
         let meta = if self == Self::Modern { META } else { "" };
-        format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"echo","arguments":{{"text":"{TEXT}"}}{meta}}}}}"#
-        )
+        let (method, params) = match work {
+            Work::Call => ("tools/call", format!(r#""name":"echo","arguments":{{"text":"{TEXT}"}}{meta}"#)),
+            Work::List => ("tools/list", meta.trim_start_matches(',').to_owned()),
+        };
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}}}}}"#)
     }
 
-    /// The headers of a call beyond those of any request.
-    pub(crate) fn headers(self, session: Option<&str>) -> String {
+    /// The headers of a request beyond those of any.
+    pub(crate) fn headers(self, work: Work, session: Option<&str>) -> String {
         let mut headers = format!("MCP-Protocol-Version: {}\r\n", self.revision());
         if self == Self::Modern {
-            headers.push_str("Mcp-Method: tools/call\r\nMcp-Name: echo\r\n");
+            headers.push_str(match work {
+                Work::Call => "Mcp-Method: tools/call\r\nMcp-Name: echo\r\n",
+                Work::List => "Mcp-Method: tools/list\r\n",
+            });
         }
         if let Some(session) = session {
             let _ = write!(headers, "Mcp-Session-Id: {session}\r\n"); // to a string: it cannot fail
         }
         headers
+    }
+}
+
+impl Work {
+    /// What stands in every right answer.
+    pub(crate) const fn expected(self) -> &'static str {
+        match self {
+            Self::Call => TEXT,
+            Self::List => "\"tool0999\"",
+        }
     }
 }
 

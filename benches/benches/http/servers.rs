@@ -1,4 +1,4 @@
-//! The three servers, each as small as it can be.
+//! The servers, each as small as it can be.
 
 mod bare;
 mod larder;
@@ -10,32 +10,65 @@ use std::thread;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
+use self::larder::Larder;
+
 /// Who serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Larder's server.
     Larder,
+    /// The same with a log and a cache that always has the answer.
+    LarderObserved,
+    /// The same with a thousand tools.
+    LarderTools,
     /// A bare axum handler, or a bare loop over lines.
     Bare,
     /// rmcp as its documentation has it, answering in JSON and without sessions.
     Rmcp,
     /// The same with sessions, where it answers as it likes.
     RmcpSessions,
+    /// turbomcp, a program of `benches/peers`.
+    Turbomcp,
+    /// rust-mcp-sdk, another.
+    RustMcpSdk,
+    /// Python's FastMCP, another.
+    FastMcp,
 }
+
+const ALL: [Kind; 9] = [
+    Kind::Larder,
+    Kind::LarderObserved,
+    Kind::LarderTools,
+    Kind::Bare,
+    Kind::Rmcp,
+    Kind::RmcpSessions,
+    Kind::Turbomcp,
+    Kind::RustMcpSdk,
+    Kind::FastMcp,
+];
 
 impl Kind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Larder => "larder",
+            Self::LarderObserved => "larder-observed",
+            Self::LarderTools => "larder-tools",
             Self::Bare => "bare",
             Self::Rmcp => "rmcp",
             Self::RmcpSessions => "rmcp-sessions",
+            Self::Turbomcp => "turbomcp",
+            Self::RustMcpSdk => "rust-mcp-sdk",
+            Self::FastMcp => "fastmcp",
         }
     }
 
     pub(crate) fn named(name: &str) -> Self {
-        let all = [Self::Larder, Self::Bare, Self::Rmcp, Self::RmcpSessions];
-        all.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Bare)
+        ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Bare)
+    }
+
+    /// Whether it is a program of its own, in the folder that `LARDER_BENCH_PEERS` names.
+    pub(crate) const fn is_peer(self) -> bool {
+        matches!(self, Self::Turbomcp | Self::RustMcpSdk | Self::FastMcp)
     }
 }
 
@@ -54,10 +87,13 @@ pub(crate) fn serve_http(kind: Kind, size: usize) -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         writeln!(io::stdout(), "{}", listener.local_addr()?)?;
         match kind {
-            Kind::Larder => larder::http(listener).await,
+            Kind::Larder => larder::http(listener, Larder::Plain).await,
+            Kind::LarderObserved => larder::http(listener, Larder::Observed).await,
+            Kind::LarderTools => larder::http(listener, Larder::Tools).await,
             Kind::Bare => bare::http(listener, size).await,
             Kind::Rmcp => sdk::http(listener, false).await,
             Kind::RmcpSessions => sdk::http(listener, true).await,
+            Kind::Turbomcp | Kind::RustMcpSdk | Kind::FastMcp => Err(not_here(kind)),
         }
     })
 }
@@ -65,8 +101,13 @@ pub(crate) fn serve_http(kind: Kind, size: usize) -> io::Result<()> {
 /// Serves stdin and stdout until stdin ends.
 pub(crate) fn serve_stdio(kind: Kind) -> io::Result<()> {
     match kind {
-        Kind::Larder => runtime()?.block_on(larder::stdio()),
+        Kind::Larder | Kind::LarderObserved | Kind::LarderTools => runtime()?.block_on(larder::stdio()),
         Kind::Bare => bare::stdio(),
         Kind::Rmcp | Kind::RmcpSessions => runtime()?.block_on(sdk::stdio()),
+        Kind::Turbomcp | Kind::RustMcpSdk | Kind::FastMcp => Err(not_here(kind)),
     }
+}
+
+fn not_here(kind: Kind) -> io::Error {
+    io::Error::other(format!("{} is a program of its own, in benches/peers", kind.name()))
 }

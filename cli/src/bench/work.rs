@@ -8,7 +8,7 @@ use bytes::Bytes;
 use clap::ValueEnum;
 use kv_core::{AnyStore, Key, NewEntry, PutMode, Result, Scan, Store as _, Version};
 use rand::rngs::StdRng;
-use rand::{Rng as _, RngCore as _, SeedableRng as _};
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 

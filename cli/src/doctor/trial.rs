@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use kv_core::{
-    AnyStore, Error, ErrorKind, Finding, Judge, Key, Listing, NewEntry, PutMode, Scan, Store as _,
-    StoreExt as _,
+    AnyStore, Error, ErrorKind, Finding, Judge, Key, Listing, NewEntry, PutMode, RedactedUrl, Scan,
+    Store as _, StoreExt as _,
 };
-use rand::Rng as _;
+use rand::RngExt as _;
 
 use super::ms;
+use crate::failure::on_one_line;
 
 const COLLECTION: &str = "larder-doctor";
 /// What is left behind is gone after so long.
@@ -119,8 +120,29 @@ async fn expiry(store: &AnyStore, key: Key<'_>) -> Result<Finding, Error> {
     })
 }
 
-fn failed(about: &'static str, error: &Error) -> Finding {
+/// Whether what was asked has to change, not the database.
+pub(super) fn is_mistake(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported)
+}
+
+/// A store that is as it was meant, and did not open.
+pub(super) fn unopened(url: &str, error: &Error) -> Finding {
     let advice = match error.kind() {
+        ErrorKind::Denied => "look at the user and the password of the URL, and at the rights of both",
+        ErrorKind::Timeout | ErrorKind::Unavailable => {
+            "is it running at this address, may this machine reach it, and does it speak TLS if the URL does?"
+        }
+        _ => advice(error),
+    };
+    Finding::bad("opens", format!("{}: {}", RedactedUrl::new(url), on_one_line(error)), advice)
+}
+
+fn failed(about: &'static str, error: &Error) -> Finding {
+    Finding::bad(about, on_one_line(error), advice(error))
+}
+
+fn advice(error: &Error) -> &'static str {
+    match error.kind() {
         ErrorKind::Denied => "give the user of the URL the right to read, write, remove and list",
         ErrorKind::Full => "make room, or raise the limit of the database",
         ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::Throttled => {
@@ -129,8 +151,7 @@ fn failed(about: &'static str, error: &Error) -> Finding {
         ErrorKind::Unsupported => "another mode of this database, or another one, can do this",
         ErrorKind::Corrupt => "values there are damaged, or sealed by another key: see docs/encryption.md",
         _ => "see the message; the page of the backend in docs/backends says more",
-    };
-    Finding::bad(about, error.to_string(), advice)
+    }
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -9,11 +9,11 @@ use tokio::io::{
     AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, Stdout, split,
     stdin, stdout,
 };
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
 use super::tracking::Tracking;
+use crate::stop::asked_to_stop;
 
 /// How long answers may still arrive once the client has said all.
 const GRACE: Duration = Duration::from_secs(3);
@@ -211,20 +211,6 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
 
 fn locked(tracking: &Mutex<Tracking>) -> MutexGuard<'_, Tracking> {
     tracking.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Waits until the process is asked to stop.
-async fn asked_to_stop() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => if interrupted.is_err() { std::future::pending().await },
-        () = terminated => {}
-    }
 }
 
 #[cfg(test)]

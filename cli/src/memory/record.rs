@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kv_core::{AnyStore, Collection, Cursor, Error, ErrorKind, Found, Listed, Result, StoreExt, Unreadable};
 use mcp_server::Principal;
-use rand::Rng;
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::{JoinError, spawn_blocking};
 

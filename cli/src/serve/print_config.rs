@@ -1,11 +1,15 @@
 //! What to paste into an MCP client.
 
+mod environment;
+
 use std::env;
-use std::io::{Write as _, stdout};
+use std::io::{Write as _, stderr, stdout};
 use std::path::absolute;
 
+use larder::platform::System;
 use serde_json::{Map, Value, json};
 
+use self::environment::Environment;
 use super::{Client, ServeSettings};
 use crate::settings::Level;
 use crate::url_argument::UrlArgument;
@@ -27,6 +31,11 @@ fn config(client: Client, settings: &ServeSettings) -> Result<Value, Failure> {
 }
 
 fn over_http(client: Client, address: &str) -> Result<Value, Failure> {
+    if address.starts_with(super::SOCKET) {
+        return Err(Failure::usage(
+            "MCP clients take a URL and no Unix socket: leave out --http (and LARDER_HTTP), or serve an address",
+        ));
+    }
     let url = format!("http://{}/mcp", reachable(address));
     match client {
         Client::ClaudeDesktop => Err(Failure::usage(
@@ -56,13 +65,25 @@ fn over_stdio(client: Client, settings: &ServeSettings) -> Result<Value, Failure
     }
     server.insert("command".to_owned(), json!(program.to_string_lossy()));
     server.insert("args".to_owned(), json!(arguments(settings)?));
+    let Environment { variables, notes } = Environment::of(&System, given_store(settings))?;
+    if !variables.is_empty() {
+        server.insert("env".to_owned(), Value::Object(variables));
+    }
+    for note in notes {
+        drop(writeln!(stderr().lock(), "{note}")); // a closed stderr hears nothing
+    }
     Ok(Value::Object(server))
+}
+
+/// An empty variable is none.
+fn given_store(settings: &ServeSettings) -> Option<&UrlArgument> {
+    settings.store.as_ref().filter(|store| !store.as_given().is_empty())
 }
 
 /// What differs from the defaults, so that the client's server does what this one would.
 fn arguments(settings: &ServeSettings) -> Result<Vec<String>, Failure> {
     let mut arguments = vec!["serve".to_owned()];
-    if let Some(store) = settings.store.as_ref().filter(|store| !store.as_given().is_empty()) {
+    if let Some(store) = given_store(settings) {
         arguments.extend(["--store".to_owned(), store_argument(store)?]);
     }
     if !settings.cache_ttl.is_zero() {

@@ -10,10 +10,17 @@ mod memory;
 mod moving_in;
 mod operations;
 mod owners;
+mod print_config;
 #[cfg(unix)]
 mod progress;
 #[cfg(unix)]
+mod readme;
+#[cfg(unix)]
 mod servers;
 mod settings;
+#[cfg(unix)]
+mod socket;
+#[cfg(target_os = "linux")]
+mod strangers;
 mod support;
 mod survival;

@@ -1,5 +1,7 @@
 //! `larder kv copy`, `rotate-key`, `stats`, `larder doctor` and `larder bench`.
 
+use std::io::{Read as _, Write as _};
+
 use serde_json::{Value, json};
 
 use crate::support::{Home, done, stderr, stdout};
@@ -219,6 +221,45 @@ fn the_doctor_finds_nothing_bad_in_a_good_store_and_says_what_to_know() {
     assert_eq!(missing.status.code(), Some(2), "{}", stderr(&missing));
 }
 
+/// A server that answers everybody with this, and its URL as the scheme has it.
+fn that_says(answer: &'static [u8], scheme: &str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("{scheme}://ann:hunter2@{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            drop(stream.write_all(answer));
+            drop(stream.read(&mut [0; 1_024])); // whoever closes with something unread cuts what was said
+        }
+    });
+    url
+}
+
+#[test]
+fn the_doctor_says_what_to_do_about_a_server_that_does_not_answer() {
+    let home = Home::new();
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ended = home.run(["doctor", &format!("redis://ann:hunter2@{unused}?retry=0"), "--json"]);
+    assert_eq!(ended.status.code(), Some(1), "{}", stderr(&ended));
+    let [finding] = parsed(&stdout(&ended)).try_into().unwrap();
+    assert_eq!((&finding["about"], &finding["verdict"]), (&json!("opens"), &json!("bad")), "{finding}");
+    assert!(finding["advice"].as_str().unwrap().contains("running"), "{finding}");
+    assert!(!finding.to_string().contains("hunter2"), "{finding}");
+}
+
+#[test]
+fn a_server_of_another_kind_is_told_on_one_line() {
+    let home = Home::new();
+    for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"SSH-2.0-\x1b[2J\n\n", b"*1\r\n*1\r\nERROR\r\n"]
+    {
+        let ended = home.run(["kv", "get", &that_says(answer, "redis"), "c", "id"]);
+        let told = stderr(&ended);
+        assert_eq!(ended.status.code(), Some(2), "{told}");
+        assert!(told.contains("neither Redis nor Valkey"), "{told}");
+        assert_eq!(told.matches(char::is_control).count(), 1, "one line and its end: {told:?}");
+    }
+}
+
 #[test]
 fn a_bench_shows_stores_side_by_side_and_leaves_nothing() {
     let home = Home::new();
@@ -238,6 +279,23 @@ fn a_bench_shows_stores_side_by_side_and_leaves_nothing() {
     let text = stdout(&one_is_bad);
     assert!(text.contains("disk:one") && text.contains("memory://") && text.contains("get"), "{text}");
     assert_eq!(done(&home.run(["kv", "list", ONE])), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_bench_that_is_told_to_end_removes_its_entries() {
+    use std::io::BufRead as _;
+
+    for signal in ["-INT", "-TERM"] {
+        let home = Home::new();
+        let mut bench = home.larder(["bench", ONE, "--time", "1h", "--only", "put"]).spawn().unwrap();
+        let mut told = std::io::BufReader::new(bench.stderr.take().unwrap()).lines();
+        while !told.next().unwrap().unwrap().contains("put, 1 at once") {}
+        let id = bench.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+        assert_eq!(bench.wait().unwrap().code(), Some(1), "{signal}");
+        assert_eq!(done(&home.run(["kv", "list", ONE])), "", "{signal}");
+    }
 }
 
 /// Runs the program with this key.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, PATIENCE, done, stderr, variable};
+use crate::support::{Home, PATIENCE, done, stderr, stdout, variable};
 
 /// A server, and whether its entries can be listed.
 struct Server {
@@ -56,8 +56,11 @@ fn parsed(text: &str) -> Vec<Value> {
 fn the_doctor_finds_every_server_of_the_tests_well() {
     let home = Home::new();
     for Server { name, url, lists } in servers(&home) {
-        let findings = parsed(&done(&home.run(["doctor", &url, "--json"])));
-        assert!(findings.iter().all(|finding| finding["verdict"] != "bad"), "{name}: {findings:#?}");
+        let examined = home.run(["doctor", &url, "--json"]);
+        let findings = parsed(&stdout(&examined));
+        // How full the disk is that the server stands on says nothing of the server.
+        let bad = |finding: &&Value| finding["verdict"] == "bad" && finding["about"] != "disk";
+        assert!(!findings.iter().any(|finding| bad(&finding)), "{name}: {findings:#?} {}", stderr(&examined));
         let good = |about: &str| {
             findings.iter().any(|finding| finding["about"] == about && finding["verdict"] == "good")
         };

@@ -72,6 +72,18 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     found
 }
 
+/// Whether curl is there; where it is not, that is said, or fails the test where all is required.
+#[cfg(unix)]
+pub(crate) fn has_curl() -> bool {
+    let found = Command::new("curl").arg("--version").output().is_ok();
+    if !found {
+        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
+        assert!(!required, "curl is missing: install it");
+        eprintln!("SKIPPED: curl is missing");
+    }
+    found
+}
+
 pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }

@@ -104,9 +104,10 @@ async fn test_tool_with_progress(ctx: Context) -> ToolResult {
     ToolResult::text("Progress test completed")
 }
 
-/// Takes a moment.
+/// Takes a moment, in which its client leaves and comes back.
 #[tool]
-async fn test_reconnection() -> ToolResult {
+async fn test_reconnection(ctx: Context) -> ToolResult {
+    ctx.release_stream(Duration::from_millis(500));
     tokio::time::sleep(Duration::from_millis(100)).await;
     ToolResult::text("Reconnection test completed")
 }

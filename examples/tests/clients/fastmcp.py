@@ -1,4 +1,4 @@
-"""Python's fastmcp client against bench-server: fastmcp.py MODE URL, or fastmcp.py MODE COMMAND ARGUMENT.."""
+"""Python's fastmcp client against bench-server: fastmcp.py MODE URL, MODE unix:PATH, or MODE COMMAND ARGUMENT.."""
 
 import asyncio
 import sys
@@ -6,8 +6,9 @@ import sys
 # This file has the name of the package: what is imported must not be it.
 sys.path.pop(0)
 
+import httpx2  # noqa: E402
 from fastmcp import Client  # noqa: E402
-from fastmcp.client.transports import StdioTransport  # noqa: E402
+from fastmcp.client.transports import StdioTransport, StreamableHttpTransport  # noqa: E402
 from fastmcp.exceptions import ToolError  # noqa: E402
 
 
@@ -19,8 +20,21 @@ def names(items):
     return sorted(str(item.name) for item in items)
 
 
+def over_socket(path):
+    def client(**settings):
+        return httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=path), **settings)
+
+    return StreamableHttpTransport("http://larder/mcp", httpx_client_factory=client)
+
+
+def transport_to(target):
+    if target[0].startswith("unix:"):
+        return over_socket(target[0].removeprefix("unix:"))
+    return target[0] if target[0].startswith("http") else StdioTransport(target[0], target[1:])
+
+
 async def main(mode, target):
-    transport = target[0] if target[0].startswith("http") else StdioTransport(target[0], target[1:])
+    transport = transport_to(target)
     async with Client(transport, mode=mode, timeout=20) as client:
         equal(names(await client.list_tools()), ["add", "echo", "stats"])
         equal(await client.list_resources(), [])

@@ -23,8 +23,13 @@ pub(crate) fn free_address() -> String {
 
 /// Waits until somebody listens.
 pub(crate) fn wait_for(address: &str) {
+    wait_until(address, || TcpStream::connect(address).is_ok());
+}
+
+/// Waits until `listens` says that somebody does.
+pub(crate) fn wait_until(address: &str, listens: impl Fn() -> bool) {
     let started = Instant::now();
-    while TcpStream::connect(address).is_err() {
+    while !listens() {
         assert!(started.elapsed() < Duration::from_secs(20), "nobody listens on {address}");
         std::thread::sleep(Duration::from_millis(20));
     }

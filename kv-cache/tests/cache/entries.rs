@@ -74,6 +74,25 @@ async fn a_lease_is_absent_to_readers_and_gone_after_a_minute() {
 }
 
 #[tokio::test]
+async fn looks_write_nothing_and_the_second_claim_finds_what_the_first_filled() {
+    let store = MemoryStore::new();
+    let cache = ByteCache::bytes(store.clone(), "c");
+    let looked = [cache.look("id").await, cache.look("id").await];
+    assert_eq!(store.get(KEY).await.unwrap(), None);
+    let [Err(first), Err(second)] = looked else { panic!("nothing is there") };
+    let Lookup::Miss(lease) = cache.claim("id", first).await else { panic!("nothing is there") };
+    let Err(third) = cache.look("id").await else { panic!("a lease is no value") };
+    assert_eq!(lease.fill(&Bytes::from_static(b"1")).await, Filled::Stored);
+    for miss in [second, third] {
+        let Lookup::Hit(hit) = cache.claim("id", miss).await else { panic!("it came meanwhile") };
+        assert_eq!(hit.value, "1");
+    }
+    assert!(cache.look("id").await.is_ok_and(|hit| hit.value == "1"));
+    let seen = cache.statistics();
+    assert_eq!((seen.misses, seen.puts), (1, 1));
+}
+
+#[tokio::test]
 async fn an_abandoned_lease_leaves_nothing() {
     let store = MemoryStore::new();
     let cache = ByteCache::bytes(store.clone(), "c");

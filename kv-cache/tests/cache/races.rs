@@ -8,7 +8,7 @@ use kv_cache::Cache;
 use kv_core::testing::ReferenceStore;
 use kv_core::{Clock, Key, Store};
 use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 
 /// What the caches stand for: a number that only rises.
 type Truth = Arc<AtomicU64>;

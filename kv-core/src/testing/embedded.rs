@@ -1,8 +1,13 @@
-//! What the tests of stores in a directory share beside the laws: numbered entries, children that are killed or watched
-//! by `strace`.
+//! What the tests of stores in a directory share beside the laws: what their directory and their life must be like,
+//! numbered entries, children that are killed or watched by `strace`.
 
 pub mod crash;
+pub mod directory;
+pub mod kind;
+pub mod lifecycle;
 mod numbered;
+#[cfg(unix)]
+pub mod permissions;
 pub mod traced;
 
 use std::process::{Command, Stdio};

@@ -262,7 +262,7 @@ mod tests {
     use std::io::Write;
 
     use bytes::Bytes;
-    use rand::RngCore;
+    use rand::Rng;
     use zstd::stream::write;
 
     use super::{HEAD, RAW, STEP, ZSTD, grown, inflated, raw, shrunk};

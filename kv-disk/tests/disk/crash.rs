@@ -1,51 +1,18 @@
 //! Killed at any moment, a store has every acknowledged write, and none half: `kv_core::testing::embedded::crash`.
 
-use std::path::Path;
-
 use kv_core::testing::embedded::crash::{
-    Killed, asked, survives_kills, survives_kills_during_creation, write_until_killed,
+    asked, survives_kills, survives_kills_during_creation, write_until_killed,
 };
 use kv_core::{Key, NewEntry, PutMode, Store as _};
-use kv_disk::{DiskStore, Durability, Engine};
 use tempfile::TempDir;
 
-use crate::support::{MODES, config};
-
-#[derive(Clone, Copy)]
-struct Mode(usize);
-
-impl Mode {
-    fn parts(self) -> (Engine, Durability) {
-        MODES[self.0]
-    }
-}
-
-impl Killed for Mode {
-    type Store = DiskStore;
-    const WRITER: &'static str = "crash::a_child_writes_until_it_is_killed";
-
-    fn number(self) -> usize {
-        self.0
-    }
-
-    fn name(self) -> String {
-        let (engine, durability) = self.parts();
-        format!("{engine}, {durability:?}")
-    }
-
-    async fn open(self, dir: &Path) -> DiskStore {
-        let (engine, durability) = self.parts();
-        let mut config = config(engine, dir);
-        config.durability = durability;
-        DiskStore::open(config).await.unwrap()
-    }
-}
+use crate::support::{Mode, opened};
 
 /// Only as a child of the tests below.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_writes_until_it_is_killed() {
     let Some((dir, mode)) = asked() else { return };
-    write_until_killed(Mode(mode).open(&dir).await).await;
+    write_until_killed(opened(Mode(mode), &dir).await).await;
 }
 
 async fn killed(mode: usize) {
@@ -53,8 +20,7 @@ async fn killed(mode: usize) {
 }
 
 async fn killed_during_creation(mode: usize) {
-    let is_made = |dir: &Path| dir.join("data").exists();
-    survives_kills_during_creation(Mode(mode), TempDir::new().unwrap().path(), is_made).await;
+    survives_kills_during_creation(Mode(mode), TempDir::new().unwrap().path()).await;
 }
 
 #[tokio::test]
@@ -71,12 +37,12 @@ async fn sled_that_syncs_keeps_what_it_acknowledged_when_killed() {
 #[tokio::test]
 async fn the_beginning_of_a_snapshot_of_sled_is_no_damage() {
     let dir = TempDir::new().unwrap();
-    let store = Mode(0).open(dir.path()).await;
+    let store = opened(Mode::SLED, dir.path()).await;
     store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
     store.close().await.unwrap();
     let beginning = dir.path().join("data/snap.FFFFFFFFFFFFFFF0.generating");
     std::fs::write(&beginning, [0; 7]).unwrap();
-    let store = Mode(0).open(dir.path()).await;
+    let store = opened(Mode::SLED, dir.path()).await;
     assert_eq!(store.get(Key::new("c", "a")).await.unwrap().unwrap().value, "x");
     assert!(!beginning.exists());
     store.close().await.unwrap();

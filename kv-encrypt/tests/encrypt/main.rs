@@ -5,6 +5,10 @@ mod binding;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod from_env;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod key_file;
 #[cfg(test)]
 mod note;

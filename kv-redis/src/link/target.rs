@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use kv_core::{Error, ErrorKind, Result};
 use redis::{Cmd, Value};
 
@@ -88,16 +90,19 @@ impl AnyOf {
 }
 
 impl Sentinels {
-    /// The master, as the first sentinel that answers names it.
+    /// The master, as the first sentinel names it that knows one. All are asked at once: one that is silent holds nobody up.
     async fn master(&self) -> Result<Address> {
-        let mut last = None;
-        for address in &self.addresses {
-            match self.ask(address).await {
+        let mut answers: FuturesUnordered<_> =
+            self.addresses.iter().map(|address| self.ask(address)).collect();
+        let mut telling: Option<Error> = None;
+        while let Some(answer) = answers.next().await {
+            match answer {
                 Ok(master) => return Ok(master),
-                Err(error) => last = Some(error),
+                // What one of them said tells more than that another one cannot be reached.
+                Err(error) => telling = Some(telling.filter(|said| !is_silence(said)).unwrap_or(error)),
             }
         }
-        Err(last.unwrap_or_else(|| error::invalid("no sentinel is named")))
+        Err(telling.unwrap_or_else(|| error::invalid("no sentinel is named")))
     }
 
     async fn ask(&self, sentinel: &Address) -> Result<Address> {
@@ -116,6 +121,10 @@ impl Sentinels {
 fn named(parts: &[Value]) -> Option<Address> {
     let (host, port) = (wire::text(parts.first()?)?, wire::text(parts.get(1)?)?);
     Some(Address::Tcp(host.to_owned(), port.parse().ok()?))
+}
+
+fn is_silence(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unavailable
 }
 
 fn unknown() -> Error {

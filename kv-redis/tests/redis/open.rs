@@ -5,8 +5,9 @@ use std::time::Duration;
 use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
 use kv_redis::RedisStore;
 
+use crate::crash::Watched;
 use crate::place::{config, namespace, open, variable};
-use crate::private::{Server, free_port};
+use crate::private::{PATIENCE, Server, free_port};
 
 #[tokio::test]
 async fn another_kind_of_server_is_refused_with_what_to_write() {
@@ -47,6 +48,28 @@ async fn a_listener_that_says_nothing_is_given_up() {
     config.connect_timeout = Duration::from_millis(200);
     let error = RedisStore::open(config).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::NotDone), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_sentinel_that_says_nothing_holds_nobody_up() {
+    let Some(watched) = Watched::start(0).await else { return };
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let first = silent.local_addr().unwrap();
+    let mut config = config(&format!("redis+sentinel://{first},127.0.0.1:{}/main/0", watched.port), "n");
+    config.connect_timeout = 2 * PATIENCE; // what waiting for the first one would take
+    let opened = tokio::time::timeout(PATIENCE, RedisStore::open(config)).await;
+    let store = opened.expect("the other one was asked meanwhile").unwrap();
+    store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_sentinel_says_tells_more_than_one_that_cannot_be_reached() {
+    let Some(watched) = Watched::start(0).await else { return };
+    for hosts in [[free_port(), watched.port], [watched.port, free_port()]] {
+        let [first, second] = hosts.map(|port| format!("127.0.0.1:{port}"));
+        let error = open(&format!("redis+sentinel://{first},{second}/nobody/0"), "n").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+    }
 }
 
 #[cfg(unix)]

@@ -1,42 +1,17 @@
 //! Killed at any moment, a store has every acknowledged write, and none half: `kv_core::testing::embedded::crash`.
 
-use std::path::Path;
-
 use kv_core::testing::embedded::crash::{
-    Killed, asked, survives_kills, survives_kills_during_creation, write_until_killed,
+    asked, survives_kills, survives_kills_during_creation, write_until_killed,
 };
-use kv_rocksdb::{RocksConfig, RocksStore};
 use tempfile::TempDir;
 
-use crate::support::MODES;
-
-#[derive(Clone, Copy)]
-struct Mode(usize);
-
-impl Killed for Mode {
-    type Store = RocksStore;
-    const WRITER: &'static str = "crash::a_child_writes_until_it_is_killed";
-
-    fn number(self) -> usize {
-        self.0
-    }
-
-    fn name(self) -> String {
-        format!("{:?}", MODES[self.0])
-    }
-
-    async fn open(self, dir: &Path) -> RocksStore {
-        let mut config = RocksConfig::new(dir);
-        config.durability = MODES[self.0];
-        RocksStore::open(config).await.unwrap()
-    }
-}
+use crate::support::{Mode, opened};
 
 /// Only as a child of the tests below.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_writes_until_it_is_killed() {
     let Some((dir, mode)) = asked() else { return };
-    write_until_killed(Mode(mode).open(&dir).await).await;
+    write_until_killed(opened(Mode(mode), &dir).await).await;
 }
 
 async fn killed(mode: usize) {
@@ -44,8 +19,7 @@ async fn killed(mode: usize) {
 }
 
 async fn killed_during_creation(mode: usize) {
-    let is_made = |dir: &Path| dir.join("data").exists();
-    survives_kills_during_creation(Mode(mode), TempDir::new().unwrap().path(), is_made).await;
+    survives_kills_during_creation(Mode(mode), TempDir::new().unwrap().path()).await;
 }
 
 #[tokio::test]

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
 
 use super::pending::Outcome;
-use super::{Answers, AskError, Elicited, Form, Question, Root, Sampled, Sampling};
+use super::{Answers, AskError, Elicited, Form, Question, Root, Sampled, Sampling, random};
+use crate::exchange::Exchange;
 use crate::protocol::{Json, RequestId, notification, server_request};
-use crate::session::hex;
+use crate::replica::Expected;
 use crate::{Context, Operation};
 
 /// How long a client of a handshake session has for its answer.
@@ -99,7 +101,7 @@ impl Context {
         Ok(result)
     }
 
-    const fn unnamed(&self) -> Asking<'_> {
+    pub(super) const fn unnamed(&self) -> Asking<'_> {
         Asking { context: self, key: None }
     }
 }
@@ -144,7 +146,22 @@ impl Asking<'_> {
         self.answered(Question::roots()).await
     }
 
+    pub(super) const fn context(&self) -> &Context {
+        self.context
+    }
+
     async fn answered<A: Answers>(self, question: Question) -> Result<A, AskError> {
+        self.allowed(&question)?;
+        if self.context.request().revision.is_stateless() {
+            let key = self.round_key()?;
+            self.in_rounds(key, question).await
+        } else {
+            self.on_stream(question, random()).await
+        }
+    }
+
+    /// Whether this client can be asked this here.
+    pub(super) fn allowed(&self, question: &Question) -> Result<(), AskError> {
         let request = self.context.request();
         if self.context.is_public() {
             return Err(AskError::misused("a component whose cached answers are public cannot ask who asks"));
@@ -155,17 +172,18 @@ impl Asking<'_> {
         if let Some(missing) = question.missing(&self.context.client_capabilities(), request.revision) {
             return Err(AskError::unsupported(&missing, request.revision));
         }
-        if request.revision.is_stateless() {
-            self.in_rounds(question).await
-        } else {
-            self.on_stream(question).await
-        }
+        self.context.round().count()
+    }
+
+    /// The key of this question among those of its round; once for each question.
+    pub(super) fn round_key(&self) -> Result<String, AskError> {
+        self.context.round().key(self.key.as_deref())
     }
 
     /// 2026-07-28: the answer of an earlier round, or the end of this one.
-    async fn in_rounds<A: Answers>(self, question: Question) -> Result<A, AskError> {
+    pub(super) async fn in_rounds<A: Answers>(self, key: String, question: Question) -> Result<A, AskError> {
         let (round, request) = (self.context.round(), self.context.request());
-        let (key, digest) = (round.key(self.key.as_deref())?, question.digest());
+        let digest = question.digest();
         if let Some(answer) = round.answer(&key, self.key.is_some(), &digest)? {
             return Ok(answer);
         }
@@ -175,32 +193,53 @@ impl Asking<'_> {
         pending().await
     }
 
-    /// Handshake revisions: a request on the stream of the client's own.
-    async fn on_stream<A: Answers>(self, question: Question) -> Result<A, AskError> {
+    /// Handshake revisions: a request under this id on the stream of the client's own.
+    pub(super) async fn on_stream<A: Answers>(self, question: Question, text: String) -> Result<A, AskError> {
         let request = self.context.request();
         let Some(session) = &request.session else { return Err(AskError::gone()) };
-        let text = random();
+        let until = Instant::now() + PATIENCE;
+        let Ok(ready) = timeout_at(until, self.context.until_ready()).await else {
+            return Err(AskError::timed_out());
+        };
+        ready?;
+        request.exchange.mark_asked();
         let id = RequestId::of(&text);
         let message = server_request(&id, question.method(), &question.params_for(request.revision, &text));
-        let mut waiting = self.context.pending_questions().wait(session.key(&request.principal), id);
+        let session = session.key(&request.principal);
+        let _expected = self.expected(&session, &id).await;
+        let mut waiting = self.context.pending_questions().wait(session, id);
         if !request.exchange.send(message).await {
             return Err(AskError::gone());
         }
-        match tokio::time::timeout(PATIENCE, &mut waiting.answer).await {
-            Ok(Ok(outcome)) => read(outcome),
-            Ok(Err(_)) => Err(AskError::gone()),
-            Err(_) => {
-                self.give_up(&text);
-                Err(AskError::timed_out())
-            }
-        }
+        let mut open = Open { exchange: Some(&request.exchange), id: &text };
+        let outcome = timeout_at(until, &mut waiting.answer).await.map_err(|_| AskError::timed_out())?;
+        open.exchange = None;
+        read(outcome.map_err(|_| AskError::gone())?)
     }
 
-    /// Tells the client that nobody waits for its answer any more.
-    fn give_up(&self, id: &str) {
-        let params = serde_json::json!({ "requestId": id, "reason": "nobody waits for the answer any more" });
+    /// Where clients are not bound to this process, the others are to know where the answer belongs.
+    async fn expected(&self, session: &str, question: &RequestId) -> Option<Expected> {
+        if !self.context.request().exchange.is_resumable() {
+            return None;
+        }
+        self.context.replica().expect(session, question, PATIENCE).await
+    }
+}
+
+/// A question that the client has and did not answer yet. Dropped, it tells the client that nobody waits any more.
+struct Open<'a> {
+    /// `None` once it is answered.
+    exchange: Option<&'a Exchange>,
+    id: &'a str,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let Some(exchange) = self.exchange else { return };
+        let params =
+            serde_json::json!({ "requestId": self.id, "reason": "nobody waits for the answer any more" });
         if let Some(message) = notification("notifications/cancelled", &params) {
-            self.context.request().exchange.notify(message);
+            exchange.notify(message);
         }
     }
 }
@@ -215,11 +254,4 @@ const fn may_ask(operation: &Operation) -> bool {
 fn read<A: Answers>(outcome: Outcome) -> Result<A, AskError> {
     let result = outcome.map_err(|error| AskError::refused(&error))?;
     A::read(&result).map_err(|what| AskError::unusable(&what))
-}
-
-/// An id that nobody can guess: who knows it may answer.
-fn random() -> String {
-    let mut bytes = [0; 16];
-    rand::RngCore::fill_bytes(&mut rand::rng(), &mut bytes);
-    hex(&bytes)
 }

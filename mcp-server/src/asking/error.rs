@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use crate::protocol::{Failure, Json, Revision, code};
 
 /// Why a question to the client has no answer.
@@ -20,6 +22,7 @@ enum Reason {
     Unsupported,
     Unanswered,
     Refused,
+    PageRequired,
     Misused,
 }
 
@@ -40,18 +43,20 @@ impl AskError {
         self.reason == Reason::Refused
     }
 
+    /// Whether the request is to be sent again once a page is done (-32042 of 2025-11-25); see
+    /// [`Context::require_page`](crate::Context::require_page).
+    pub fn is_page_required(&self) -> bool {
+        self.reason == Reason::PageRequired
+    }
+
     /// How the request ends where the handler passes this on.
     pub const fn failure(&self) -> &Failure {
         &self.failure
     }
 
-    /// The client lacks `required`, an object as the client would declare it.
-    pub(super) fn unsupported(required: &serde_json::Value, revision: Revision) -> Self {
-        let code = if revision.is_stateless() { code::MISSING_CAPABILITY } else { code::INVALID_REQUEST };
-        let names = required.as_object().map(|object| object.keys().cloned().collect::<Vec<_>>().join(", "));
-        let names = names.unwrap_or_default();
-        let failure = Failure::new(code, format!("this needs a client with the capability {names}"));
-        let failure = failure.with_data(serde_json::json!({ "requiredCapabilities": required }));
+    /// The client lacks `required`, as it would declare it.
+    pub(super) fn unsupported(required: &Map<String, Value>, revision: Revision) -> Self {
+        let failure = Failure::missing_capability(required, revision);
         Self { reason: Reason::Unsupported, failure }
     }
 
@@ -78,6 +83,10 @@ impl AskError {
     pub(super) fn unusable(what: &str) -> Self {
         let message = format!("the client's answer cannot be used: {what}");
         Self { reason: Reason::Refused, failure: Failure::new(code::INTERNAL_ERROR, message) }
+    }
+
+    pub(super) const fn page_required(failure: Failure) -> Self {
+        Self { reason: Reason::PageRequired, failure }
     }
 
     pub(super) fn misused(message: impl Into<Cow<'static, str>>) -> Self {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use hkdf::Hkdf;
 use kv_core::{AnyStore, Clock, Collection, StoreExt as _};
-use orion::hazardous::kdf::hkdf::{Hkdf, SHA256};
-use rand::RngCore as _;
+use rand::Rng as _;
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
 /// A key, and the number that a sealed state names it by.
 #[derive(Clone)]
@@ -58,9 +59,9 @@ impl Keys {
     /// A key made of the program's secret (RFC 5869), the same on every replica that has it.
     pub(crate) fn given(secret: &[u8]) -> Self {
         let (mut id, mut bytes) = ([0; 4], [0; 32]);
-        let derive = |info: &[u8], out: &mut [u8]| Hkdf::<SHA256>::derive_key(&[], secret, Some(info), out);
-        let made = derive(b"larder request state id", &mut id);
-        let made = made.and(derive(b"larder request state key", &mut bytes));
+        let derived = Hkdf::<Sha256>::new(None, secret);
+        let made = derived.expand(b"larder request state id", &mut id);
+        let made = made.and(derived.expand(b"larder request state key", &mut bytes));
         debug_assert!(made.is_ok(), "36 bytes are not too many");
         Self(Arc::new(Source::Given(Key { id, bytes })))
     }

@@ -2,11 +2,32 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::protocol::{Json, Revision};
+use super::{Form, Question};
+use crate::protocol::{Failure, Json, Revision};
 
-/// What a client must have declared (basic/lifecycle, "Capability Negotiation").
+/// What a client can declare and a component may need: see [`Tool::requires`](crate::Tool::requires).
+///
+/// A client of a revision that has no such thing lacks it, whatever it declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+#[non_exhaustive]
+pub enum Capability {
+    /// Forms for the person (2025-06-18 and later). `elicitation` that names no mode means these.
+    Elicitation,
+    /// Pages for the person to open (2025-11-25 and later).
+    ElicitationUrl,
+    /// The client's model. Deprecated by 2026-07-28 (SEP-2577).
+    Sampling,
+    /// The client's model, using tools (2025-11-25 and later). Deprecated by 2026-07-28 (SEP-2577).
+    SamplingTools,
+    /// The folders that the client works in. Deprecated by 2026-07-28 (SEP-2577).
+    Roots,
+    /// The extension of this name, such as `io.modelcontextprotocol/ui`.
+    Extension(&'static str),
+}
+
+/// What a client must have declared (2026-07-28, basic/versioning; before, basic/lifecycle, "Capability Negotiation").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
     /// Forms, since 2025-06-18.
     Form,
     /// Forms with lists, since 2025-11-25.
@@ -19,11 +40,49 @@ pub(super) enum Need {
     SamplingTools,
     /// The folders that the client works in.
     Roots,
+    /// The extension of this name.
+    Extension(&'static str),
+}
+
+impl From<Capability> for Need {
+    fn from(capability: Capability) -> Self {
+        match capability {
+            Capability::Elicitation => Self::Form,
+            Capability::ElicitationUrl => Self::Url,
+            Capability::Sampling => Self::Sampling,
+            Capability::SamplingTools => Self::SamplingTools,
+            Capability::Roots => Self::Roots,
+            Capability::Extension(name) => Self::Extension(name),
+        }
+    }
 }
 
 impl Need {
+    /// What it takes to be asked for the form `F`.
+    pub(crate) fn of_form<F: Form>() -> Self {
+        Question::form::<F>("").need()
+    }
+
+    /// The refusal of a client that lacks some of `needs`, with all that it lacks.
+    pub(crate) fn refusal(
+        needs: &[Self],
+        capabilities: Option<&Json>,
+        revision: Revision,
+    ) -> Option<Failure> {
+        if needs.is_empty() {
+            return None;
+        }
+        let mut lacking = Map::new();
+        for need in needs {
+            if let Some(missing) = need.missing(capabilities.unwrap_or(&Json::EMPTY), revision) {
+                merge(&mut lacking, missing);
+            }
+        }
+        (!lacking.is_empty()).then(|| Failure::missing_capability(&lacking, revision))
+    }
+
     /// What is lacking, as a client would declare it; `None` where nothing is.
-    pub(super) fn missing(self, capabilities: &Json, revision: Revision) -> Option<Value> {
+    pub(super) fn missing(self, capabilities: &Json, revision: Revision) -> Option<Map<String, Value>> {
         let declared: Map<String, Value> = capabilities.to().unwrap_or_default();
         let has = self.exists_on(revision) && self.is_declared(&declared);
         (!has).then(|| self.as_declared())
@@ -35,7 +94,7 @@ impl Need {
             Self::FormWithLists | Self::Url | Self::SamplingTools => {
                 matches!(revision, Revision::V2025_11_25 | Revision::V2026_07_28)
             }
-            Self::Sampling | Self::Roots => true,
+            Self::Sampling | Self::Roots | Self::Extension(_) => true,
         }
     }
 
@@ -54,16 +113,29 @@ impl Need {
             Self::Sampling => object("sampling").is_some(),
             Self::SamplingTools => part("sampling", "tools"),
             Self::Roots => object("roots").is_some(),
+            Self::Extension(name) => part("extensions", name),
         }
     }
 
-    fn as_declared(self) -> Value {
-        match self {
-            Self::Form | Self::FormWithLists => json!({ "elicitation": { "form": {} } }),
-            Self::Url => json!({ "elicitation": { "url": {} } }),
-            Self::Sampling => json!({ "sampling": {} }),
-            Self::SamplingTools => json!({ "sampling": { "tools": {} } }),
-            Self::Roots => json!({ "roots": {} }),
+    fn as_declared(self) -> Map<String, Value> {
+        let (name, parts) = match self {
+            Self::Form | Self::FormWithLists => ("elicitation", json!({ "form": {} })),
+            Self::Url => ("elicitation", json!({ "url": {} })),
+            Self::Sampling => ("sampling", json!({})),
+            Self::SamplingTools => ("sampling", json!({ "tools": {} })),
+            Self::Roots => ("roots", json!({})),
+            Self::Extension(name) => ("extensions", json!({ name: {} })),
+        };
+        Map::from_iter([(name.to_owned(), parts)])
+    }
+}
+
+/// Adds `more` to `known`, object by object.
+fn merge(known: &mut Map<String, Value>, more: Map<String, Value>) {
+    for (name, value) in more {
+        let known = known.entry(name).or_insert_with(|| Value::Object(Map::new()));
+        if let (Value::Object(known), Value::Object(more)) = (known, value) {
+            merge(known, more);
         }
     }
 }
@@ -72,7 +144,7 @@ impl Need {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::Need;
+    use super::{Capability, Need};
     use crate::protocol::{Json, Revision};
 
     const NEEDS: [Need; 6] =
@@ -126,8 +198,43 @@ mod tests {
     #[test]
     fn what_is_lacking_is_told_as_it_would_be_declared() {
         for need in NEEDS {
-            let missing = need.missing(&Json::EMPTY, Revision::V2026_07_28).unwrap();
+            let missing = Value::from(need.missing(&Json::EMPTY, Revision::V2026_07_28).unwrap());
             assert!(fulfilled(&missing, Revision::V2026_07_28).contains(&need), "{missing}");
         }
+    }
+
+    #[test]
+    fn all_that_is_lacking_is_told_at_once() {
+        let needs = [
+            Capability::Elicitation,
+            Capability::ElicitationUrl,
+            Capability::SamplingTools,
+            Capability::Sampling,
+            Capability::Extension("io.modelcontextprotocol/ui"),
+        ];
+        let needs = needs.map(Need::from);
+        let refusal = |capabilities: Value| {
+            let capabilities = Json::from(capabilities);
+            Need::refusal(&needs, Some(&capabilities), Revision::V2026_07_28)
+        };
+        let nothing = refusal(json!({})).unwrap();
+        assert_eq!(nothing.code, -32_021);
+        let data: Value = nothing.data.unwrap().to().unwrap();
+        let all = json!({
+            "elicitation": { "form": {}, "url": {} },
+            "sampling": { "tools": {} },
+            "extensions": { "io.modelcontextprotocol/ui": {} },
+        });
+        assert_eq!(data["requiredCapabilities"], all);
+        assert_eq!(refusal(all), None);
+        let forms = json!({ "elicitation": {}, "sampling": {}, "extensions": { "io.modelcontextprotocol/ui": true } });
+        let data: Value = refusal(forms).unwrap().data.unwrap().to().unwrap();
+        let rest = json!({
+            "elicitation": { "url": {} },
+            "sampling": { "tools": {} },
+            "extensions": { "io.modelcontextprotocol/ui": {} },
+        });
+        assert_eq!(data["requiredCapabilities"], rest);
+        assert_eq!(Need::refusal(&[], None, Revision::V2026_07_28), None);
     }
 }

@@ -1,7 +1,7 @@
 //! A question to the client: its method, its params in each revision, and what the client must be able to do.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::form::FormSchema;
@@ -91,8 +91,12 @@ impl Question {
     }
 
     /// What the client lacks for it, as the object of `data.requiredCapabilities`; `None` where it may be sent.
-    pub(crate) fn missing(&self, capabilities: &Json, revision: Revision) -> Option<Value> {
-        let need = match &self.0 {
+    pub(crate) fn missing(&self, capabilities: &Json, revision: Revision) -> Option<Map<String, Value>> {
+        self.need().missing(capabilities, revision)
+    }
+
+    pub(super) fn need(&self) -> Need {
+        match &self.0 {
             Kind::Form { schema, .. } if schema.flat.as_ref().is_some_and(|flat| !flat.has_lists()) => {
                 Need::Form
             }
@@ -101,8 +105,7 @@ impl Question {
             Kind::Sampling(request) if request.uses_tools() => Need::SamplingTools,
             Kind::Sampling(_) => Need::Sampling,
             Kind::Roots => Need::Roots,
-        };
-        need.missing(capabilities, revision)
+        }
     }
 
     /// A SHA-256 over the length-prefixed method and params, the same in every revision: an answer belongs to one
@@ -243,7 +246,7 @@ mod tests {
             (Question::roots(), json!({ "roots": {} })),
         ];
         for (question, needed) in asked {
-            let missing = question.missing(&Json::EMPTY, Revision::V2026_07_28);
+            let missing = question.missing(&Json::EMPTY, Revision::V2026_07_28).map(Value::from);
             assert_eq!(missing.as_ref(), Some(&needed), "{}", question.method());
             assert_eq!(question.missing(&needed.into(), Revision::V2026_07_28), None);
         }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead as _, Payload};
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
 use kv_core::{AnyStore, Clock, Collection, StoreExt as _};
-use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, XChaCha20Poly1305};
-use rand::RngCore as _;
+use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -25,7 +26,6 @@ pub(crate) const EXPIRY: Duration = Duration::from_secs(3600);
 const CARRIED: usize = 32 << 10;
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
-const TAG: usize = 16;
 
 /// What was answered and done in earlier rounds, and what is open.
 #[derive(Default, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub(super) struct Record {
     pub(super) open: BTreeMap<String, String>,
     /// Results of `once`, by key.
     pub(super) done: BTreeMap<String, Box<RawValue>>,
+    /// Tickets to pages, by the key of the question.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) pages: BTreeMap<String, Box<RawValue>>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -212,17 +215,13 @@ impl Sealed {
 
 /// XChaCha20-Poly1305, whose nonces may be drawn at random without counting (draft-irtf-cfrg-xchacha §3.1).
 fn sealed(key: &Key, nonce: &[u8; NONCE], bound: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
-    let mut sealed = vec![0; plain.len() + TAG];
-    let (key, nonce) = (SecretKey::from(key.bytes), Nonce::from(*nonce));
-    XChaCha20Poly1305::seal(&key, &nonce, plain, Some(bound), &mut sealed).ok()?;
-    Some(sealed)
+    let cipher = XChaCha20Poly1305::new((&key.bytes).into());
+    cipher.encrypt(nonce.into(), Payload { msg: plain, aad: bound }).ok()
 }
 
 fn opened(key: &Key, nonce: &[u8; NONCE], bound: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-    let mut plain = vec![0; sealed.len().checked_sub(TAG)?];
-    let (key, nonce) = (SecretKey::from(key.bytes), Nonce::from(*nonce));
-    XChaCha20Poly1305::open(&key, &nonce, sealed, Some(bound), &mut plain).ok()?;
-    Some(plain)
+    let cipher = XChaCha20Poly1305::new((&key.bytes).into());
+    cipher.decrypt(nonce.into(), Payload { msg: sealed, aad: bound }).ok()
 }
 
 /// One sentence for all that is wrong with a state: which of it tells nobody anything.
@@ -242,3 +241,6 @@ impl std::fmt::Debug for Records {
         f.debug_struct("Records").field("server", &self.server).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,8 @@ struct State {
     /// Keys of questions that this run has come to.
     met: BTreeSet<String>,
     ordinal: usize,
+    /// How many questions this run has come to.
+    questions: usize,
 }
 
 struct Open {
@@ -44,6 +46,9 @@ pub(crate) struct Questions {
 }
 
 const CHANGED: &str = "the handler asked something else this time than in the round before";
+/// How many questions one run may come to: a loop that asks ends.
+const MAX_QUESTIONS: usize = 100;
+const TOO_MANY: &str = "a handler may ask 100 questions, and this one asks more";
 const TWICE: &str = "the handler asked two questions under one key";
 
 impl Round {
@@ -55,6 +60,16 @@ impl Round {
     /// A first round, with answers that nobody has asked for yet.
     pub(super) fn volunteered(responses: BTreeMap<String, Box<RawValue>>) -> Self {
         Self(Mutex::new(State { responses, volunteered: true, ..State::default() }))
+    }
+
+    /// Counts a question of this run.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub(super) fn count(&self) -> Result<(), AskError> {
+        let mut state = self.state();
+        state.questions += 1;
+        if state.questions > MAX_QUESTIONS { Err(AskError::misused(TOO_MANY)) } else { Ok(()) }
     }
 
     /// The key of the next question: the one given, or its place in the order of questions.
@@ -116,6 +131,18 @@ impl Round {
     pub(super) fn finish(&self, key: &str, result: &Json) {
         if let Ok(result) = RawValue::from_string(result.as_str().to_owned()) {
             self.state().record.done.insert(key.to_owned(), result);
+        }
+    }
+
+    /// The ticket to a page, by the key of the question that sends there.
+    pub(super) fn page(&self, key: &str) -> Option<Json> {
+        self.state().record.pages.get(key).map(|issued| json(issued))
+    }
+
+    /// Remembers a ticket, so that the question is the same in each round.
+    pub(super) fn keep_page(&self, key: &str, issued: &Json) {
+        if let Ok(issued) = RawValue::from_string(issued.as_str().to_owned()) {
+            self.state().record.pages.insert(key.to_owned(), issued);
         }
     }
 

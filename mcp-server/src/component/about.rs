@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::asking::Need;
 use crate::middleware::BoxFuture;
 use crate::protocol::{Icon, Json};
 use crate::{Refusal, Request};
@@ -62,8 +63,8 @@ pub(crate) struct About {
     pub(crate) icons: Vec<Icon>,
     pub(crate) tags: Vec<String>,
     pub(crate) cache: Option<CachePolicy>,
-    /// Capabilities that the client must have declared, such as `elicitation` (-32021 otherwise).
-    pub(crate) requires: Vec<&'static str>,
+    /// What the client must have declared (-32021 otherwise).
+    pub(crate) requires: Vec<Need>,
     pub(crate) check: Option<Check>,
     /// Values that the handler takes as `State<T>`.
     pub(crate) needs: Vec<Requirement>,
@@ -162,11 +163,20 @@ macro_rules! about_methods {
             self
         }
 
-        /// A capability that the client must have declared, such as `elicitation` or `sampling`; a request of
-        /// another client is refused with -32021 before the handler runs.
+        /// A capability that the client must have declared; a request of another client is refused before the handler
+        /// runs and before a stream opens: with -32021 and status 400 on 2026-07-28, with -32600 before. In either,
+        /// `data.requiredCapabilities` tells what is lacking.
         #[must_use]
-        pub fn requires(mut self, capability: &'static str) -> Self {
-            self.about.requires.push(capability);
+        pub fn requires(mut self, capability: $crate::Capability) -> Self {
+            self.about.requires.push(capability.into());
+            self
+        }
+
+        /// As `requires`, for what it takes to be asked for the form `F`: a client that has forms, and one of 2025-11-25
+        /// or later where the form has several choices.
+        #[must_use]
+        pub fn asks<F: $crate::Form>(mut self) -> Self {
+            self.about.requires.push($crate::asking::Need::of_form::<F>());
             self
         }
 

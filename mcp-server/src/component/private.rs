@@ -11,11 +11,25 @@ pub use super::schema::{Default as ArgumentDefault, InputSchema};
 use super::{IntoReadResult, Parameters, PromptArgument, Reading, ResourceTemplate, TextArguments, Tool};
 use crate::Context;
 pub use crate::asking::form::private as form;
+pub use crate::asking::{Answered, asked};
 use crate::places;
 use crate::protocol::Failure;
 
+/// Waits for two answers at once, for the first error of either.
+pub use futures_util::future::try_join;
+
 /// serde's trait for the maps that arguments are read from.
 pub use serde::de::MapAccess;
+
+/// What no type is: a second way to be a component, which leads nowhere.
+///
+/// A function is a component if it takes nothing and returns one, as the attributes make it. Were that the only way, the
+/// compiler would tell of a function without its attribute that it takes too many arguments. Where there are two, it
+/// tells what `IntoTool`, `IntoResource` and `IntoPrompt` have to say.
+pub trait Nowhere {
+    /// Is never called.
+    fn never(self) -> !;
+}
 
 /// A tool whose schemas were made of the types that its arguments are read into and its result is written from.
 pub fn typed(tool: Tool) -> Tool {

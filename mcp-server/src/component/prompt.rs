@@ -1,5 +1,6 @@
 //! Prompts: messages that a person picks, filled with arguments.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use super::about::{About, about_methods};
 use super::completion::completion_methods;
+use super::private::Nowhere;
 use super::{Completers, IntoPromptResult, TextArguments};
 use crate::Context;
 use crate::middleware::BoxFuture;
@@ -147,18 +149,19 @@ struct Definition<'a> {
     meta: Option<Value>,
 }
 
-/// What can be given to the server as a prompt: a [`Prompt`], or the name of a function with `#[prompt]`.
+/// What can be given to the server as a prompt: a [`Prompt`], or the name of a function with `#[prompt]`. The kind only
+/// tells the compiler which of them it is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a prompt",
     label = "expected a function with `#[prompt]`, or a `Prompt`",
     note = "write `#[prompt]` above the function and pass its name, or make one with `Prompt::new(name, arguments, handler)`"
 )]
-pub trait IntoPrompt {
+pub trait IntoPrompt<Kind> {
     /// The prompt.
     fn into_prompt(self) -> Prompt;
 }
 
-impl IntoPrompt for Prompt {
+impl IntoPrompt<Prompt> for Prompt {
     fn into_prompt(self) -> Prompt {
         self
     }
@@ -166,8 +169,15 @@ impl IntoPrompt for Prompt {
 
 /// What `#[prompt]` makes of a function.
 #[diagnostic::do_not_recommend]
-impl<F: FnOnce() -> Prompt> IntoPrompt for F {
+impl<F: FnOnce() -> Prompt> IntoPrompt<fn() -> Prompt> for F {
     fn into_prompt(self) -> Prompt {
         self()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Nowhere> IntoPrompt<Infallible> for F {
+    fn into_prompt(self) -> Prompt {
+        self.never()
     }
 }

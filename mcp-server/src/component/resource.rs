@@ -1,5 +1,6 @@
 //! Resources: what a client may read, under one URI or under a template of URIs.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use super::about::{About, about_methods};
 use super::completion::completion_methods;
+use super::private::Nowhere;
 use super::template::Template;
 use super::{Completers, IntoReadResult, InvalidTemplate, Parameters, Reading};
 use crate::Context;
@@ -255,37 +257,45 @@ pub enum ResourceComponent {
 }
 
 /// What can be given to the server as a resource: a [`Resource`], a [`ResourceTemplate`], or the name of a function
-/// with `#[resource("uri")]`.
+/// with `#[resource("uri")]`. The kind only tells the compiler which of them it is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a resource",
     label = "expected a function with `#[resource(\"uri\")]`, a `Resource`, or a `ResourceTemplate`",
     note = "write `#[resource(\"scheme://path/{{parameter}}\")]` above the function and pass its name"
 )]
-pub trait IntoResource {
+pub trait IntoResource<Kind> {
     /// The resource or the template.
     fn into_resource(self) -> ResourceComponent;
 }
 
-impl IntoResource for ResourceComponent {
+impl IntoResource<ResourceComponent> for ResourceComponent {
     fn into_resource(self) -> ResourceComponent {
         self
     }
 }
 
+/// What `#[resource(..)]` makes of a function.
 #[diagnostic::do_not_recommend]
-impl<F: FnOnce() -> C, C: IntoResource> IntoResource for F {
+impl<F: FnOnce() -> C, C: IntoResource<C>> IntoResource<fn() -> C> for F {
     fn into_resource(self) -> ResourceComponent {
         self().into_resource()
     }
 }
 
-impl IntoResource for Resource {
+#[diagnostic::do_not_recommend]
+impl<F: Nowhere> IntoResource<Infallible> for F {
+    fn into_resource(self) -> ResourceComponent {
+        self.never()
+    }
+}
+
+impl IntoResource<Resource> for Resource {
     fn into_resource(self) -> ResourceComponent {
         ResourceComponent::Resource(self)
     }
 }
 
-impl IntoResource for ResourceTemplate {
+impl IntoResource<ResourceTemplate> for ResourceTemplate {
     fn into_resource(self) -> ResourceComponent {
         ResourceComponent::Template(self)
     }

@@ -103,9 +103,10 @@ impl Template {
             match piece {
                 Piece::Literal(literal) => at += literal.len(),
                 Piece::Parameter { name, .. } => {
-                    let length = next.iter().skip(at + 1).position(|reaches| *reaches)? + 1;
-                    values.push((name.clone(), decoded(path.get(at..at + length)?)?));
-                    at += length;
+                    let end = ends(path.as_bytes(), at)
+                        .find(|end| next.get(*end).is_some_and(|reaches| *reaches))?;
+                    values.push((name.clone(), decoded(path.get(at..end)?)?));
+                    at = end;
                 }
             }
         }
@@ -154,20 +155,52 @@ fn before_literal(bytes: &[u8], literal: &[u8], next: &[bool]) -> Vec<bool> {
     (0..next.len()).map(reaches).collect()
 }
 
-/// From `at` a parameter takes at least one byte and ends where the rest matches.
+/// From `at` a parameter takes at least one character and ends where the rest matches.
 fn before_parameter(bytes: &[u8], path: bool, next: &[bool]) -> Vec<bool> {
     let mut reaches = vec![false; next.len()];
-    let mut ahead = false;
-    for (at, byte) in bytes.iter().enumerate().rev() {
-        ahead |= next.get(at + 1).copied().unwrap_or(false);
-        if !path && *byte == b'/' {
-            ahead = false;
-        }
+    for at in (0..bytes.len()).rev() {
+        let stops = !path && bytes.get(at) == Some(&b'/');
+        let end = character_end(bytes, at).filter(|_| !stops);
+        let ahead =
+            |end: usize| [next, &reaches].iter().any(|found| found.get(end).copied().unwrap_or(false));
+        let ahead = end.is_some_and(ahead);
         if let Some(here) = reaches.get_mut(at) {
             *here = ahead;
         }
     }
     reaches
+}
+
+/// Behind the first character from `at` on, behind the second, and so on.
+fn ends(bytes: &[u8], at: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(character_end(bytes, at), |end| character_end(bytes, *end))
+}
+
+/// Behind the character that begins at `at`: a literal must not match inside `%2F`, nor between the two bytes of
+/// `%C3%BC`. `None` where no whole character begins.
+fn character_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    const LONGEST: usize = 4;
+    let mut character = [0; LONGEST];
+    for length in 1..=LONGEST {
+        let (byte, width) = octet(bytes.get(at..)?)?;
+        *character.get_mut(length - 1)? = byte;
+        at += width;
+        if std::str::from_utf8(character.get(..length)?).is_ok() {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// The first byte of `text`, and how long it is written there; `None` at the end, and for a `%` without two digits (RFC 3986
+/// §2.1).
+fn octet(text: &[u8]) -> Option<(u8, usize)> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    match text {
+        [b'%', high, low, ..] => Some((digit(*high)? << 4 | digit(*low)?, 3)),
+        [b'%', ..] | [] => None,
+        [byte, ..] => Some((*byte, 1)),
+    }
 }
 
 fn split_query(text: &str) -> Result<(&str, Vec<String>), &'static str> {
@@ -215,16 +248,10 @@ fn is_name(name: &str) -> bool {
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        if *first == b'%' {
-            let (digits, after) = rest.split_at_checked(2)?;
-            let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-            bytes.push(digit(digits.first()?)? << 4 | digit(digits.last()?)?);
-            rest = after;
-        } else {
-            bytes.push(*first);
-        }
+    while !rest.is_empty() {
+        let (byte, width) = octet(rest)?;
+        bytes.push(byte);
+        rest = rest.get(width..)?;
     }
     String::from_utf8(bytes).ok()
 }
@@ -278,6 +305,14 @@ mod tests {
     #[test]
     fn characters_of_several_bytes_are_matched_whole() {
         is("t://{x}ü{y}", "t://öüä", &[("x", "ö"), ("y", "ä")]);
+    }
+
+    #[test]
+    fn a_literal_does_not_match_inside_an_escaped_character() {
+        is("t://{a}2{b}", "t://x%23y2z", &[("a", "x#y"), ("b", "z")]);
+        is("t://{a}B{b}", "t://%C3%BCB1", &[("a", "ü"), ("b", "1")]);
+        is("t://{a}%BC{b}", "t://%C3%BC%BCx", &[("a", "ü"), ("b", "x")]);
+        assert_eq!(values("t://{a}2{b}", "t://x%23y"), None);
     }
 
     #[test]

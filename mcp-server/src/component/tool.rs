@@ -1,5 +1,6 @@
 //! Tools: functions that a model may call.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 use super::IntoToolResult;
 use super::about::{About, about_methods};
 use super::arguments::{bad_arguments, whole};
+use super::private::Nowhere;
 use super::schema::{object_output, schema_for};
 use super::validator::Validator;
 use crate::Context;
@@ -315,18 +317,19 @@ struct Definition<'a> {
     meta: Option<Value>,
 }
 
-/// What can be given to the server as a tool: a [`Tool`], or the name of a function with `#[tool]`.
+/// What can be given to the server as a tool: a [`Tool`], or the name of a function with `#[tool]`. The kind only tells
+/// the compiler which of them it is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tool",
     label = "expected a function with `#[tool]`, or a `Tool`",
     note = "write `#[tool]` above the function and pass its name, or make one with `Tool::new(name, schema, handler)`"
 )]
-pub trait IntoTool {
+pub trait IntoTool<Kind> {
     /// The tool.
     fn into_tool(self) -> Tool;
 }
 
-impl IntoTool for Tool {
+impl IntoTool<Tool> for Tool {
     fn into_tool(self) -> Tool {
         self
     }
@@ -334,8 +337,15 @@ impl IntoTool for Tool {
 
 /// What `#[tool]` makes of a function.
 #[diagnostic::do_not_recommend]
-impl<F: FnOnce() -> Tool> IntoTool for F {
+impl<F: FnOnce() -> Tool> IntoTool<fn() -> Tool> for F {
     fn into_tool(self) -> Tool {
         self()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Nowhere> IntoTool<Infallible> for F {
+    fn into_tool(self) -> Tool {
+        self.never()
     }
 }

@@ -16,6 +16,9 @@ impl Dispatcher {
         let Operation::Complete { reference, argument, chosen } = &request.operation else {
             return failed(Failure::internal());
         };
+        if let Err(too_many) = self.0.completing.draw(&request.principal) {
+            return failed(too_many.failure("completions"));
+        }
         let registry = self.registry_of(&request);
         let Some(referred) = registry.referred(reference) else {
             return failed(unknown_reference(reference));

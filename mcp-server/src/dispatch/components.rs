@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use super::{Dispatcher, failed, not_found, panicked, took_too_long};
-use crate::asking::Driven;
-use crate::component::{Manner, Prompt, Tool};
+use crate::asking::{Driven, Need};
+use crate::component::{About, Manner, Prompt, Tool};
 use crate::middleware::BoxFuture;
 use crate::protocol::{Failure, Hints, code};
 use crate::registry::Found;
@@ -16,7 +16,7 @@ use crate::{Answer, Context, Operation, Reply, Request};
 
 impl Dispatcher {
     pub(super) fn call(&self, tool: Arc<Tool>, request: Request) -> BoxFuture<Answer> {
-        if let Some(failure) = missing_capability(&tool.about().requires, &request) {
+        if let Some(failure) = lacking(tool.about(), &request) {
             return failed(failure);
         }
         let Operation::CallTool { arguments, .. } = &request.operation else {
@@ -36,7 +36,7 @@ impl Dispatcher {
     }
 
     pub(super) fn prompt(&self, prompt: Arc<Prompt>, request: Request) -> BoxFuture<Answer> {
-        if let Some(failure) = missing_capability(&prompt.about().requires, &request) {
+        if let Some(failure) = lacking(prompt.about(), &request) {
             return failed(failure);
         }
         let Operation::GetPrompt { arguments, .. } = &request.operation else {
@@ -61,6 +61,9 @@ impl Dispatcher {
         let Some(found) = self.registry_of(&request).resource(&uri) else {
             return failed(not_found(&uri, request.revision));
         };
+        if let Some(failure) = lacking(found.about(), &request) {
+            return failed(failure);
+        }
         let revision = request.revision;
         let declared = found.about().cache.map_or(0, |policy| policy.ttl.as_millis());
         let same_for_all = found.is_public() && found.about().check.is_none();
@@ -136,22 +139,7 @@ impl Dispatcher {
     }
 }
 
-/// -32021 where the client lacks a capability that the component needs; before a stream could open.
-fn missing_capability(required: &[&'static str], request: &Request) -> Option<Failure> {
-    if required.is_empty() {
-        return None;
-    }
-    let declared = request.caller.capabilities.as_ref();
-    let declared: serde_json::Map<String, serde_json::Value> =
-        declared.and_then(|declared| declared.to().ok()).unwrap_or_default();
-    let missing = required.iter().filter(|name| !declared.contains_key(**name));
-    let missing: serde_json::Map<_, _> =
-        missing.map(|name| ((*name).to_owned(), serde_json::json!({}))).collect();
-    if missing.is_empty() {
-        return None;
-    }
-    let names = missing.keys().cloned().collect::<Vec<_>>().join(", ");
-    let code = if request.revision.is_stateless() { code::MISSING_CAPABILITY } else { code::INVALID_REQUEST };
-    let failure = Failure::new(code, format!("this needs a client with the capability {names}"));
-    Some(failure.with_data(serde_json::json!({ "requiredCapabilities": missing })))
+/// The refusal of a client that lacks a capability which the component needs; before a stream could open.
+fn lacking(about: &About, request: &Request) -> Option<Failure> {
+    Need::refusal(&about.requires, request.caller.capabilities.as_ref(), request.revision)
 }

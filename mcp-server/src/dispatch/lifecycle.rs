@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Dispatcher;
 use crate::middleware::BoxFuture;
 use crate::protocol::{CacheScope, Failure, Implementation, Json, Level, Revision};
+use crate::server::Extensions;
 use crate::{Answer, Dynamic, Operation, Reply, Request};
 
 impl Dispatcher {
@@ -37,19 +38,25 @@ impl Dispatcher {
     }
 
     /// `initialize`: what this server is and can do, in the revision that was agreed on.
-    pub(super) fn initialize(&self, revision: Revision) -> Answer {
+    ///
+    /// Extensions came with 2026-07-28; before, they are told to clients that told theirs.
+    pub(super) fn initialize(&self, request: &Request) -> Answer {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Initialized<'a> {
             protocol_version: &'static str,
-            capabilities: Capabilities,
+            capabilities: Capabilities<'a>,
             server_info: &'a Implementation,
             #[serde(skip_serializing_if = "Option::is_none")]
             instructions: Option<&'a str>,
         }
+        let mut capabilities = self.capabilities(request.revision);
+        if !tells_extensions(request) {
+            capabilities.extensions = None;
+        }
         object(&Initialized {
-            protocol_version: revision.as_str(),
-            capabilities: self.capabilities(revision),
+            protocol_version: request.revision.as_str(),
+            capabilities,
             server_info: &self.0.info,
             instructions: self.0.instructions.as_deref(),
         })
@@ -61,7 +68,7 @@ impl Dispatcher {
         #[serde(rename_all = "camelCase")]
         struct Discovered<'a> {
             supported_versions: Vec<&'static str>,
-            capabilities: Capabilities,
+            capabilities: Capabilities<'a>,
             #[serde(skip_serializing_if = "Option::is_none")]
             instructions: Option<&'a str>,
             ttl_ms: u64,
@@ -78,7 +85,7 @@ impl Dispatcher {
     }
 
     /// What follows from what is registered, or may be later; nothing is declared that is not served.
-    fn capabilities(&self, revision: Revision) -> Capabilities {
+    fn capabilities(&self, revision: Revision) -> Capabilities<'_> {
         let (registry, dynamic) = (self.registry(), self.0.components.dynamic());
         let list = |kind: Dynamic, subscribe| {
             self.has(&registry, kind).then(|| Listed { list_changed: dynamic.contains(kind), subscribe })
@@ -86,6 +93,7 @@ impl Dispatcher {
         let completions = registry.has_completions() && revision.declares_completions();
         Capabilities {
             completions: completions.then_some(Declared {}),
+            extensions: Some(&self.0.extensions).filter(|extensions| !extensions.is_empty()),
             logging: self.0.logging.then_some(Declared {}),
             prompts: list(Dynamic::PROMPTS, false),
             resources: list(Dynamic::RESOURCES, true),
@@ -96,9 +104,11 @@ impl Dispatcher {
 
 /// The capabilities of this server.
 #[derive(Serialize)]
-struct Capabilities {
+struct Capabilities<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     completions: Option<Declared>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extensions: Option<&'a Extensions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logging: Option<Declared>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +131,16 @@ struct Listed {
     list_changed: bool,
     #[serde(skip_serializing_if = "is_false")]
     subscribe: bool,
+}
+
+/// Whether the client of a handshake named any extension.
+fn tells_extensions(request: &Request) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Declared {
+        extensions: Option<serde_json::Map<String, serde_json::Value>>,
+    }
+    let declared = request.caller.capabilities.as_ref().and_then(|capabilities| capabilities.to().ok());
+    declared.is_some_and(|Declared { extensions }| extensions.is_some())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -16,6 +16,7 @@ use crate::hub::{Listener, Notice, Wants};
 use crate::middleware::{BoxFuture, Next};
 use crate::places::{Seat, Seated};
 use crate::protocol::{Failure, Json, code};
+use crate::replica::Waiting;
 use crate::running::{Deadline, Elapsed};
 use crate::{Answer, Operation, Reply, Request};
 
@@ -73,6 +74,7 @@ impl Dispatcher {
         Box::pin(async move {
             let wants = this.granted(&request, filter).await;
             let acknowledged = subscription.acknowledged(&wants);
+            let _waiting = this.await_updates(!wants.uris.is_empty()).await;
             let listener = this.0.hub.listen(wants); // from now on nothing is missed
             say(&request, acknowledged);
             let why = tokio::select! {
@@ -82,6 +84,15 @@ impl Dispatcher {
             say(&request, subscription.cancelled(why));
             Answer::Done(Reply::Object(subscription.result()))
         })
+    }
+
+    /// Has other processes tell this one of updated resources, where any are wanted.
+    pub(super) async fn await_updates(&self, wanted: bool) -> Option<Waiting> {
+        if !wanted {
+            return None;
+        }
+        self.join().await;
+        Some(self.replica().waiting())
     }
 
     /// What of a filter is honoured: lists that may change, and resources that exist and that the caller may read.
@@ -124,6 +135,7 @@ impl Dispatcher {
                 let may = self.may_read(request, uri).await;
                 may.then(|| message::updated(uri, subscription)).flatten()
             }
+            Notice::Completed(id) => message::completed(id),
         }
     }
 

@@ -40,10 +40,7 @@ impl Dispatcher {
                 return not_found(&uri, request.revision).into(); // what is hidden is not there
             }
             match this.0.sessions.subscribe(&request.principal, &session, &uri).await {
-                Ok(Some(true)) => {
-                    this.0.hub.subscribe(&session.key(&request.principal), &uri);
-                    done()
-                }
+                Ok(Some(true)) => this.edited(&session.key(&request.principal), &uri, true).await,
                 Ok(Some(false)) => Failure::invalid_params(format!(
                     "a session may subscribe to {MAX_URIS} resources, by URIs of 64 KiB together: unsubscribe from one"
                 ))
@@ -63,13 +60,18 @@ impl Dispatcher {
         let this = self.clone();
         Box::pin(async move {
             match this.0.sessions.unsubscribe(&request.principal, &session, &uri).await {
-                Ok(_) => {
-                    this.0.hub.unsubscribe(&session.key(&request.principal), &uri);
-                    done()
-                }
+                Ok(_) => this.edited(&session.key(&request.principal), &uri, false).await,
                 Err(error) => unstored(&error),
             }
         })
+    }
+
+    /// Has the stream of the session know before the client has its answer.
+    async fn edited(&self, session: &str, uri: &str, wanted: bool) -> Answer {
+        match self.subscribed(session, uri, wanted).await {
+            Ok(()) => Answer::Done(Reply::Object(Json::EMPTY)),
+            Err(error) => unstored(&error),
+        }
     }
 
     /// Says on the exchange of `request`, which stands for the open stream of its session, what the session is to be
@@ -82,6 +84,9 @@ impl Dispatcher {
         let listener = self.0.hub.listen_in(&session.key(&request.principal), wants); // misses nothing from now on
         let this = self.clone();
         Box::pin(async move {
+            // Over HTTP another process may be told that the session ends.
+            let concerns = opening == Opening::AsKept || this.registry().has_resources();
+            let _waiting = this.await_updates(concerns).await;
             let telling = this.telling(&request, &session, &listener, opening);
             let telling = AssertUnwindSafe(telling).catch_unwind();
             tokio::select! {
@@ -175,10 +180,6 @@ fn of_session(request: &Request) -> Result<(SessionId, ByteString), Failure> {
     };
     let params: Params = params.to().map_err(|_| Failure::invalid_params("the params lack uri, a string"))?;
     Ok((session.clone(), params.uri.into()))
-}
-
-fn done() -> Answer {
-    Answer::Done(Reply::Object(Json::EMPTY))
 }
 
 fn unstored(error: &kv_core::Error) -> Answer {

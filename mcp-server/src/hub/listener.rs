@@ -38,6 +38,8 @@ pub(crate) enum Notice {
     Listed(Dynamic),
     /// The resource of this URI has another content.
     Updated(Arc<str>),
+    /// The page is done that the person was sent to by the question of this id.
+    Completed(Arc<str>),
 }
 
 /// A listener; dropping it ends it.
@@ -72,7 +74,8 @@ impl Listener {
             heard.kinds = heard.kinds.without(kind);
             return Some(Notice::Listed(kind));
         }
-        heard.uris.pop_first().map(Notice::Updated)
+        let updated = heard.uris.pop_first().map(Notice::Updated);
+        updated.or_else(|| heard.completed.pop_first().map(Notice::Completed))
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -130,6 +133,17 @@ impl fmt::Debug for Listener {
     }
 }
 
+/// How many pages that are done may wait to be told.
+pub(super) const MAX_COMPLETED: usize = 64;
+
+/// What an ended listener had not looked at.
+#[derive(Default)]
+pub(super) struct Unread {
+    kinds: Dynamic,
+    uris: BTreeSet<Arc<str>>,
+    completed: BTreeSet<Arc<str>>,
+}
+
 /// What the hub knows of a listener.
 pub(super) struct Ear {
     session: Option<String>,
@@ -144,6 +158,8 @@ struct Heard {
     /// What happened since the last look: of what it wants, each once.
     kinds: Dynamic,
     uris: BTreeSet<Arc<str>>,
+    /// Pages that are done: of each listener, since only those of its session are told to it.
+    completed: BTreeSet<Arc<str>>,
     /// How often `wants` was changed by its session.
     edits: u64,
     ended: bool,
@@ -194,25 +210,42 @@ impl Ear {
         }
     }
 
+    /// A page is done. More than a few at once wait for a client that does not read, which may do without.
+    pub(super) fn completed(&self, id: &str) {
+        let mut heard = self.heard();
+        if !heard.ended && heard.completed.len() < MAX_COMPLETED {
+            heard.completed.insert(id.into());
+            drop(heard);
+            self.told.notify_one();
+        }
+    }
+
     pub(super) fn stir(&self) {
         self.told.notify_one();
     }
 
     /// Ends the listener; gives what it had not looked at.
-    pub(super) fn end(&self) -> (Dynamic, BTreeSet<Arc<str>>) {
+    pub(super) fn end(&self) -> Unread {
         let mut heard = self.heard();
         heard.ended = true;
-        let left = (std::mem::take(&mut heard.kinds), std::mem::take(&mut heard.uris));
+        let left = Unread {
+            kinds: std::mem::take(&mut heard.kinds),
+            uris: std::mem::take(&mut heard.uris),
+            completed: std::mem::take(&mut heard.completed),
+        };
         drop(heard);
         self.told.notify_one();
         left
     }
 
     /// Takes over what an older listener had not looked at, as far as it is wanted.
-    pub(super) fn inherit(&self, (kinds, uris): (Dynamic, BTreeSet<Arc<str>>)) {
+    pub(super) fn inherit(&self, Unread { kinds, uris, completed }: Unread) {
         self.listed(kinds);
         for uri in &uris {
             self.updated(uri);
+        }
+        for id in &completed {
+            self.completed(id);
         }
     }
 

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::listener::MAX_COMPLETED;
 use super::{Change, Hub, Notice, Wants};
 use crate::Dynamic;
 
@@ -28,19 +29,45 @@ fn a_listener_hears_what_it_asked_for_and_each_thing_once() {
 }
 
 #[test]
+fn a_page_that_is_done_is_told_to_its_session_and_to_the_stream_that_follows() {
+    let hub = Hub::default();
+    let (one, other) = (hub.listen_in("s", Wants::default()), hub.listen_in("t", Wants::default()));
+    hub.completed("s", "page");
+    hub.completed("s", "page");
+    hub.completed("u", "page");
+    let next = hub.listen_in("s", Wants::default());
+    assert_eq!((one.take(), other.take()), (None, None));
+    assert_eq!(next.take(), Some(Notice::Completed("page".into())));
+    assert_eq!(next.take(), None);
+}
+
+#[test]
+fn so_many_pages_wait_for_a_client_that_does_not_read() {
+    let hub = Hub::default();
+    let listener = hub.listen_in("s", Wants::default());
+    for number in 0..10 * MAX_COMPLETED {
+        assert!(hub.completed("s", &number.to_string()));
+    }
+    let told = std::iter::from_fn(|| listener.take()).count();
+    assert_eq!(told, MAX_COMPLETED);
+    hub.completed("s", "later");
+    assert_eq!(listener.take(), Some(Notice::Completed("later".into())), "it reads, and is told again");
+}
+
+#[test]
 fn nothing_is_kept_of_who_has_gone() {
     let hub = Hub::default();
     let (one, two) = (
         hub.listen(Wants::kinds(Dynamic::ALL).and(["a://b", "a://c"])),
         hub.listen_in("s", Wants::default()),
     );
-    hub.subscribe("s", "a://b");
+    hub.subscribe("s", "a://b", true);
     hub.publish(&updated("a://b"));
     drop(one);
     assert!(!hub.is_empty());
     drop(two);
     assert!(hub.is_empty());
-    hub.subscribe("s", "a://b");
+    hub.subscribe("s", "a://b", true);
     assert!(hub.is_empty(), "a session without a listener leaves nothing");
 }
 
@@ -54,7 +81,7 @@ async fn the_newest_listener_of_a_session_takes_over_what_the_older_had_not_told
     let newer = hub.listen_in("s", wants());
     assert_eq!(older.next().await, None);
     drop(older);
-    hub.subscribe("s", "a://c");
+    hub.subscribe("s", "a://c", true);
     hub.publish(&updated("a://c"));
     assert_eq!(newer.next().await, Some(Notice::Listed(Dynamic::TOOLS)));
     assert_eq!(newer.next().await, Some(said("a://b")));
@@ -71,11 +98,11 @@ fn what_a_session_does_not_want_any_more_is_not_told_even_if_it_happened() {
     let listener = hub.listen_in("s", Wants::kinds(Dynamic::NONE).and(["a://b", "a://c"]));
     hub.publish(&updated("a://b"));
     hub.publish(&updated("a://c"));
-    hub.unsubscribe("s", "a://b");
+    hub.subscribe("s", "a://b", false);
     hub.publish(&updated("a://b"));
     assert_eq!((listener.take(), listener.take()), (Some(said("a://c")), None));
     let before = listener.edits();
-    hub.subscribe("s", "a://e");
+    hub.subscribe("s", "a://e", true);
     assert!(!listener.want(["a://d"], before), "what was found is older than what was asked for");
     assert!(listener.want(["a://d"], listener.edits()));
     for uri in ["a://c", "a://d", "a://e"] {

@@ -8,16 +8,18 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use kv_cache::{Cache, Filled, Lookup, SingleFlight, Statistics};
+use kv_cache::{Cache, Filled, Hit, Lookup, Miss, SingleFlight, Statistics};
 use kv_core::AnyStore;
 
 use self::kept::{Kept, KeptEncoding};
 use self::key::key;
 use crate::dispatch::Dispatcher;
-use crate::protocol::{Hints, rendered};
+use crate::protocol::{Hints, WireForm, rendered};
 use crate::running::{Abandoned, Running};
 use crate::server::LONGEST;
-use crate::{Answer, CachePolicy, Components, Error, Middleware, Next, Operation, Reply, Request, Result};
+use crate::{
+    Answer, CachePolicy, Components, Error, Middleware, Next, Operation, Rendered, Reply, Request, Result,
+};
 
 /// Answers calls of tools, reads of resources and prompts from the server's store, where that was allowed.
 ///
@@ -31,7 +33,7 @@ use crate::{Answer, CachePolicy, Components, Error, Middleware, Next, Operation,
 pub struct ResponseCache(Arc<Inner>);
 
 struct Inner {
-    policies: HashMap<(Cached, String), CachePolicy>,
+    policies: HashMap<Cached, HashMap<String, CachePolicy>>,
     only: HashMap<Cached, HashSet<String>>,
     never: HashMap<Cached, HashSet<String>>,
     max_item_bytes: usize,
@@ -90,7 +92,7 @@ impl ResponseCache {
     /// Declares a lifetime for a component by name, in place of what it declares itself.
     #[must_use]
     pub fn declare(mut self, kind: Cached, name: impl Into<String>, policy: CachePolicy) -> Self {
-        self.change(|inner| inner.policies.insert((kind, name.into()), policy).is_some());
+        self.change(|inner| inner.policies.entry(kind).or_default().insert(name.into(), policy).is_some());
         self
     }
 
@@ -138,7 +140,10 @@ impl Default for ResponseCache {
 
 impl Middleware for ResponseCache {
     fn check(&self, components: &Components<'_>) -> Result<()> {
-        for ((kind, name), policy) in &self.0.policies {
+        let declared = self.0.policies.iter();
+        let declared =
+            declared.flat_map(|(kind, named)| named.iter().map(move |(name, policy)| (kind, name, policy)));
+        for (kind, name, policy) in declared {
             if policy.ttl.is_zero() || policy.ttl > LONGEST {
                 return Err(Error::new(format!(
                     "the lifetime declared for {kind:?} {name:?} must be more than zero and at most 100 years"
@@ -168,41 +173,53 @@ struct Plan {
     key: String,
 }
 
-impl ResponseCache {
-    async fn answer(&self, plan: Plan, request: Request, next: Next) -> Answer {
-        let cache = self.0.cache(plan.kind, next.dispatcher().cache()).clone();
-        let key = plan.key.clone();
-        self.0.flights.join(key, move || looked_up(cache, plan, request, next)).await
+impl Plan {
+    fn hints(&self, next: &Next) -> Option<Hints> {
+        matches!(self.kind, Cached::Resources)
+            .then(|| Hints::new(millis(self.policy.ttl), next.dispatcher().scope(self.policy.public)))
     }
 }
 
-/// Answers from the store, or runs the component and keeps what it answers.
-async fn looked_up(cache: KeptCache, plan: Plan, mut request: Request, next: Next) -> Answer {
-    let hints = matches!(plan.kind, Cached::Resources)
-        .then(|| Hints::new(millis(plan.policy.ttl), next.dispatcher().scope(plan.policy.public)));
-    let form = request.revision.form();
-    let lease = match cache.lookup(&plan.key).await {
-        Lookup::Hit(hit) => {
-            let left = hit.ttl.map_or(0, millis);
-            let hints = hints.map(|hints| Hints::new(left, hints.scope));
-            return Answer::Done(Reply::Rendered { form, bytes: hit.value.0, hints });
+impl ResponseCache {
+    async fn answer(&self, plan: Plan, request: Request, next: Next) -> Answer {
+        let cache = self.0.cache(plan.kind, next.dispatcher().cache());
+        match cache.look(&plan.key).await {
+            Ok(hit) => kept(hit, request.revision.form(), plan.hints(&next)),
+            Err(miss) => {
+                let (cache, key) = (cache.clone(), plan.key.clone());
+                self.0.flights.join(key, move || missed(cache, plan, miss, request, next)).await
+            }
         }
+    }
+}
+
+/// An answer from the store.
+fn kept(hit: Hit<Kept>, form: WireForm, hints: Option<Hints>) -> Answer {
+    let left = hit.ttl.map_or(0, millis);
+    Rendered::new(form, hit.value.0, hints.map(|hints| Hints::new(left, hints.scope))).into()
+}
+
+/// Runs the component and keeps what it answers.
+async fn missed(cache: KeptCache, plan: Plan, miss: Miss<Kept>, mut request: Request, next: Next) -> Answer {
+    let (form, hints) = (request.revision.form(), plan.hints(&next));
+    let lease = match cache.claim(&plan.key, miss).await {
+        Lookup::Hit(hit) => return kept(hit, form, hints),
         Lookup::Miss(lease) => lease,
     };
     request.public = plan.policy.public;
     // Shared: whoever began it may leave while others wait.
     request.exchange = request.exchange.shared();
     let exchange = request.exchange.clone();
-    let answer = Running::new(Box::pin(next.run(request)), exchange, Abandoned::Cancelled).await;
-    if !may_be_kept(&answer) {
+    let answer = Running::new(Box::pin(next.run(request)), exchange.clone(), Abandoned::Cancelled).await;
+    if !may_be_kept(&answer) || exchange.has_asked() {
         lease.abandon().await;
         return answer;
     }
     let Answer::Done(reply) = answer else { return answer };
-    let Reply::Rendered { bytes, .. } = rendered(&reply, form) else { return Answer::Done(reply) };
-    let filled = lease.fill_for(&Kept(bytes.clone()), Some(plan.policy.ttl)).await;
+    let rendered = rendered(&reply, form);
+    let filled = lease.fill_for(&Kept(rendered.bytes().clone()), Some(plan.policy.ttl)).await;
     let hints = if filled == Filled::Stored { hints } else { hints.map(|hints| Hints::new(0, hints.scope)) };
-    Answer::Done(Reply::Rendered { form, bytes, hints })
+    rendered.with_hints(hints).into()
 }
 
 fn may_be_kept(answer: &Answer) -> bool {
@@ -228,7 +245,9 @@ impl Inner {
     fn named(&self) -> impl Iterator<Item = (Cached, &str)> {
         let listed = self.only.iter().chain(&self.never);
         let listed = listed.flat_map(|(kind, names)| names.iter().map(|name| (*kind, name.as_str())));
-        self.policies.keys().map(|(kind, name)| (*kind, name.as_str())).chain(listed)
+        let declared = self.policies.iter();
+        let declared = declared.flat_map(|(kind, named)| named.keys().map(|name| (*kind, name.as_str())));
+        declared.chain(listed)
     }
 
     /// How this request is cached; `None` is not at all.
@@ -244,7 +263,7 @@ impl Inner {
         }
         let name = request.operation.target()?;
         let facts = dispatcher.registry_of(request).facts(&request.operation)?;
-        let declared = self.policies.get(&(kind, name.to_owned())).copied().or(facts.cache);
+        let declared = self.policies.get(&kind).and_then(|named| named.get(name)).copied().or(facts.cache);
         let policy = declared.filter(|policy| !policy.ttl.is_zero() && self.admits(kind, name))?;
         let key = key(dispatcher.name(), &facts.fingerprint, policy.public, request)?;
         Some(Plan { kind, policy, key })

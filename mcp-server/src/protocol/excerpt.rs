@@ -18,6 +18,11 @@ pub(crate) fn beginning(text: &str, characters: usize) -> &str {
 
 /// The beginning of `text`, escaped: for the message of an error, and for the log.
 pub(crate) fn excerpt(text: &str) -> String {
+    // Nearly all names: nothing is cut, and nothing to escape.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
+    if text.len() <= IN_A_SENTENCE && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
     let begin = beginning(text, IN_A_SENTENCE);
     let cut = if begin.len() < text.len() { ".." } else { "" };
     format!("{}{cut}", begin.escape_debug())

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::Json;
 use super::excerpt::{REPEATED_URI, beginning, excerpt};
+use super::{Json, Revision};
 
 /// The codes that are sent, and what each means.
 pub mod code {
@@ -20,6 +20,8 @@ pub mod code {
     pub const INTERNAL_ERROR: i32 = -32_603;
     /// Resource not found, up to 2025-11-25.
     pub const RESOURCE_NOT_FOUND: i32 = -32_002;
+    /// The person must open a page before the request can be served (2025-11-25).
+    pub const URL_ELICITATION_REQUIRED: i32 = -32_042;
     /// A header and the body say different things (2026-07-28).
     pub const HEADER_MISMATCH: i32 = -32_020;
     /// The request needs a capability that the client did not declare (2026-07-28).
@@ -59,6 +61,17 @@ impl Failure {
     /// The method is not served here.
     pub fn method_not_found(method: &str) -> Self {
         Self::new(code::METHOD_NOT_FOUND, format!("method not found: {}", excerpt(method)))
+    }
+
+    /// The client lacks `required`, capabilities as it would declare them: -32021 on 2026-07-28.
+    pub(crate) fn missing_capability(
+        required: &serde_json::Map<String, serde_json::Value>,
+        revision: Revision,
+    ) -> Self {
+        let code = if revision.is_stateless() { code::MISSING_CAPABILITY } else { code::INVALID_REQUEST };
+        let names = required.keys().cloned().collect::<Vec<_>>().join(", ");
+        let failure = Self::new(code, format!("this needs a client with the capability {names}"));
+        failure.with_data(serde_json::json!({ "requiredCapabilities": required }))
     }
 
     /// There is nothing under this URI, by the code that this has up to 2025-11-25.

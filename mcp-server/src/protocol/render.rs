@@ -12,9 +12,13 @@ pub(crate) use self::content::in_form;
 use self::object::{Object, push_json, push_value};
 pub(crate) use self::result::rendered;
 use super::{
-    CacheScope, Failure, Hints, Implementation, InputRequired, Json, RequestId, Revision, WireForm, code,
+    CacheScope, Failure, Hints, Implementation, InputRequired, Json, Pieces, RequestId, Revision, WireForm,
+    code,
 };
-use crate::{Answer, Reply};
+use crate::{Answer, Rendered, Reply};
+
+/// From how many bytes on a result that is bytes already is sent as a piece of its own: a small one is copied sooner.
+const SHARED: usize = 16 << 10;
 
 /// Writes answers. Made once per server: what every result carries is serialized here once.
 ///
@@ -32,19 +36,29 @@ impl Renderer {
         Self { server_info: server_info.into() }
     }
 
+    /// The response to the request `id` of `revision`, in one piece.
+    pub(crate) fn response(&self, id: &RequestId, answer: Answer, revision: Revision) -> Bytes {
+        self.pieces(id, answer, revision).join()
+    }
+
     /// The response to the request `id` of `revision`.
     ///
     /// An answer that the revision cannot carry is a fault here: it is logged and sent as `Internal error`.
-    pub(crate) fn response(&self, id: &RequestId, answer: Answer, revision: Revision) -> Bytes {
+    pub(crate) fn pieces(&self, id: &RequestId, answer: Answer, revision: Revision) -> Pieces {
         let form = revision.form();
         match answer {
-            Answer::Failed(failure) => self.error(Some(id), &of_revision(failure, revision)),
-            Answer::Asked(asked) if form == WireForm::Stateless => self.asked(id, &asked),
-            Answer::Asked(_) => self.fault(id, "questions in place of a result exist on 2026-07-28 only"),
-            Answer::Done(Reply::Rendered { form: other, .. }) if other != form => {
-                self.fault(id, "an answer was rendered in the form of another revision")
+            Answer::Failed(failure) => self.error(Some(id), &of_revision(failure, revision)).into(),
+            Answer::Asked(asked) if form == WireForm::Stateless => self.asked(id, &asked).into(),
+            Answer::Asked(_) => {
+                self.fault(id, "questions in place of a result exist on 2026-07-28 only").into()
             }
-            Answer::Done(reply) => self.done(id, &reply, form),
+            Answer::Done(Reply::Rendered(other)) if other.form() != form => {
+                self.fault(id, "an answer was rendered in the form of another revision").into()
+            }
+            Answer::Done(Reply::Rendered(rendered)) if rendered.bytes().len() >= SHARED => {
+                self.around(id, rendered, form)
+            }
+            Answer::Done(reply) => self.done(id, &reply, form).into(),
         }
     }
 
@@ -68,13 +82,38 @@ impl Renderer {
         }
         error.end();
         message.end();
-        line(out)
+        line(out.into())
     }
 
     fn done(&self, id: &RequestId, reply: &Reply, form: WireForm) -> Bytes {
         let mut out = begun(id, result::size(reply));
+        let mut object = self.opened(&mut out, reply, form);
+        result::push_fields(&mut object, reply, form);
+        object.end();
+        out.push(b'}');
+        line(out.into())
+    }
+
+    /// The response around a large result that is bytes already: those are neither copied nor read.
+    fn around(&self, id: &RequestId, rendered: Rendered, form: WireForm) -> Pieces {
+        let fields = rendered.bytes().slice_ref(result::split_rendered(&rendered).1);
+        let (shared, end) = match rendered.end_of_message(fields.len()) {
+            Some(shared) => (shared, Bytes::new()),
+            None => (fields.clone(), Bytes::from_static(b"}}")),
+        };
+        let reply = Reply::Rendered(rendered);
+        if fields.is_empty() {
+            return self.done(id, &reply, form).into();
+        }
+        let mut out = begun(id, 512);
+        self.opened(&mut out, &reply, form).leave();
+        Pieces::new(line(out.into()), shared, end)
+    }
+
+    /// A result that holds what stands before its fields.
+    fn opened<'out>(&self, out: &'out mut Vec<u8>, reply: &Reply, form: WireForm) -> Object<'out> {
         let (meta, hints) = (result::meta(reply), result::hints(reply));
-        let mut object = Object::begin(&mut out);
+        let mut object = Object::begin(out);
         if form == WireForm::Stateless {
             self.common(&mut object, "complete", meta.as_deref());
             if let Some(hints) = hints {
@@ -83,10 +122,7 @@ impl Renderer {
         } else if let Some(meta) = meta {
             result::push_meta(&mut object, &meta);
         }
-        result::push_fields(&mut object, reply, form);
-        object.end();
-        out.push(b'}');
-        line(out)
+        object
     }
 
     /// Questions are no result yet, so they carry no hints (2026-07-28, server/utilities/caching).
@@ -100,7 +136,7 @@ impl Renderer {
         }
         object.end();
         out.push(b'}');
-        line(out)
+        line(out.into())
     }
 
     /// What every result of 2026-07-28 carries (basic/index, "`ResultType`" and "Per-response protocol fields").
@@ -131,7 +167,7 @@ pub(crate) fn notification(method: &str, params: &impl Serialize) -> Option<Byte
     message.value("method", method);
     message.json("params", &params);
     message.end();
-    Some(line(out))
+    Some(line(out.into()))
 }
 
 /// A request of ours to the client (handshake revisions).
@@ -143,7 +179,7 @@ pub(crate) fn server_request(id: &RequestId, method: &str, params: &Json) -> Byt
     message.value("method", method);
     message.json("params", params);
     message.end();
-    line(out)
+    line(out.into())
 }
 
 /// The code that says the same in `revision`: resource not found has another one on 2026-07-28 (server/resources).
@@ -175,7 +211,11 @@ fn begun(id: &RequestId, size: usize) -> Vec<u8> {
 }
 
 /// One message as one line. A newline in JSON can only be white space: inside a string it is escaped.
-fn line(mut out: Vec<u8>) -> Bytes {
+pub(crate) fn line(bytes: Bytes) -> Bytes {
+    if memchr::memchr2(b'\n', b'\r', &bytes).is_none() {
+        return bytes;
+    }
+    let mut out = Vec::from(bytes);
     let mut rest = out.as_mut_slice();
     while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
         let Some((newline, behind)) = rest.get_mut(at..).and_then(<[u8]>::split_first_mut) else { break };

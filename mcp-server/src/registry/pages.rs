@@ -4,13 +4,11 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{PoisonError, RwLock};
 
-use bytes::Bytes;
-
 use super::component::Component;
 use super::cursor;
 use super::shelf::{Shelf, Visible, sees};
-use crate::Reply;
 use crate::protocol::{ListKind, ListPage, WireForm, rendered};
+use crate::{Rendered, Reply};
 
 /// What a page depends on, beside the components themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +20,7 @@ struct Address {
 }
 
 #[derive(Default)]
-pub(super) struct Pages(RwLock<HashMap<Address, Bytes>>);
+pub(super) struct Pages(RwLock<HashMap<Address, Rendered>>);
 
 impl Pages {
     /// How many pages are kept. Beyond, all are forgotten: rights may differ from user to user.
@@ -36,7 +34,7 @@ impl Pages {
         start: usize,
         visible: Visible,
         size: Option<NonZeroUsize>,
-    ) -> Bytes {
+    ) -> Rendered {
         let address = Address { kind: T::KIND, form, start, visible };
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&address).cloned();
         known.unwrap_or_else(|| {
@@ -46,7 +44,7 @@ impl Pages {
         })
     }
 
-    fn keep(&self, address: Address, page: Bytes) {
+    fn keep(&self, address: Address, page: Rendered) {
         let mut pages = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if pages.len() >= Self::MAX {
             pages.clear();
@@ -55,7 +53,7 @@ impl Pages {
     }
 }
 
-fn joined<T: Component>(shelf: &Shelf<T>, address: &Address, size: Option<NonZeroUsize>) -> Bytes {
+fn joined<T: Component>(shelf: &Shelf<T>, address: &Address, size: Option<NonZeroUsize>) -> Rendered {
     let size = size.map_or(usize::MAX, NonZeroUsize::get);
     let mut rest = shelf.entries().enumerate().skip(address.start);
     let mut seen = rest.by_ref().filter(|(index, _)| sees(&address.visible, *index)).map(|(_, entry)| entry);
@@ -64,8 +62,5 @@ fn joined<T: Component>(shelf: &Shelf<T>, address: &Address, size: Option<NonZer
     let next_cursor = last.map(|entry| cursor::encode(T::KIND, &entry.order));
     let items = page.iter().map(|entry| entry.definition(address.form).clone()).collect();
     let reply = Reply::List(ListPage::new(T::KIND, items, next_cursor));
-    match rendered(&reply, address.form) {
-        Reply::Rendered { bytes, .. } => bytes,
-        _ => Bytes::from_static(b"{}"),
-    }
+    rendered(&reply, address.form)
 }

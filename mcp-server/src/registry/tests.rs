@@ -51,10 +51,10 @@ fn list(kind: ListKind, cursor: Option<&str>) -> Operation {
 
 async fn answer(registry: &Registry, request: &Request) -> Result<(Bytes, Value), Failure> {
     match registry.page(request, Hints::new(0, CacheScope::Public)).await {
-        Answer::Done(Reply::Rendered { form, bytes, hints: Some(_) }) => {
-            assert_eq!(form, request.revision.form());
-            let page = serde_json::from_slice(&bytes).unwrap();
-            Ok((bytes, page))
+        Answer::Done(Reply::Rendered(rendered)) => {
+            assert_eq!((rendered.form(), rendered.hints().is_some()), (request.revision.form(), true));
+            let page = serde_json::from_slice(rendered.bytes()).unwrap();
+            Ok((rendered.bytes().clone(), page))
         }
         Answer::Failed(failure) => Err(failure),
         other => panic!("{other:?}"),

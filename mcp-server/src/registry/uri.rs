@@ -13,8 +13,10 @@ pub(crate) fn defect(uri: &str) -> Option<&'static str> {
     if rest.is_empty() {
         return Some("has nothing behind its scheme");
     }
-    bad_characters(rest).then_some("holds characters that must be percent-encoded, as a space is by `%20`")
+    bad_characters(rest).then_some(BAD_CHARACTERS)
 }
+
+const BAD_CHARACTERS: &str = "holds characters that must be percent-encoded, as a space is by `%20`";
 
 /// As [`defect`], of a template: what stands in braces is not looked at here.
 pub(super) fn template_defect(template: &str) -> Option<&'static str> {
@@ -22,10 +24,12 @@ pub(super) fn template_defect(template: &str) -> Option<&'static str> {
     if template.find('{') < template.find(':') {
         return Some("must begin with its scheme, as in \"user://{id}\"");
     }
-    match literal.split_once(':') {
+    let defect = match literal.split_once(':') {
         Some((_, "")) => defect(&format!("{literal}x")), // the parameter stands for something
         _ => defect(&literal),
-    }
+    };
+    // Each piece by itself too, since no value completes half an escape.
+    defect.or_else(|| literals(template).any(bad_characters).then_some(BAD_CHARACTERS))
 }
 
 /// How many characters of a template stand for themselves.
@@ -78,7 +82,7 @@ mod tests {
         for template in ["user://{id}/profile", "user://{id}", "mem:{id}", "docs://{+path}{?page,size}"] {
             assert_eq!(template_defect(template), None, "{template}");
         }
-        for template in ["{scheme}://x", "{id}", "user://{id}/a b", "user/{id}"] {
+        for template in ["{scheme}://x", "{id}", "user://{id}/a b", "user/{id}", "user:%2{id}0"] {
             assert!(template_defect(template).is_some(), "{template}");
         }
     }

@@ -19,11 +19,13 @@ pub(crate) struct SessionLimits {
     pub(crate) all: usize,
     /// The cap on those of one user; `None` is a tenth of all, at least one.
     pub(crate) one: Option<usize>,
+    /// How long a request may go by what was read of its session before.
+    pub(crate) copies: Duration,
 }
 
 impl Default for SessionLimits {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(30 * 60), all: 10_000, one: None }
+        Self { idle: Duration::from_secs(30 * 60), all: 10_000, one: None, copies: Duration::ZERO }
     }
 }
 
@@ -214,7 +216,7 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(60);
 
     fn counted(all: usize, one: Option<usize>) -> Counted {
-        Counted::new(SessionLimits { idle: IDLE, all, one })
+        Counted::new(SessionLimits { idle: IDLE, all, one, ..SessionLimits::default() })
     }
 
     fn key(number: u32) -> String {

@@ -3,13 +3,16 @@
 mod answer;
 mod bodies;
 mod doorway;
-mod flights;
 mod get;
 mod listener;
 mod post;
+mod resumable;
 mod session;
+mod sse;
 #[cfg(test)]
 mod tests;
+#[cfg(unix)]
+mod unix;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,8 +33,11 @@ use crate::dispatch::Dispatcher;
 use crate::protocol::{Failure, Renderer, RequestId, code};
 
 use bodies::Bodies;
-pub(crate) use flights::Flights;
-pub(crate) use listener::{bind, serve};
+#[cfg(test)]
+pub(super) use listener::MAX_HEAD;
+pub(crate) use listener::{bind, serve, serve_until};
+#[cfg(unix)]
+pub(crate) use unix::serve_unix;
 
 /// The header that names a handshake session.
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -86,7 +92,6 @@ struct Inner {
     authenticator: Option<Authenticator>,
     options: HttpOptions,
     renderer: Renderer,
-    flights: Flights,
     bodies: Bodies,
     stopping: tokio::sync::watch::Sender<Stopping>,
 }
@@ -107,12 +112,11 @@ impl Endpoint {
         dispatcher: Dispatcher,
         authenticator: Option<Authenticator>,
         options: HttpOptions,
-        flights: Flights,
     ) -> Self {
         let renderer = Renderer::new(dispatcher.info());
         let bodies = Bodies::new(options.max_bodies_bytes);
         let stopping = tokio::sync::watch::Sender::default();
-        Self(Arc::new(Inner { dispatcher, authenticator, options, renderer, flights, bodies, stopping }))
+        Self(Arc::new(Inner { dispatcher, authenticator, options, renderer, bodies, stopping }))
     }
 
     /// The MCP endpoint at `/mcp`, to be mounted in any application.

@@ -15,7 +15,8 @@ use serde::Deserialize;
 use super::batch::{array, item};
 use super::cancellation::{cancelled, is_initialized};
 use super::outgoing::Outgoing;
-use crate::asking::Outcome;
+use super::stream::GRACE;
+use crate::asking::{Initialized, Outcome};
 use crate::dispatch::{Dispatcher, Opening};
 use crate::exchange::Exchange;
 use crate::middleware::BoxFuture;
@@ -30,7 +31,7 @@ use crate::session::{Handshake, NotBegun, SessionId};
 use crate::{Answer, Operation, Principal, Request};
 
 /// How many requests of one connection may be in flight.
-const MAX_IN_FLIGHT: usize = 1_024;
+pub(super) const MAX_IN_FLIGHT: usize = 1_024;
 
 /// One connection. Lines go in by [`Connection::receive`] and come out by [`Connection::outgoing`].
 pub(crate) struct Connection {
@@ -39,6 +40,7 @@ pub(crate) struct Connection {
     principal: Principal,
     session: SessionId,
     state: Mutex<State>,
+    initialized: Arc<Initialized>,
     out: Arc<Outgoing>,
 }
 
@@ -86,13 +88,21 @@ impl Connection {
             principal,
             session: SessionId::random(),
             state: Mutex::default(),
+            initialized: Arc::default(),
             out: Arc::default(),
         })
     }
 
-    /// Takes one line, without its newline. Never waits for a handler; answers that are ready at once wait in
+    /// Takes one line, without its newline. Never waits for a handler; answers that are ready at once stand in
     /// [`Connection::outgoing`] when it returns.
     pub(crate) fn receive(self: &Arc<Self>, line: &Bytes) {
+        self.receive_quietly(line);
+        self.out.ring();
+    }
+
+    /// As [`Connection::receive`], but of answers that are ready at once nobody is told: the caller rings after all lines
+    /// that it has.
+    pub(crate) fn receive_quietly(self: &Arc<Self>, line: &Bytes) {
         let answer = match decode(line) {
             Ok(Message::Batch(messages)) => self.batch(&messages),
             Ok(message) => self.message(message),
@@ -130,8 +140,20 @@ impl Connection {
         }
         self.out.close();
         let begun = self.state().handshake.take().is_some();
-        if begun && let Err(error) = self.dispatcher.sessions().end(&self.principal, &self.session).await {
-            tracing::warn!(%error, "the session could not be removed and will expire by itself");
+        if begun {
+            self.end_session().await;
+        }
+    }
+
+    /// A store that hangs keeps no process from ending.
+    async fn end_session(&self) {
+        let ended = self.dispatcher.sessions().end(&self.principal, &self.session);
+        match tokio::time::timeout(GRACE, ended).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the session could not be removed and will expire by itself");
+            }
+            Err(_) => tracing::warn!("the store hangs: the session will expire by itself"),
         }
     }
 
@@ -151,7 +173,8 @@ impl Connection {
     /// first poll wakes nobody.
     fn write(self: &Arc<Self>, mut answer: Answering) {
         match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(bytes) => self.out.push_some(bytes),
+            Poll::Ready(Some(bytes)) => drop(self.out.put(bytes)), // a closed output takes nothing
+            Poll::Ready(None) => {}
             Poll::Pending => {
                 let underway = Underway::new(self);
                 tokio::spawn(async move { underway.0.out.push_some(answer.await) });
@@ -212,6 +235,7 @@ impl Connection {
     /// `notifications/cancelled`: unknown, ended and uncancellable requests are passed over, as its page asks.
     fn notification(self: &Arc<Self>, incoming: &Incoming) {
         if is_initialized(&incoming.operation) {
+            self.initialized.say();
             self.tell();
         }
         let Some(id) = cancelled(&incoming.operation) else { return };
@@ -268,13 +292,18 @@ impl Connection {
         let revision = revision_of(incoming, None, agreed).map_err(|refused| refused.failure)?;
         match &state.handshake {
             _ if revision.is_stateless() => Ok((revision, Caller::default())),
-            Some(handshake) => Ok((revision, handshake.caller())),
+            Some(handshake) => Ok((revision, self.caller(handshake))),
             None if incoming.operation.method() == "ping" => Ok((revision, Caller::default())),
             None => Err(Failure::new(
                 code::INVALID_REQUEST,
                 "initialize first, or send the _meta that each request of 2026-07-28 carries",
             )),
         }
+    }
+
+    /// What this connection knows of its client.
+    fn caller(&self, handshake: &Handshake) -> Caller {
+        Caller { ready: Initialized::ready(&self.initialized), ..handshake.caller() }
     }
 
     fn build(&self, incoming: Incoming, revision: Revision, caller: Caller) -> Request {

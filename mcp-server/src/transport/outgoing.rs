@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 /// Reading stops while so many bytes wait.
-const MAX_WAITING_BYTES: usize = 8 << 20;
+pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
 
 /// A queue of lines: answers always find room, and whoever reads requests waits while it is too long.
 #[derive(Default)]
@@ -28,13 +28,25 @@ struct Queue {
 impl Outgoing {
     /// Adds a line, without its newline. After `close` it is dropped.
     pub(crate) fn push(&self, line: Bytes) {
+        if self.put(line) {
+            self.ring();
+        }
+    }
+
+    /// As [`Outgoing::push`], for who adds several lines and then says so once, by [`Outgoing::ring`]. Whoever is writing
+    /// meanwhile takes the line along.
+    pub(crate) fn put(&self, line: Bytes) -> bool {
         let mut queue = self.queue();
         if queue.closed {
-            return;
+            return false;
         }
         queue.bytes += line.len();
         queue.lines.push_back(line);
-        drop(queue);
+        true
+    }
+
+    /// Wakes who waits for lines.
+    pub(crate) fn ring(&self) {
         self.pushed.notify_waiters();
         self.pushed.notify_one();
     }
@@ -103,8 +115,7 @@ impl Outgoing {
     /// Takes no more lines.
     pub(crate) fn close(&self) {
         self.queue().closed = true;
-        self.pushed.notify_waiters();
-        self.pushed.notify_one();
+        self.ring();
         self.written.notify_waiters();
     }
 

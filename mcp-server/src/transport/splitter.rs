@@ -5,6 +5,9 @@ use bytes::{Buf as _, Bytes, BytesMut};
 /// The longest message in bytes, on every transport: a line that is longer is refused with -32600, a body with 413.
 pub const MAX_MESSAGE: usize = 4 << 20;
 
+/// What an empty line may be made of: the white space of JSON (RFC 8259 §2). A form feed is none of it, and is answered.
+const BLANK: &[u8] = b" \t\r";
+
 /// Cuts what was read into lines; a line over [`MAX_MESSAGE`] is skipped up to its end, and reported once.
 #[derive(Default)]
 pub(crate) struct Splitter {
@@ -23,6 +26,11 @@ pub(crate) enum Line {
 }
 
 impl Splitter {
+    /// Adds bytes that were read elsewhere.
+    pub(crate) fn add(&mut self, read: &[u8]) {
+        self.buffer.extend_from_slice(read);
+    }
+
     /// Where to read more bytes into.
     pub(crate) fn buffer(&mut self) -> &mut BytesMut {
         self.buffer.reserve(64 << 10);
@@ -48,7 +56,7 @@ impl Splitter {
             if line.len() > MAX_MESSAGE {
                 return Some(Line::TooLong);
             }
-            if !line.iter().all(u8::is_ascii_whitespace) {
+            if !line.iter().all(|byte| BLANK.contains(byte)) {
                 return Some(Line::Whole(line.freeze()));
             }
         }
@@ -80,6 +88,7 @@ mod tests {
         assert_eq!(feed(&mut splitter, b"one\r\n\n  \ntw"), [Line::Whole("one".into())]);
         assert_eq!(feed(&mut splitter, b"o\nthree"), [Line::Whole("two".into())]);
         assert_eq!(feed(&mut splitter, b"\n"), [Line::Whole("three".into())]);
+        assert_eq!(feed(&mut splitter, b" \t\r\n \t\x0c\n"), [Line::Whole(" \t\x0c".into())]);
     }
 
     #[test]

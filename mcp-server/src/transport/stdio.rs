@@ -3,7 +3,15 @@
 //! A thread reads and hands each line to the connection at once; another writes. So an answer that is ready at once
 //! takes one hop, and a client that does not read never keeps requests from being read.
 
-use std::io::{Read as _, Write as _};
+#[cfg(unix)]
+mod output;
+#[cfg(not(unix))]
+#[path = "stdio/output_shared.rs"]
+mod output;
+#[cfg(unix)]
+mod ready;
+
+use std::io::{self, ErrorKind, Read as _, StdinLock};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -11,18 +19,27 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use self::output::{Guard, Output};
 use super::lines::Connection;
 use super::splitter::Splitter;
 use super::stream::{GRACE, feed, feed_last, next_write};
 use crate::{Error, Result};
 
-/// Serves stdin and stdout until stdin ends, stdout breaks or the process is told to stop.
-pub(crate) async fn serve(connection: Arc<Connection>) -> Result<()> {
+/// Serves stdin and stdout until stdin ends, stdout breaks or the process is told to stop. If `alone`, nothing else gets to
+/// stdout meanwhile, where the platform permits.
+pub(crate) async fn serve(connection: Arc<Connection>, alone: bool) -> Result<()> {
+    let guard = alone.then(Guard::new).transpose()?; // to the end of this future, also if it is dropped
+    let mut to = Output::new(guard.as_ref())?;
     let (input_ended, input) = oneshot::channel();
     let (output_ended, mut output) = oneshot::channel();
     let stopped = stopped(); // heard from before the first message is read
-    spawn("mcp-stdin", read, Arc::clone(&connection), input_ended)?;
-    spawn("mcp-stdout", write, Arc::clone(&connection), output_ended)?;
+    spawn("mcp-stdin", Arc::clone(&connection), read, input_ended)?;
+    spawn(
+        "mcp-stdout",
+        Arc::clone(&connection),
+        move |runtime, connection| write(runtime, connection, &mut to),
+        output_ended,
+    )?;
     let ended = tokio::select! {
         ended = input => ended,
         ended = &mut output => {
@@ -36,12 +53,12 @@ pub(crate) async fn serve(connection: Arc<Connection>) -> Result<()> {
     flattened(ended).and(written.map_or(Ok(()), flattened))
 }
 
-type Ended = oneshot::Sender<std::io::Result<()>>;
+type Ended = oneshot::Sender<io::Result<()>>;
 
 fn spawn(
     name: &str,
-    work: fn(&Handle, &Arc<Connection>) -> std::io::Result<()>,
     connection: Arc<Connection>,
+    work: impl FnOnce(&Handle, &Arc<Connection>) -> io::Result<()> + Send + 'static,
     ended: Ended,
 ) -> Result<()> {
     let runtime = Handle::current();
@@ -55,21 +72,17 @@ fn spawn(
         .map_err(|error| Error::new("the thread for the standard streams did not start").because(error))
 }
 
-fn read(runtime: &Handle, connection: &Arc<Connection>) -> std::io::Result<()> {
+fn read(runtime: &Handle, connection: &Arc<Connection>) -> io::Result<()> {
     let _entered = runtime.enter();
-    let (mut input, mut chunk) = (std::io::stdin().lock(), vec![0; 64 << 10]);
+    let (mut input, mut chunk) = (io::stdin().lock(), vec![0; 64 << 10]);
     let mut splitter = Splitter::default();
     loop {
-        let read = match input.read(&mut chunk) {
-            Ok(0) => {
-                feed_last(connection, &mut splitter);
-                return Ok(());
-            }
-            Ok(read) => read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        splitter.buffer().extend_from_slice(chunk.get(..read).unwrap_or_default());
+        let read = read_some(&mut input, &mut chunk)?;
+        if read == 0 {
+            feed_last(connection, &mut splitter);
+            return Ok(());
+        }
+        splitter.add(chunk.get(..read).unwrap_or_default());
         feed(connection, &mut splitter);
         if connection.outgoing().is_full() {
             runtime.block_on(connection.outgoing().has_room());
@@ -80,20 +93,32 @@ fn read(runtime: &Handle, connection: &Arc<Connection>) -> std::io::Result<()> {
     }
 }
 
-fn write(runtime: &Handle, connection: &Arc<Connection>) -> std::io::Result<()> {
-    let mut output = std::io::stdout().lock();
+/// Waits for bytes, also if stdin does not; none is the end.
+fn read_some(input: &mut StdinLock<'_>, chunk: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match input.read(chunk) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            #[cfg(unix)]
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                ready::wait(&*input, rustix::event::PollFlags::IN)?;
+            }
+            read => return read,
+        }
+    }
+}
+
+fn write(runtime: &Handle, connection: &Connection, output: &mut Output) -> io::Result<()> {
     while let Some(bytes) = runtime.block_on(next_write(connection)) {
-        output.write_all(&bytes)?;
-        output.flush()?;
+        output.write(&bytes)?;
     }
     Ok(())
 }
 
-fn flattened(ended: std::result::Result<std::io::Result<()>, oneshot::error::RecvError>) -> Result<()> {
+fn flattened(ended: std::result::Result<io::Result<()>, oneshot::error::RecvError>) -> Result<()> {
     match ended {
         Ok(Ok(())) => Ok(()),
         Err(_) => Err(Error::new("a thread of the standard streams ended before its time")),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()), // the client has gone
+        Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()), // the client has gone
         Ok(Err(error)) => Err(error.into()),
     }
 }
@@ -114,7 +139,7 @@ pub(crate) fn stopped() -> impl Future<Output = ()> + Send + 'static {
 
 /// Waits for a signal; for ever where it cannot be listened for.
 #[cfg(unix)]
-async fn received(signal: std::io::Result<tokio::signal::unix::Signal>) {
+async fn received(signal: io::Result<tokio::signal::unix::Signal>) {
     match signal {
         Ok(mut signal) => drop(signal.recv().await),
         Err(_) => std::future::pending().await,

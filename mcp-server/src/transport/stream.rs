@@ -1,7 +1,7 @@
 //! A connection over any pair of byte streams, such as a socket.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -12,6 +12,8 @@ use crate::protocol::{Failure, code};
 
 /// How long requests in flight may go on after the input has ended.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
+/// After this time what is answered is told line by line: some handler among those of a chunk is slow.
+const MAX_UNTOLD: Duration = Duration::from_millis(1);
 /// Answers are written together up to so many bytes.
 const MAX_WRITE: usize = 64 << 10;
 
@@ -45,20 +47,28 @@ async fn read(connection: &Arc<Connection>, mut input: impl AsyncRead + Unpin) -
 
 /// The input has ended: its last line may lack a newline.
 pub(crate) fn feed_last(connection: &Arc<Connection>, splitter: &mut Splitter) {
-    splitter.buffer().extend_from_slice(b"\n");
+    splitter.add(b"\n");
     feed(connection, splitter);
 }
 
-/// Hands every whole line to the connection.
+/// Hands every whole line to the connection. What is answered at once is written together: to wake the writer costs more
+/// than a small answer, so it is done once.
 pub(crate) fn feed(connection: &Arc<Connection>, splitter: &mut Splitter) {
+    let begun = Instant::now();
+    let mut rings = false;
     while let Some(line) = splitter.next() {
         match line {
-            Line::Whole(line) => connection.receive(&line),
+            Line::Whole(line) => connection.receive_quietly(&line),
             Line::TooLong => {
                 connection.refuse(&Failure::new(code::INVALID_REQUEST, "a message may have at most 4 MiB"));
             }
         }
+        rings = rings || begun.elapsed() > MAX_UNTOLD;
+        if rings {
+            connection.outgoing().ring();
+        }
     }
+    connection.outgoing().ring();
 }
 
 async fn write(connection: &Connection, mut output: impl AsyncWrite + Unpin) -> std::io::Result<()> {

@@ -84,8 +84,8 @@ async fn pages(value: String, context: CompletionContext) -> [String; 1] {
 }
 
 /// The completion of an argument of a prompt.
-async fn asked(
-    prompt: impl IntoPrompt,
+async fn asked<Kind>(
+    prompt: impl IntoPrompt<Kind>,
     argument: &str,
     value: &str,
     chosen: Value,
@@ -96,7 +96,7 @@ async fn asked(
     Ok(result["completion"].take())
 }
 
-async fn values(prompt: impl IntoPrompt, argument: &str, value: &str) -> Value {
+async fn values<Kind>(prompt: impl IntoPrompt<Kind>, argument: &str, value: &str) -> Value {
     asked(prompt, argument, value, json!({})).await.unwrap()["values"].take()
 }
 

@@ -121,7 +121,10 @@ async fn ask() -> String {
 async fn a_client_without_the_capability_is_refused_before_the_body_runs() {
     let error = with_tool(ask).call_tool("ask", json!({})).await.unwrap_err();
     assert_eq!(error.code, -32_021);
-    assert_eq!(error.data, json!({ "requiredCapabilities": { "elicitation": {}, "sampling": {} } }));
+    assert_eq!(
+        error.data,
+        json!({ "requiredCapabilities": { "elicitation": { "form": {} }, "sampling": {} } })
+    );
     let able = with_tool(ask).capabilities(json!({ "elicitation": {}, "sampling": {} }));
     assert_eq!(text(&able.call_tool("ask", json!({})).await.unwrap()), "asked");
     assert_eq!(listed(&with_tool(ask), "tools/list").await["name"], "ask");

@@ -98,7 +98,7 @@ async fn a_type_of_ones_own_declares_headers_too() {
 }
 
 /// Why a server with this tool is not built.
-fn refused(tool: impl IntoTool) -> String {
+fn refused<Kind>(tool: impl IntoTool<Kind>) -> String {
     Server::new("test").tool(tool).build().expect_err("built").to_string()
 }
 

@@ -58,7 +58,7 @@ async fn fails(how: String) -> Result<String, Box<dyn std::error::Error + Send +
     }
 }
 
-async fn read(resource: impl mcp_server::IntoResource, uri: &str) -> Value {
+async fn read<Kind>(resource: impl mcp_server::IntoResource<Kind>, uri: &str) -> Value {
     let mut result = with_resource(resource).read_resource(uri).await.unwrap();
     result["contents"].take()
 }

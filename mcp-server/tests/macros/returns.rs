@@ -142,7 +142,7 @@ fn texts(texts: &[&str]) -> Value {
 }
 
 /// Content and structured content on 2025-11-25.
-async fn both(tool: impl IntoTool, arguments: Value) -> (Value, Value) {
+async fn both<Kind>(tool: impl IntoTool<Kind>, arguments: Value) -> (Value, Value) {
     let mut result = called(tool, arguments).await;
     (result["content"].take(), result["structuredContent"].take())
 }

@@ -38,6 +38,15 @@ fn unknown_capability() {}
 #[tool(requires())]
 fn no_capability() {}
 
+#[tool(requires(elicitation(page)))]
+fn unknown_part() {}
+
+#[tool(requires(sampling()))]
+fn no_part() {}
+
+#[tool(requires(roots(all)))]
+fn part_of_what_has_none() {}
+
 #[tool(output_schema = false)]
 fn schema() {}
 

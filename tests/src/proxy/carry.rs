@@ -91,6 +91,7 @@ async fn answers(
     let mut passed = 0;
     loop {
         let bytes = tokio::select! {
+            biased; // what comes when nothing more is to be said is not said, also where both are seen late
             _ = closing.wait_for(|mode| matches!(mode, Mode::HalfClose)) => break,
             bytes = next(&mut from, &mut buffer) => bytes?,
         };

@@ -254,6 +254,33 @@ fn scenario_21_a_lifetime_of_zero_is_refused_when_the_server_is_built() {
     assert_eq!(runs.read(), 0);
 }
 
+/// A setting that has another name does not compile: settings are methods. What is left to get wrong is what they name.
+#[test]
+fn scenario_22_a_setting_for_what_the_server_has_not_is_refused_when_it_is_built() {
+    let policy = CachePolicy::private(MINUTE);
+    let settings: [fn(Cached, &str, CachePolicy) -> ResponseCache; 3] = [
+        |kind, name, policy| ResponseCache::new().declare(kind, name, policy),
+        |kind, name, _| ResponseCache::new().only(kind, [name]),
+        |kind, name, _| ResponseCache::new().never(kind, [name]),
+    ];
+    let note = || Resource::new("note://a", |_, reading| async move { reading.text("a", "text/plain") });
+    let built = |cache: ResponseCache| {
+        let server = Server::new("scenarios").with(cache);
+        server.tool(uncached("t").0).resource(note()).prompt(prompt(&Runs::default())).build()
+    };
+    for (kind, has) in [(Cached::Tools, "t"), (Cached::Resources, "note://a"), (Cached::Prompts, "p")] {
+        for (number, setting) in settings.iter().enumerate() {
+            built(setting(kind, has, policy)).unwrap();
+            for has_not in ["T", "tt", "note://b", ""] {
+                let refused = built(setting(kind, has_not, policy)).unwrap_err().to_string();
+                let told =
+                    refused.contains(&format!("{has_not:?}")) && refused.contains(&format!("{kind:?}"));
+                assert!(told, "setting {number}: {refused}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn scenario_25_nothing_is_cached_that_nobody_gave_a_lifetime() {
     let (plain, plain_runs) = uncached("plain");

@@ -8,7 +8,7 @@ use larder_tests::http::HttpRequest;
 use serde_json::{Value, json};
 
 use crate::client::{Call, Client, text};
-use crate::harness::{Harness, NotShown, Shown, Transport};
+use crate::harness::{Harness, Shown, Transport};
 
 /// How long a server may take to notice that a connection was cut.
 const NOTICED: Duration = Duration::from_millis(300);
@@ -43,12 +43,12 @@ async fn assert_no_answer(client: &Client, call: Option<Call>) {
     }
 }
 
-fn only_handshake_http(h: Harness) -> Result<(), NotShown> {
+fn only_handshake_http(h: Harness) -> Shown {
     h.only_http()?;
     h.only_handshake()
 }
 
-fn only_stateless_http(h: Harness) -> Result<(), NotShown> {
+fn only_stateless_http(h: Harness) -> Shown {
     h.only_http()?;
     h.only_stateless()
 }
@@ -75,7 +75,7 @@ pub(crate) async fn a_cancelled_handler_that_had_spoken_is_dropped_too(h: Harnes
     if h.is_http() {
         let id = call.id.clone();
         let mut stream = call.http().head().await;
-        stream.event().await.unwrap();
+        stream.message().await.unwrap();
         if h.is_stateless() {
             stream.disconnect();
         } else {
@@ -195,7 +195,22 @@ pub(crate) async fn a_run_without_its_connection_is_still_cancelled_by_message(h
 
 pub(crate) async fn what_a_run_without_its_connection_says_is_kept_for_resumption(h: Harness) -> Shown {
     only_handshake_http(h)?;
-    Err(NotShown::Waits("the event log: until then it is discarded"))
+    let (client, effects) = h.client().await;
+    let call = client.begin_call("hold_speaking", json!({ "key": "k" })).await;
+    let id = call.id.clone();
+    let mut stream = call.http().head().await;
+    let before = stream.message().await.unwrap();
+    assert!(before.data.unwrap().contains("before k"));
+    stream.disconnect();
+    effects.open("k");
+    effects.wait("spoke:k").await;
+    let get = HttpRequest::new("GET", "")
+        .header("accept", "text/event-stream")
+        .header("last-event-id", &before.id.unwrap());
+    let kept = client.fetch(client.sign(get)).await;
+    assert_eq!((kept.said.len(), &kept.said[0]["params"]["data"]), (1, &json!("after k")));
+    assert_eq!((&kept.message["id"], text(&kept.result())), (&id, "held k"));
+    Ok(())
 }
 
 pub(crate) async fn the_end_of_a_session_cancels_what_it_has_in_flight(h: Harness) -> Shown {

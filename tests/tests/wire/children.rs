@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    input: Option<ChildStdin>,
-    output: Lines<BufReader<ChildStdout>>,
+    pub(crate) input: Option<ChildStdin>,
+    pub(crate) output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Server {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_wire-server"))
             .args(arguments)
             .stdin(Stdio::piped())
@@ -28,24 +28,24 @@ impl Server {
         Self { input: child.stdin.take(), child, output }
     }
 
-    async fn send(&mut self, message: &Value) {
+    pub(crate) async fn send(&mut self, message: &Value) {
         let input = self.input.as_mut().unwrap();
         input.write_all(format!("{message}\n").as_bytes()).await.unwrap();
         input.flush().await.unwrap();
     }
 
-    async fn line(&mut self) -> String {
+    pub(crate) async fn line(&mut self) -> String {
         let line = tokio::time::timeout(Duration::from_secs(20), self.output.next_line()).await;
         line.expect("a line in time").unwrap().expect("a line before the end")
     }
 
-    async fn answer(&mut self, message: Value) -> Value {
+    pub(crate) async fn answer(&mut self, message: Value) -> Value {
         self.send(&message).await;
         serde_json::from_str(&self.line().await).unwrap()
     }
 
     /// Waits for the end of the process, and tells how long that took and whether it went well.
-    async fn exit(&mut self) -> (Duration, bool) {
+    pub(crate) async fn exit(&mut self) -> (Duration, bool) {
         let started = Instant::now();
         let status = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await;
         (started.elapsed(), status.expect("an end in time").unwrap().success())
@@ -58,19 +58,19 @@ impl Server {
     }
 }
 
-fn hello(version: &str) -> Value {
+pub(crate) fn hello(version: &str) -> Value {
     let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
     json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params })
 }
 
-fn modern(id: u32, method: &str, mut params: Value) -> Value {
+pub(crate) fn modern(id: u32, method: &str, mut params: Value) -> Value {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
     });
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }
 
-fn call(id: u32, tool: &str, arguments: &Value) -> Value {
+pub(crate) fn call(id: u32, tool: &str, arguments: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": tool, "arguments": arguments } })
 }
 

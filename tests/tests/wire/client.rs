@@ -242,7 +242,7 @@ impl Call {
 }
 
 impl Reply {
-    fn of_http(answer: HttpAnswer) -> Self {
+    pub(crate) fn of_http(answer: HttpAnswer) -> Self {
         let mut said = answer.messages();
         let message = said.pop_if(|last| last.get("method").is_none()).unwrap_or_default();
         Self { status: Some(answer.status), text: answer.body.clone(), message, said, http: Some(answer) }

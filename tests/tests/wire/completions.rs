@@ -1,12 +1,15 @@
 //! Completions of arguments (server/utilities/completion).
 
 use mcp_server::protocol::{Completion, Revision};
-use mcp_server::{CompletionContext, Prompt, PromptArgument, Refusal, Server, prompt, resource};
+use mcp_server::{
+    CompletionContext, Principal, Prompt, PromptArgument, Refusal, Server, StaticTokens, prompt, resource,
+};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Reply};
 use crate::harness::{Harness, Shown, Transport, only};
 
+const INVALID_REQUEST: i64 = -32_600;
 const METHOD_NOT_FOUND: i64 = -32_601;
 const INVALID_PARAMS: i64 = -32_602;
 const INTERNAL_ERROR: i64 = -32_603;
@@ -190,6 +193,28 @@ pub(crate) async fn completions_tell_nothing_of_what_is_hidden(h: Harness) -> Sh
         refused.assert_error(INVALID_PARAMS, 200);
         assert_eq!((refused.text, refused.status), (unknown.text, unknown.status));
     }
+    Ok(())
+}
+
+pub(crate) async fn who_asks_for_completions_too_fast_is_told_to_wait(h: Harness) -> Shown {
+    let tokens = StaticTokens::new().token("t", Principal::user("test", "ada"));
+    let server = server().max_completions_per_second(1).authenticate(tokens);
+    let client = h.serve(server).await.client_of(json!({}), Some("t")).await;
+    // Who started the process has ten times the share of a user, who has four at once.
+    let at_once = if h.is_http() { 4 } else { 40 };
+    let mut refused = None;
+    for _ in 0..3 * at_once {
+        let reply = asked(&client, of_prompt("review", "language", "p")).await;
+        if reply.message.get("error").is_some() {
+            refused = Some(reply);
+            break;
+        }
+    }
+    let refused = refused.expect("a limit");
+    refused.assert_error(if h.is_http() { INVALID_REQUEST } else { INTERNAL_ERROR }, 200);
+    let told = refused.message["error"]["message"].as_str().unwrap();
+    assert!(told.contains("try again in"), "{told}");
+    assert_eq!(client.result("prompts/list", json!({})).await["prompts"].as_array().map(Vec::len), Some(1));
     Ok(())
 }
 

@@ -104,6 +104,8 @@ pub(crate) async fn a_post_is_json(h: Harness) -> Shown {
         assert_refused(&fetch(&site, good(&client).header("content-type", kind)).await, 415);
     }
     assert_refused(&fetch(&site, good(&client).without("content-type")).await, 415);
+    let twice = good(&client).also("content-type", "application/json");
+    assert_refused(&fetch(&site, twice).await, 415);
     for kind in ["application/json; charset=utf-8", "Application/JSON"] {
         assert_eq!(fetch(&site, good(&client).header("content-type", kind)).await.status, 200, "{kind}");
     }

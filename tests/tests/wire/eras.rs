@@ -1,6 +1,7 @@
 //! Which revision a message is served under (2026-07-28, basic/versioning and basic/transports/streamable-http;
 //! 2025-11-25, basic/lifecycle and basic/transports).
 
+use larder_tests::http::HttpRequest;
 use serde_json::{Value, json};
 
 use crate::client::Reply;
@@ -62,6 +63,46 @@ pub(crate) async fn discover_tells_versions_capabilities_and_who_answers(h: Harn
     assert_eq!(result["instructions"], "Only for tests.");
     assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "fixture");
     assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(0), &json!("public")));
+    Ok(())
+}
+
+/// 2026-07-28, server/tools, "Listing Tools": what is listed depends on who asks, and on nothing that was asked before.
+pub(crate) async fn a_list_is_the_same_on_every_connection(h: Harness) -> Shown {
+    h.only_stateless()?;
+    let (site, _) = h.fixture().await;
+    let (one, other) = (site.client().await, site.client_of(json!({ "elicitation": {} }), None).await);
+    for method in ["tools/list", "resources/list", "resources/templates/list", "prompts/list"] {
+        let first = one.result(method, json!({})).await;
+        one.request("tools/call", json!({ "name": "say", "arguments": {} })).await;
+        assert_eq!(one.result(method, json!({})).await, first, "{method}");
+        assert_eq!(other.result(method, json!({})).await, first, "{method}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn extensions_are_told_as_they_were_declared(h: Harness) -> Shown {
+    only(h.transport != Transport::Memory || h.is_stateless(), "its client keeps the answer")?;
+    let (site, _) =
+        h.fixture_with(|server| server.extension("com.example/view", json!({ "depth": 2 }))).await;
+    let declared = async |capabilities: Value| {
+        let stranger = site.stranger(capabilities, None);
+        let told = if h.is_stateless() {
+            stranger.result("server/discover", json!({})).await
+        } else {
+            stranger.initialize(h.revision.as_str()).await.result()
+        };
+        told["capabilities"]["extensions"].clone()
+    };
+    let view = json!({ "com.example/view": { "depth": 2 } });
+    assert_eq!(declared(json!({ "extensions": {} })).await, view);
+    // A handshake knew none, so only who names some is told.
+    assert_eq!(declared(json!({})).await, if h.is_stateless() { view } else { Value::Null });
+    let (plain, _) = h.fixture().await;
+    let told = plain.stranger(json!({ "extensions": {} }), None);
+    if h.is_stateless() {
+        let told = told.result("server/discover", json!({})).await;
+        assert_eq!(told["capabilities"].get("extensions"), None);
+    }
     Ok(())
 }
 
@@ -272,7 +313,24 @@ pub(crate) async fn a_session_decides_what_its_version_header_repeats(h: Harness
         let reply = client.fetch(request).await;
         assert_eq!(reply.status, Some(400), "{version:?}: {reply:?}");
         assert_eq!(reply.message["jsonrpc"], "2.0");
+        let answer = json!({ "jsonrpc": "2.0", "id": "q", "result": {} }).to_string();
+        let get = HttpRequest::new("GET", "").header("accept", "text/event-stream");
+        let others = [
+            HttpRequest::post(answer),
+            HttpRequest::post(r#"[{"jsonrpc":"2.0","method":"notifications/x"}]"#),
+            get,
+            HttpRequest::new("DELETE", ""),
+        ];
+        for other in others {
+            let refused = client.fetch(client.sign(other).header("mcp-protocol-version", version)).await;
+            assert_eq!((refused.status, refused.message["jsonrpc"].as_str()), (Some(400), Some("2.0")));
+        }
     }
+    assert_eq!(
+        client.fetch(client.post(body.as_bytes())).await.result(),
+        expected,
+        "the session has not ended"
+    );
     Ok(())
 }
 

@@ -36,8 +36,6 @@ pub(crate) struct Harness {
 pub(crate) enum NotShown {
     /// The revision or the transport has no such thing.
     NotApplicable(&'static str),
-    /// It comes with what is named.
-    Waits(&'static str),
 }
 
 /// How a behaviour ends that was not broken.

@@ -3,7 +3,7 @@
 
 use larder_tests::effects::Effects;
 use larder_tests::http::HttpRequest;
-use mcp_server::{Context, Server, State, Tool, tool};
+use mcp_server::{Context, Refusal, Server, State, Tool, tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -211,6 +211,27 @@ pub(crate) async fn a_mismatch_is_refused_before_anything_runs_and_repeats_no_va
         );
     }
     assert!(!effects.has("ran"));
+    Ok(())
+}
+
+pub(crate) async fn who_may_not_use_a_tool_learns_nothing_from_its_headers(h: Harness) -> Shown {
+    h.only_stateless()?;
+    h.only_http()?;
+    let forbidden = query().check(|_| async { Err(Refusal::new("not for you")) });
+    let server = Server::new("mirror").state(Effects::default()).tool(forbidden).tool(place());
+    let client = h.serve(server).await.client().await;
+    let right = called(&client, &[("mcp-param-region", "eu")], r#"{"region":"eu"}"#).await;
+    right.assert_error(-32_600, 200);
+    for (headers, arguments) in [
+        (vec![("mcp-param-region", "us")], r#"{"region":"eu"}"#),
+        (vec![], r#"{"region":"eu"}"#),
+        (vec![("mcp-param-region", "eu")], r#"{"region":7}"#),
+    ] {
+        let wrong = called(&client, &headers, arguments).await;
+        assert_eq!((&wrong.text, wrong.status), (&right.text, right.status), "{arguments}");
+    }
+    let zone = call(&client, "place", r#"{"target":{"zone":"b"}}"#);
+    assert_refused(&client.fetch(zone).await, "Mcp-Param-Zone");
     Ok(())
 }
 

@@ -23,6 +23,8 @@ macro_rules! each_behaviour {
                 initialize_agrees_on_the_version_asked_for_or_the_newest_with_a_handshake,
                 initialize_without_a_version_is_refused,
                 discover_tells_versions_capabilities_and_who_answers,
+                a_list_is_the_same_on_every_connection,
+                extensions_are_told_as_they_were_declared,
                 methods_of_the_handshake_are_unknown_on_2026_07_28,
                 methods_of_2026_07_28_are_unknown_in_a_session,
                 incomplete_metadata_is_refused_first,
@@ -61,6 +63,23 @@ macro_rules! each_behaviour {
                 what_may_differ_from_caller_to_caller_is_private,
                 what_a_caller_may_not_use_is_neither_listed_nor_served,
             }
+            asking {
+                what_is_asked_first_is_no_argument_and_asked_at_once,
+                a_resource_and_a_prompt_ask_first_too,
+                where_the_person_declines_nothing_runs_unless_it_looks,
+                who_cannot_be_asked_is_refused_before_anything_runs,
+                an_extension_that_a_tool_needs_is_asked_of_the_client,
+                a_page_is_opened_once_by_who_was_sent_there,
+                that_a_page_is_done_is_told_to_its_session_on_2025_11_25_alone,
+                what_needs_a_page_first_is_minus_32042_on_2025_11_25_alone,
+                an_anonymous_caller_is_sent_to_no_page,
+                nothing_is_asked_before_the_client_is_initialized,
+                a_question_that_nobody_waits_for_any_more_is_cancelled,
+                questions_stand_on_the_stream_of_their_own_request,
+                a_question_has_five_minutes,
+                a_loop_that_asks_ends,
+                rights_come_before_what_is_needed,
+            }
             completions {
                 completions_begin_with_the_value_or_hold_it,
                 completions_know_what_was_chosen_since_2025_06_18,
@@ -70,6 +89,7 @@ macro_rules! each_behaviour {
                 what_cannot_be_completed_is_an_invalid_param,
                 a_completer_that_fails_is_told_and_one_that_panics_is_not,
                 completions_tell_nothing_of_what_is_hidden,
+                who_asks_for_completions_too_fast_is_told_to_wait,
                 completions_are_declared_where_something_completes,
             }
             notices {
@@ -86,6 +106,7 @@ macro_rules! each_behaviour {
                 a_cursor_survives_a_restart_and_what_came_and_went,
                 a_cursor_that_no_page_ended_with_is_refused,
                 an_empty_list_is_a_list,
+                a_cursor_shows_nobody_what_is_hidden,
             }
             batches {
                 a_batch_is_answered_by_one_array,
@@ -116,6 +137,7 @@ macro_rules! each_behaviour {
                 a_header_repeats_what_stands_at_its_path_alone,
                 what_stands_twice_matches_nothing,
                 a_mismatch_is_refused_before_anything_runs_and_repeats_no_value,
+                who_may_not_use_a_tool_learns_nothing_from_its_headers,
                 a_header_that_its_tool_does_not_declare_is_passed_over,
                 elsewhere_declared_headers_are_neither_asked_for_nor_compared,
                 a_notification_is_asked_for_no_such_header,
@@ -126,6 +148,7 @@ macro_rules! each_behaviour {
                 another_principals_an_unknown_and_an_ended_session_look_the_same,
                 delete_ends_a_session_with_204,
                 no_session_is_minted_or_looked_at_on_2026_07_28,
+                on_2026_07_28_there_is_no_session_to_end,
                 a_store_that_cannot_be_asked_is_503_and_never_404,
                 a_store_that_fails_at_initialize_is_an_internal_error_on_lines,
                 an_idle_session_ends_and_one_in_use_does_not,
@@ -139,10 +162,12 @@ macro_rules! each_behaviour {
                 a_handler_that_speaks_first_opens_a_stream_that_its_answer_ends,
                 silence_of_5_s_opens_a_stream_that_is_kept_alive,
                 streams_at_once_carry_each_their_own_request,
+                no_text_breaks_an_event,
             }
             listening {
                 a_subscription_is_acknowledged_first_with_what_of_it_is_honoured,
                 what_was_asked_for_is_told_and_nothing_else,
+                what_is_logged_is_told_on_no_subscription,
                 two_subscriptions_at_once_each_hear_their_own,
                 what_a_caller_may_not_read_is_not_told_and_asked_for_each_time,
                 a_subscription_outlasts_what_a_call_may_take_and_takes_no_place,

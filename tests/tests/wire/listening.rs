@@ -73,6 +73,20 @@ pub(crate) async fn what_was_asked_for_is_told_and_nothing_else(h: Harness) -> S
     Ok(())
 }
 
+pub(crate) async fn what_is_logged_is_told_on_no_subscription(h: Harness) -> Shown {
+    h.only_stateless()?;
+    let (site, _) = h.fixture().await;
+    let client = site.client().await;
+    let filter = json!({ "resourceSubscriptions": ["note://text"] });
+    let (mut told, _) = Told::of(&client, json!("s"), filter).await;
+    let loud =
+        json!({ "name": "say", "arguments": {}, "_meta": { "io.modelcontextprotocol/logLevel": "debug" } });
+    assert_eq!(client.request("tools/call", loud).await.said.len(), 4);
+    site.service.resource_updated("note://text");
+    told.assert_updated("note://text").await; // and nothing before it
+    Ok(())
+}
+
 pub(crate) async fn two_subscriptions_at_once_each_hear_their_own(h: Harness) -> Shown {
     h.only_stateless()?;
     let site = dynamic(h).await;
@@ -207,6 +221,9 @@ pub(crate) async fn a_filter_that_does_not_fit_is_refused(h: Harness) -> Shown {
         reply.assert_error(INVALID_PARAMS, 200);
     }
     client.request("subscriptions/listen", json!({})).await.assert_error(INVALID_PARAMS, 200);
+    // What came with it would be kept for as long as it lasts.
+    let large = json!({ "notifications": {}, "_meta": { "vendor": "x".repeat(64 << 10) } });
+    client.request("subscriptions/listen", large).await.assert_error(INVALID_PARAMS, 200);
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! Pages of lists (server/utilities/pagination).
 
 use mcp_server::protocol::PromptMessage;
-use mcp_server::{Prompt, Resource, ResourceTemplate, Server, Tool};
+use mcp_server::{
+    Principal, Prompt, Refusal, Request, Resource, ResourceTemplate, Server, StaticTokens, Tool,
+};
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -110,5 +112,54 @@ pub(crate) async fn an_empty_list_is_a_list(h: Harness) -> Shown {
         .resource(Resource::new("a://b", |_, reading| async move { reading.text("x", "text/plain") }));
     let client = h.serve(only).await.client().await;
     assert_eq!(client.result("resources/templates/list", json!({})).await["resourceTemplates"], json!([]));
+    Ok(())
+}
+
+fn for_ada_alone(name: &str) -> Tool {
+    Tool::new(name, json!({ "type": "object" }), |_, _| async { "x" }).check(|request: &Request| {
+        let allowed = request.principal.subject() == Some("ada");
+        async move { if allowed { Ok(()) } else { Err(Refusal::new("for Ada alone")) } }
+    })
+}
+
+/// The pages of one tool each, and the cursors between them.
+async fn walked(client: &Client) -> (Vec<String>, Vec<String>) {
+    let (mut all, mut cursors) = (Vec::new(), Vec::new());
+    loop {
+        let (names, next) = page(client, LISTS[0], cursors.last().map(String::as_str)).await;
+        all.extend(names);
+        match next {
+            Some(cursor) => cursors.push(cursor),
+            None => return (all, cursors),
+        }
+    }
+}
+
+pub(crate) async fn a_cursor_shows_nobody_what_is_hidden(h: Harness) -> Shown {
+    h.only_http()?;
+    let tokens = || {
+        let of = |name| Principal::user("test", name);
+        StaticTokens::new().token("ada", of("ada")).token("bob", of("bob"))
+    };
+    let hiding =
+        server(&["b", "d"]).tool(for_ada_alone("a")).tool(for_ada_alone("c")).tool(for_ada_alone("e"));
+    let hiding = h.serve(hiding.page_size(1).authenticate(tokens())).await;
+    let bare = h.serve(server(&["b", "d"]).page_size(1).authenticate(tokens())).await;
+    let (ada, bob) =
+        (hiding.client_of(json!({}), Some("ada")).await, hiding.client_of(json!({}), Some("bob")).await);
+    let seen = walked(&bob).await;
+    assert_eq!(
+        seen,
+        walked(&bare.client_of(json!({}), Some("bob")).await).await,
+        "as if they were not there"
+    );
+    let (all, cursors) = walked(&ada).await;
+    assert_eq!(
+        (&*all, &*seen.0),
+        (&["a", "b", "c", "d", "e"].map(String::from)[..], &["b", "d"].map(String::from)[..])
+    );
+    for (cursor, expected) in cursors.iter().zip([&["b"][..], &["d"], &["d"], &[]]) {
+        assert_eq!(page(&bob, LISTS[0], Some(cursor)).await.0, expected, "Ada's cursor, sent by Bob");
+    }
     Ok(())
 }

@@ -135,7 +135,6 @@ fn write_row(
         .values()
         .filter_map(|outcome| match outcome {
             Some(Err(NotShown::NotApplicable(why))) => Some((*why).to_owned()),
-            Some(Err(NotShown::Waits(what))) => Some(format!("waits for {what}")),
             _ => None,
         })
         .collect();

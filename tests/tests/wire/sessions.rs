@@ -115,6 +115,16 @@ pub(crate) async fn no_session_is_minted_or_looked_at_on_2026_07_28(h: Harness) 
     Ok(())
 }
 
+pub(crate) async fn on_2026_07_28_there_is_no_session_to_end(h: Harness) -> Shown {
+    h.only_http()?;
+    h.only_stateless()?;
+    let (client, _) = h.client().await;
+    let delete = client.sign(HttpRequest::new("DELETE", "")).header("mcp-session-id", "any");
+    let reply = client.fetch(delete).await;
+    assert_eq!((reply.status, reply.http.as_ref().unwrap().header("allow")), (Some(405), Some("POST")));
+    Ok(())
+}
+
 pub(crate) async fn a_store_that_cannot_be_asked_is_503_and_never_404(h: Harness) -> Shown {
     only_sessions(h)?;
     let (store, switches) = Faulty::new(MemoryStore::new());

@@ -120,13 +120,13 @@ pub(crate) async fn what_is_told_stands_on_no_stream_of_a_request(h: Harness) ->
     let client = site.client().await;
     let mut told = Told::in_session(&site, &client).await;
     let mut request = client.begin_call("hold_speaking", json!({ "key": "k" })).await.http().head().await;
-    assert!(request.event().await.unwrap().data.unwrap().contains("before k"));
+    assert!(request.message().await.unwrap().data.unwrap().contains("before k"));
     site.service.components().add_tool(tool("later")).unwrap();
     told.assert_list_changed("tools").await;
     effects.open("k");
-    assert!(request.event().await.unwrap().data.unwrap().contains("after k"));
-    assert!(request.event().await.unwrap().data.unwrap().contains("held k"));
-    assert_eq!(request.event().await, None);
+    assert!(request.message().await.unwrap().data.unwrap().contains("after k"));
+    assert!(request.message().await.unwrap().data.unwrap().contains("held k"));
+    assert_eq!(request.message().await, None);
     site.service.components().remove_tool("later").unwrap();
     told.assert_list_changed("tools").await; // and no answer before it
     Ok(())

@@ -126,7 +126,8 @@ impl Told {
 
 /// Notifications that belong to no request.
 fn is_of_session(method: &str) -> bool {
-    method.ends_with("/list_changed") || method == "notifications/resources/updated"
+    method.ends_with("/list_changed")
+        || matches!(method, "notifications/resources/updated" | "notifications/elicitation/complete")
 }
 
 /// A `GET` for the stream of the client's session.

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 
+use crate::message::Work;
+
 #[derive(Deserialize)]
 struct Call<'a> {
     #[serde(borrow)]
@@ -22,6 +24,14 @@ struct Call<'a> {
     method: Cow<'a, str>,
     #[serde(borrow)]
     params: Params<'a>,
+}
+
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow)]
+    method: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -74,10 +84,37 @@ fn answer(body: &[u8], size: usize) -> Option<Vec<u8>> {
     Some(answer)
 }
 
+/// As many bytes that are the same for everybody, with the request's id in front.
+fn list(body: &[u8], shared: &Bytes) -> Option<Response> {
+    let List { id, method } = serde_json::from_slice(body).ok()?;
+    if method != "tools/list" {
+        return None;
+    }
+    let head = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":"#, id.get()));
+    let length = head.len() + shared.len();
+    let parts = [head, shared.clone()].map(Ok::<_, std::convert::Infallible>);
+    let mut response = respond(Some(Body::from_stream(futures_util::stream::iter(parts))));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    Some(response)
+}
+
+/// The rest of an answer of `size` bytes with what is looked for in it.
+fn shared(size: usize) -> Bytes {
+    let shell = format!(r#"{{{}:""}}}}"#, Work::List.expected());
+    let fill = size.saturating_sub(FRONT + shell.len());
+    Bytes::from(format!(r#"{{{}:"{}"}}}}"#, Work::List.expected(), "x".repeat(fill)))
+}
+
+/// What stands before the result.
+const FRONT: usize = r#"{"jsonrpc":"2.0","id":100000000,"result":"#.len();
+
 pub(super) async fn http(listener: TcpListener, size: usize) -> io::Result<()> {
-    let handler = move |headers: HeaderMap, body: Bytes| async move {
+    let shared = shared(size);
+    let handler = move |headers: HeaderMap, body: Bytes| {
         std::hint::black_box(headers); // it gets them as ours does
-        respond(answer(&body, size))
+        let listed = (size > LARGE).then(|| list(&body, &shared)).flatten();
+        let response = listed.unwrap_or_else(|| respond(answer(&body, size).map(Body::from)));
+        async move { response }
     };
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
@@ -85,13 +122,16 @@ pub(super) async fn http(listener: TcpListener, size: usize) -> io::Result<()> {
     axum::serve(listener, Router::new().route("/mcp", post(handler))).await
 }
 
-fn respond(answer: Option<Vec<u8>>) -> Response {
+/// No answer of a call is as long.
+const LARGE: usize = 4_096;
+
+fn respond(answer: Option<Body>) -> Response {
     let Some(answer) = answer else {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;
     };
-    let mut response = Response::new(Body::from(answer));
+    let mut response = Response::new(answer);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -3,10 +3,10 @@
 use crate::{Error, Result};
 
 /// The places in a batch whose name or entry was refused, in ascending order, and why.
-pub type Refused = Vec<(usize, Error)>;
+pub(super) type Refused = Vec<(usize, Error)>;
 
 /// What could be prepared, in order, and what was refused.
-pub fn apart<T>(prepared: Vec<Result<T>>) -> (Vec<T>, Refused) {
+pub(super) fn apart<T>(prepared: Vec<Result<T>>) -> (Vec<T>, Refused) {
     let mut refused = Vec::new();
     let mut ready = Vec::with_capacity(prepared.len());
     for (at, prepared) in prepared.into_iter().enumerate() {
@@ -19,7 +19,7 @@ pub fn apart<T>(prepared: Vec<Result<T>>) -> (Vec<T>, Refused) {
 }
 
 /// The answers for what could be prepared, with each refusal in its own place.
-pub fn together<T>(mut answers: Vec<Result<T>>, refused: Refused) -> Vec<Result<T>> {
+pub(super) fn together<T>(mut answers: Vec<Result<T>>, refused: Refused) -> Vec<Result<T>> {
     for (at, e) in refused {
         answers.insert(at.min(answers.len()), Err(e)); // ascending, so each lands at its own place
     }

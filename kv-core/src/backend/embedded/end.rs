@@ -12,7 +12,7 @@ use crate::Result;
 /// Flushes and closes on a thread of its own, also if nobody waits for it any more: the runtime may have none to spare.
 ///
 /// `flush` asks for the last commit; its outcome is the answer. Dropping `open` closes it, once nobody else holds it.
-pub fn end<O: Send + Sync + 'static>(
+pub(super) fn end<O: Send + Sync + 'static>(
     open: Arc<O>,
     flush: impl FnOnce(&O) -> Result<oneshot::Receiver<Answer<Applied>>> + Send + 'static,
 ) -> oneshot::Receiver<Result<()>> {

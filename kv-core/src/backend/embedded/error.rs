@@ -44,6 +44,7 @@ pub fn io_kind(error: &io::Error) -> ErrorKind {
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Corrupt,
+        io::ErrorKind::NotADirectory => ErrorKind::Invalid,
         _ => ErrorKind::Unexpected,
     }
 }

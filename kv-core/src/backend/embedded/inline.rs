@@ -11,13 +11,13 @@ const SAMPLE: u64 = 16;
 
 /// Counts what held its executor's thread for more than the millisecond that is meant as the bound.
 #[derive(Debug, Default)]
-pub struct Inline {
+pub(super) struct Inline {
     slow: AtomicU64,
 }
 
 impl Inline {
     /// Does something short here and now, timed.
-    pub fn timed<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn timed<T>(&self, work: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let done = work();
         self.note(started, 1);
@@ -26,7 +26,7 @@ impl Inline {
 
     /// Does something here and now that takes less time than two looks at the clock: one in 16 of a thread is timed,
     /// and counts for all of them.
-    pub fn sampled<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn sampled<T>(&self, work: impl FnOnce() -> T) -> T {
         thread_local!(static DONE: Cell<u64> = const { Cell::new(0) });
         let done = DONE.get();
         DONE.set(done.wrapping_add(1));
@@ -39,7 +39,7 @@ impl Inline {
     }
 
     /// How often it took too long, so far.
-    pub fn slow(&self) -> u64 {
+    pub(super) fn slow(&self) -> u64 {
         self.slow.load(Ordering::Relaxed)
     }
 

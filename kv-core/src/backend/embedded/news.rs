@@ -16,7 +16,7 @@ const CHANGES_KEPT: usize = 1_024;
 
 /// The subscriptions of one store.
 #[derive(Debug)]
-pub struct News(Mutex<Option<Channels>>);
+pub(super) struct News(Mutex<Option<Channels>>);
 
 #[derive(Debug)]
 struct Channels {
@@ -24,15 +24,9 @@ struct Channels {
     changes: broadcast::Sender<(String, String)>,
 }
 
-impl Default for News {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl News {
     /// No subscriptions yet.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let changes = broadcast::Sender::new(CHANGES_KEPT);
         Self(Mutex::new(Some(Channels { topics: HashMap::new(), changes })))
     }
@@ -41,7 +35,7 @@ impl News {
     ///
     /// # Errors
     /// `Invalid` for a message above 1 KiB, `Closed` after the end.
-    pub fn signal(&self, topic: &str, message: Bytes) -> Result<()> {
+    pub(super) fn signal(&self, topic: &str, message: Bytes) -> Result<()> {
         if message.len() > Signal::MAX_BYTES {
             return Err(Error::new(ErrorKind::Invalid, "a signal carries at most 1 KiB"));
         }
@@ -57,7 +51,7 @@ impl News {
     ///
     /// # Errors
     /// `Closed` after the end.
-    pub fn signals(&self, topic: &str) -> Result<Signals> {
+    pub(super) fn signals(&self, topic: &str) -> Result<Signals> {
         let mut state = self.state();
         let channels = state.as_mut().ok_or_else(error::closed)?;
         channels.topics.retain(|_, sender| sender.receiver_count() > 0);
@@ -70,7 +64,7 @@ impl News {
     ///
     /// # Errors
     /// `Closed` after the end.
-    pub fn changes(&self) -> Result<Changes> {
+    pub(super) fn changes(&self) -> Result<Changes> {
         let state = self.state();
         let receiver = state.as_ref().ok_or_else(error::closed)?.changes.subscribe();
         let key = |(collection, id)| Change::Key { collection, id };
@@ -78,7 +72,7 @@ impl News {
     }
 
     /// Tells of a changed key; `name` is asked only if somebody listens.
-    pub fn changed(&self, name: impl FnOnce() -> Option<(String, String)>) {
+    pub(super) fn changed(&self, name: impl FnOnce() -> Option<(String, String)>) {
         let state = self.state();
         let Some(channels) = state.as_ref().filter(|channels| channels.changes.receiver_count() > 0) else {
             return;
@@ -89,7 +83,7 @@ impl News {
     }
 
     /// Ends all subscriptions.
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         *self.state() = None;
     }
 

@@ -12,14 +12,14 @@ use tokio::sync::oneshot;
 use crate::Result;
 
 /// At most so many writes in one commit.
-pub const GROUP: usize = 512;
+pub(super) const GROUP: usize = 512;
 
 /// What each write of a job did; the outer error concerns all.
-pub type Answer<D> = Result<Vec<Result<D>>>;
+pub(super) type Answer<D> = Result<Vec<Result<D>>>;
 
 /// What waits for the thread: writes `W`, each of which does `D`.
 #[derive(Debug)]
-pub struct Queue<W, D> {
+pub(super) struct Queue<W, D> {
     state: Mutex<State<W, D>>,
     wake: Condvar,
     /// Jobs whose writes are not done yet, queued or under way.
@@ -48,14 +48,14 @@ impl<W, D> Default for Queue<W, D> {
 
 impl<W, D> Queue<W, D> {
     /// Whether a write that is done at once overtakes none that was queued before it.
-    pub fn is_clear(&self) -> bool {
+    pub(super) fn is_clear(&self) -> bool {
         self.undone.load(Ordering::SeqCst) == 0
     }
 
     /// Queues these writes, at most [`GROUP`]; none waits for a flush that begins after this call.
     ///
     /// Once stopped, the answer never comes: its sender is gone.
-    pub fn push(&self, ops: Vec<W>) -> oneshot::Receiver<Answer<D>> {
+    pub(super) fn push(&self, ops: Vec<W>) -> oneshot::Receiver<Answer<D>> {
         let (reply, answer) = oneshot::channel();
         let mut state = self.state();
         if !state.stopped {
@@ -70,7 +70,7 @@ impl<W, D> Queue<W, D> {
     }
 
     /// The thread: one `commit` for all that came meanwhile, until stopped, and then until nothing is left.
-    pub fn run(&self, commit: impl Fn(&[W]) -> Answer<D>) {
+    pub(super) fn run(&self, commit: impl Fn(&[W]) -> Answer<D>) {
         while let Some(round) = self.next() {
             let answer = commit(&round.ops);
             let done = round.waiting.iter().filter(|(writes, _)| *writes > 0).count();
@@ -80,7 +80,7 @@ impl<W, D> Queue<W, D> {
     }
 
     /// Lets the thread end once all is done.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.state().stopped = true;
         self.wake.notify_all();
     }

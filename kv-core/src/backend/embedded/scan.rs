@@ -18,7 +18,7 @@ pub type See<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// A scan that owns its names, to be taken to another thread.
 #[derive(Debug)]
-pub struct Request {
+pub(super) struct Request {
     collection: String,
     one: bool,
     prefix: String,
@@ -29,7 +29,7 @@ pub struct Request {
 
 impl Request {
     /// What `scan` asks for.
-    pub fn of(scan: Scan<'_>) -> Self {
+    pub(super) fn of(scan: Scan<'_>) -> Self {
         let (collection, one) = match scan.collections {
             Collections::One(name) => (name, true),
             Collections::Under(name) => (name, false),
@@ -51,7 +51,7 @@ impl Request {
     /// # Errors
     /// Those of `visit`; `Invalid` for a bad limit and a cursor of another scan, `Corrupt` for a damaged entry
     /// that is not to be passed over.
-    pub fn page(
+    pub(super) fn page(
         &self,
         namespace: &Namespace,
         now: u64,

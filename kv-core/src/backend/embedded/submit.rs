@@ -2,34 +2,16 @@
 
 use tokio::sync::oneshot;
 
-use super::{Action, Answer, Applied, GROUP, Op, Queue, error};
+use super::{Action, Answer, Applied, Engine, GROUP, Op, Shared, error};
 use crate::Result;
 
 /// More writes, or more bytes, than these are done off the executor.
 const INLINE_OPS: usize = 64;
 const INLINE_BYTES: usize = 64 << 10;
 
-/// An engine as [`submit`] sees it.
-pub trait Submits {
-    /// What its writing thread works off.
-    fn queue(&self) -> &Queue<Op, Applied>;
-
-    /// Whether it takes writes outside of a commit now.
-    fn buffers(&self) -> bool;
-
-    /// Does one write at once, without making it durable; `None`, and nothing was done, where that would hold up the caller.
-    ///
-    /// # Errors
-    /// Those of the engine and of the write's condition.
-    fn try_apply(&self, op: &Op) -> Result<Option<Applied>>;
-
-    /// Whether what was applied still needs a commit to be as durable as is asked for.
-    fn needs_commit(&self) -> bool;
-}
-
 /// Writes on their way. Dropping it changes nothing: they are done, or will be before any later write.
 #[derive(Debug, Default)]
-pub struct Submitted {
+pub(super) struct Submitted {
     /// Those that were done, in order.
     applied: Vec<Result<Applied>>,
     /// What makes them durable, if anything has to.
@@ -39,13 +21,13 @@ pub struct Submitted {
 }
 
 /// Submits these writes. Never waits.
-pub fn submit(engine: &impl Submits, ops: Vec<Op>) -> Submitted {
+pub(super) fn submit<E: Engine>(shared: &Shared<E>, ops: Vec<Op>) -> Submitted {
     let mut submitted = Submitted::default();
     let mut rest = ops.into_iter();
     // Law 7: a write whose caller gave up must not land on one that was acknowledged later.
-    if engine.buffers() && is_small(rest.as_slice()) && engine.queue().is_clear() {
+    if shared.takes_writes() && is_small(rest.as_slice()) {
         while let Some(op) = rest.as_slice().first() {
-            match engine.try_apply(op) {
+            match shared.try_apply(op) {
                 Ok(None) => break, // the engine is behind and would hold us up
                 Ok(Some(applied)) => submitted.applied.push(Ok(applied)),
                 Err(e) => submitted.applied.push(Err(e)),
@@ -53,8 +35,8 @@ pub fn submit(engine: &impl Submits, ops: Vec<Op>) -> Submitted {
             rest.next();
         }
         let changed = |applied: &Result<Applied>| applied.as_ref().is_ok_and(|applied| applied.changed);
-        if engine.needs_commit() && submitted.applied.iter().any(changed) {
-            submitted.commit = Some(engine.queue().push(Vec::new()));
+        if shared.needs_commit() && submitted.applied.iter().any(changed) {
+            submitted.commit = Some(shared.queue.push(Vec::new()));
         }
     }
     loop {
@@ -62,7 +44,7 @@ pub fn submit(engine: &impl Submits, ops: Vec<Op>) -> Submitted {
         if part.is_empty() {
             return submitted;
         }
-        submitted.queued.push((part.len(), engine.queue().push(part)));
+        submitted.queued.push((part.len(), shared.queue.push(part)));
     }
 }
 
@@ -77,7 +59,7 @@ fn is_small(ops: &[Op]) -> bool {
 
 impl Submitted {
     /// Waits until all is durable. What failed to become so has the error in its own place.
-    pub async fn finish(self) -> Vec<Result<Applied>> {
+    pub(super) async fn finish(self) -> Vec<Result<Applied>> {
         let Self { applied: mut all, commit, queued } = self;
         if let Some(commit) = commit
             && let Err(e) = answer(commit).await

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use rand::Rng;
+use rand::RngExt;
 use tokio::time::{Instant, sleep, timeout_at};
 
 #[derive(Clone, Copy, Debug)]

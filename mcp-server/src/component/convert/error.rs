@@ -18,6 +18,8 @@ pub enum Ending {
     Told(String),
     /// The client gets this failure, as the handler wrote it.
     Protocol(Failure),
+    /// The person did not agree to something; the client reads this text.
+    Declined(String),
     /// The client reads "internal error"; the log has the rest.
     Internal,
 }
@@ -66,7 +68,7 @@ impl Ending {
     /// The failure that the handler returned.
     pub fn into_tool(self) -> Result<ToolResult, Failure> {
         match self {
-            Self::Told(text) => Ok(ToolResult::error(text)),
+            Self::Told(text) | Self::Declined(text) => Ok(ToolResult::error(text)),
             Self::Protocol(failure) => Err(failure),
             Self::Internal => Ok(ToolResult::error("internal error")),
         }
@@ -76,6 +78,7 @@ impl Ending {
     pub fn into_failure(self) -> Failure {
         match self {
             Self::Told(text) => Failure::new(code::INTERNAL_ERROR, text),
+            Self::Declined(text) => Failure::new(code::INVALID_REQUEST, text),
             Self::Protocol(failure) => failure,
             Self::Internal => Failure::internal(),
         }

@@ -105,6 +105,16 @@ pub(super) fn updated(uri: &str, subscription: Option<&Subscription>) -> Option<
     notification("notifications/resources/updated", &Params { meta, own: Updated { uri } })
 }
 
+/// The page is done that the person was sent to (2025-11-25, client/elicitation); only sessions are told.
+pub(super) fn completed(id: &str) -> Option<Bytes> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Completed<'a> {
+        elicitation_id: &'a str,
+    }
+    notification("notifications/elicitation/complete", &Completed { elicitation_id: id })
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 const fn is_false(value: &bool) -> bool {
     !*value

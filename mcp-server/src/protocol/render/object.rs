@@ -41,6 +41,11 @@ impl<'out> Object<'out> {
         }
     }
 
+    /// Leaves the object to be ended by others: they write at least one member more, and the brace.
+    pub(super) fn leave(mut self) {
+        self.separate();
+    }
+
     pub(super) fn end(self) {
         self.out.push(b'}');
     }

@@ -3,16 +3,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::content::{self, push_content};
 use super::object::{Object, members_of, push_array, push_json, push_value};
-use crate::Reply;
 use crate::protocol::{
     CacheScope, Completion, Hints, Json, ListPage, PromptResult, ReadResult, ResourceContents, ToolResult,
     WireForm,
 };
+use crate::{Rendered, Reply};
 
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
@@ -20,9 +19,9 @@ const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 const MAX_COMPLETIONS: usize = 100;
 
 /// The reply as bytes of `form` that can be kept and sent again: all but what every result of the form carries.
-pub(crate) fn rendered(reply: &Reply, form: WireForm) -> Reply {
-    if let Reply::Rendered { .. } = reply {
-        return reply.clone();
+pub(crate) fn rendered(reply: &Reply, form: WireForm) -> Rendered {
+    if let Reply::Rendered(rendered) = reply {
+        return rendered.clone();
     }
     let mut out = Vec::with_capacity(size(reply));
     let mut object = Object::begin(&mut out);
@@ -31,7 +30,8 @@ pub(crate) fn rendered(reply: &Reply, form: WireForm) -> Reply {
     }
     push_fields(&mut object, reply, form);
     object.end();
-    Reply::Rendered { form, bytes: out.into(), hints: hints(reply) }
+    out.push(b'}');
+    Rendered::closed(form, out.into(), hints(reply))
 }
 
 /// What a client may assume of the age of the result. Where nobody said so, nothing.
@@ -43,7 +43,7 @@ pub(super) fn hints(reply: &Reply) -> Option<Hints> {
         Reply::Resource(ReadResult { hints, .. }) | Reply::List(ListPage { hints, .. }) => {
             Some(hints.unwrap_or(NONE))
         }
-        Reply::Rendered { hints, .. } => *hints,
+        Reply::Rendered(rendered) => rendered.hints(),
         Reply::Tool(_) | Reply::Prompt(_) | Reply::Completion(_) | Reply::Object(_) => None,
     }
 }
@@ -55,7 +55,7 @@ pub(super) fn meta(reply: &Reply) -> Option<Cow<'_, [u8]>> {
         | Reply::Resource(ReadResult { meta, .. })
         | Reply::Prompt(PromptResult { meta, .. }) => Cow::Borrowed(members_of(meta.as_ref()?.as_bytes())),
         Reply::Object(object) => Cow::Owned(split(object.as_bytes()).0),
-        Reply::Rendered { bytes, .. } => Cow::Borrowed(split_rendered(bytes).0),
+        Reply::Rendered(rendered) => Cow::Borrowed(split_rendered(rendered).0),
         Reply::List(_) | Reply::Completion(_) => return None,
     };
     let own = without_server_info(own);
@@ -78,7 +78,7 @@ pub(super) fn push_fields(object: &mut Object<'_>, reply: &Reply, form: WireForm
         Reply::List(page) => push_list(object, page),
         Reply::Completion(completion) => push_completion(object, completion),
         Reply::Object(json) => object.members(&split(json.as_bytes()).1),
-        Reply::Rendered { bytes, .. } => object.members(split_rendered(bytes).1),
+        Reply::Rendered(rendered) => object.members(split_rendered(rendered).1),
     }
 }
 
@@ -165,9 +165,9 @@ fn split(object: &[u8]) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// As [`split`], of bytes that were written here: `_meta` stands first, or not at all.
-fn split_rendered(bytes: &Bytes) -> (&[u8], &[u8]) {
+pub(super) fn split_rendered(rendered: &Rendered) -> (&[u8], &[u8]) {
     const META: &[u8] = br#""_meta":"#;
-    let members = members_of(bytes);
+    let members = members_of(rendered.bytes());
     let Some(rest) = members.strip_prefix(META) else { return (&[], members) };
     let length = object_length(rest);
     let (meta, rest) = rest.split_at(length);
@@ -213,7 +213,7 @@ pub(super) fn size(reply: &Reply) -> usize {
         Reply::List(page) => page.items.iter().map(|item| 1 + item.as_bytes().len()).sum(),
         Reply::Completion(completion) => completion.values.iter().map(|value| 4 + value.len()).sum(),
         Reply::Object(json) => json.as_bytes().len(),
-        Reply::Rendered { bytes, .. } => bytes.len(),
+        Reply::Rendered(rendered) => rendered.bytes().len(),
     }
 }
 

@@ -1,13 +1,13 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Renderer, notification, rendered};
+use super::{Renderer, SHARED, notification, rendered};
 use crate::protocol::{
     CacheScope, Completion, Content, Failure, Hints, Implementation, InputRequired, Json, ListKind, ListPage,
     PromptMessage, PromptResult, ReadResult, RequestId, ResourceContents, Revision, Role, ToolResult,
     WireForm, code,
 };
-use crate::{Answer, Operation, PartialArgument, Reference, Reply};
+use crate::{Answer, Operation, PartialArgument, Reference, Rendered, Reply};
 
 fn id() -> RequestId {
     RequestId::new(&Json::parse(Bytes::from_static(br#""q""#)).unwrap()).unwrap()
@@ -302,10 +302,10 @@ fn rendered_bytes_are_sent_as_the_typed_reply_would_be() {
         for revision in Revision::ALL {
             let typed = renderer().response(&id(), Answer::Done(reply.clone()), revision);
             let kept = rendered(&reply, revision.form());
-            let again = renderer().response(&id(), Answer::Done(kept.clone()), revision);
+            let again = renderer().response(&id(), kept.clone().into(), revision);
             assert_eq!(typed, again, "{revision} {operation:?}");
-            let parsed = kept.typed(&operation);
-            assert!(!matches!(parsed, Reply::Rendered { .. }), "{revision} {operation:?}");
+            let parsed = Reply::Rendered(kept).typed(&operation);
+            assert!(!matches!(parsed, Reply::Rendered(_)), "{revision} {operation:?}");
             assert_eq!(
                 renderer().response(&id(), Answer::Done(parsed), revision),
                 typed,
@@ -316,36 +316,72 @@ fn rendered_bytes_are_sent_as_the_typed_reply_would_be() {
 }
 
 #[test]
+fn a_large_result_that_is_bytes_already_is_sent_as_it_lies() {
+    let meta = json_of(json!({"m": 1}));
+    for meta in [None, Some(meta)] {
+        let text = "long\n".repeat(SHARED);
+        let large = Reply::Tool(ToolResult { meta, ..ToolResult::text(text) });
+        for revision in Revision::ALL {
+            let kept = rendered(&large, revision.form());
+            let bytes = kept.bytes().as_ptr_range();
+            let mut pieces = renderer().pieces(&id(), kept.into(), revision);
+            assert_eq!(
+                pieces.clone().join(),
+                renderer().response(&id(), Answer::Done(large.clone()), revision)
+            );
+            assert!(pieces.next().is_some_and(|head| !bytes.contains(&head.as_ptr())));
+            assert!(pieces.next().is_some_and(|shared| bytes.contains(&shared.as_ptr())));
+            assert_eq!(pieces.next(), None, "a piece of two bytes would be a write of its own");
+        }
+    }
+}
+
+#[test]
+fn a_large_result_of_meta_alone_is_whole() {
+    let meta = format!(r#"{{"_meta":{{"m":"{}"}}}}"#, "x".repeat(SHARED));
+    for revision in Revision::ALL {
+        let kept = Rendered::new(revision.form(), meta.clone().into(), None);
+        assert_eq!(
+            result(Reply::Rendered(kept), revision)["_meta"]["m"].as_str().map(str::len),
+            Some(SHARED)
+        );
+    }
+}
+
+#[test]
+fn rendered_bytes_are_one_line_whatever_was_given() {
+    let kept = Rendered::new(WireForm::Plain, Bytes::from_static(b"{\n\"a\":\r1}"), None);
+    assert_eq!(kept.bytes(), &Bytes::from_static(b"{ \"a\": 1}"));
+}
+
+#[test]
 fn what_is_left_of_a_ttl_replaces_the_declared_one() {
     let (_, read) = replies().remove(1);
-    let Reply::Rendered { form, bytes, .. } = rendered(&read, WireForm::Stateless) else {
-        panic!("not rendered")
-    };
-    let hit = Reply::Rendered { form, bytes, hints: Some(Hints::new(3, CacheScope::Public)) };
-    let result = result(hit, Revision::V2026_07_28);
+    let hit = rendered(&read, WireForm::Stateless).with_hints(Some(Hints::new(3, CacheScope::Public)));
+    let result = result(Reply::Rendered(hit), Revision::V2026_07_28);
     assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(3), &json!("public")));
 }
 
 #[test]
 fn bytes_of_another_form_are_a_fault_here() {
     let kept = rendered(&Reply::Tool(ToolResult::text("x")), WireForm::Structured);
-    assert_eq!(sent(Answer::Done(kept), Revision::V2026_07_28)["error"]["code"], code::INTERNAL_ERROR);
+    assert_eq!(sent(kept, Revision::V2026_07_28)["error"]["code"], code::INTERNAL_ERROR);
 }
 
 #[test]
 fn wrapped_content_of_a_cached_result_is_not_wrapped_again() {
     let kept = rendered(&Reply::Tool(ToolResult::structured(json_of(json!(3)))), WireForm::Structured);
     let operation = Operation::CallTool { name: "t".into(), arguments: Json::EMPTY };
-    let Reply::Tool(typed) = kept.typed(&operation) else { panic!("not typed") };
+    let Reply::Tool(typed) = Reply::Rendered(kept).typed(&operation) else { panic!("not typed") };
     assert_eq!(tool(typed, Revision::V2025_11_25)["structuredContent"], json!({"result": 3}));
 }
 
 #[test]
 fn bytes_that_are_no_result_of_the_operation_stay_bytes() {
-    let odd = Reply::Rendered { form: WireForm::Plain, bytes: Bytes::from_static(b"{}"), hints: None };
+    let odd = Reply::Rendered(Rendered::new(WireForm::Plain, Bytes::from_static(b"{}"), None));
     assert!(matches!(
         odd.typed(&Operation::CallTool { name: "t".into(), arguments: Json::EMPTY }),
-        Reply::Rendered { .. }
+        Reply::Rendered(_)
     ));
 }
 

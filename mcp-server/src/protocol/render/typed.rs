@@ -19,8 +19,8 @@ impl Reply {
     #[must_use]
     pub fn typed(&self, operation: &Operation) -> Self {
         match self {
-            Self::Rendered { bytes, hints, .. } => {
-                typed(operation, bytes, *hints).unwrap_or_else(|| self.clone())
+            Self::Rendered(rendered) => {
+                typed(operation, rendered.bytes(), rendered.hints()).unwrap_or_else(|| self.clone())
             }
             typed => typed.clone(),
         }

@@ -7,19 +7,21 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
-use http_body::Frame;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 
+use super::sse::{KeepAlive, event, events, stream};
 use super::{Endpoint, Stopping};
 use crate::Answer;
 use crate::exchange::Exchange;
-use crate::protocol::{Failure, RequestId, Revision, code, status};
+use crate::protocol::{Failure, Pieces, RequestId, Revision, code, status};
 use crate::running::Running;
+use crate::{Principal, SessionId};
 
 /// A request that is served, up to the bytes of its answer.
 pub(super) struct Serving {
@@ -30,34 +32,44 @@ pub(super) struct Serving {
     pub(super) revision: Revision,
     /// When the caller's proof ends, and with it the stream.
     pub(super) expires_at: Option<Instant>,
+    /// The handshake session that a client may come back in, if its connection is lost once a stream has begun.
+    pub(super) session: Option<(Principal, SessionId)>,
 }
 
 /// What there is to send next.
-enum Step {
+pub(super) enum Step {
     Message(Bytes),
     Answer(Answer),
+    /// The client is to leave, and to come back after so long.
+    Released(Duration),
     /// Cancelled: nothing more is sent.
     Nothing,
 }
 
 impl Serving {
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    /// Goes on with the run; what it says waits while there is no `room`.
+    pub(super) fn poll_step(&mut self, cx: &mut Context<'_>, room: bool) -> Poll<Step> {
         let polled = Pin::new(&mut self.running).poll(cx);
-        if let Some(message) = self.exchange.pop() {
+        let message = if room { self.exchange.pop() } else { None };
+        if message.is_some() || !room {
             // What was said before the answer goes before it; a finished run keeps its answer until then.
-            return match polled {
-                Poll::Ready(answer) => {
-                    self.running = Running::finished(answer, self.exchange.clone());
-                    Poll::Ready(Step::Message(message))
-                }
-                Poll::Pending => Poll::Ready(Step::Message(message)),
-            };
+            if let Poll::Ready(answer) = polled {
+                self.running = Running::finished(answer, self.exchange.clone());
+            }
+            return message.map_or(Poll::Pending, |message| Poll::Ready(Step::Message(message)));
         }
         match polled {
             Poll::Ready(Some(answer)) => Poll::Ready(Step::Answer(answer)),
             Poll::Ready(None) => Poll::Ready(Step::Nothing),
-            Poll::Pending => self.exchange.poll_message(cx).map(Step::Message),
+            Poll::Pending => self.poll_said(cx),
         }
+    }
+
+    fn poll_said(&self, cx: &mut Context<'_>) -> Poll<Step> {
+        if let Poll::Ready(message) = self.exchange.poll_message(cx) {
+            return Poll::Ready(Step::Message(message));
+        }
+        self.exchange.take_release().map_or(Poll::Pending, |retry| Poll::Ready(Step::Released(retry)))
     }
 }
 
@@ -67,7 +79,7 @@ impl Endpoint {
         let mut silence: Option<Pin<Box<Sleep>>> = None;
         let mut end = self.end_of(&serving);
         let first = poll_fn(|cx| {
-            if let Poll::Ready(step) = serving.poll_step(cx) {
+            if let Poll::Ready(step) = serving.poll_step(cx, true) {
                 return Poll::Ready(Some(step));
             }
             if let Poll::Ready(ended) = end.poll(cx) {
@@ -79,17 +91,20 @@ impl Endpoint {
         });
         let first = match first.await {
             Some(Step::Answer(answer)) => return self.whole(&serving, answer),
-            Some(Step::Message(message)) => Some(message),
             Some(Step::Nothing) => return stream(Body::empty()),
-            None => None,
+            first => first,
         };
-        stream(Body::new(Events::new(self.clone(), serving, first, end)))
+        if let Some((principal, session)) = serving.session.take() {
+            return self.resumable(&session.key(&principal), serving, first, end);
+        }
+        let first = if let Some(Step::Message(message)) = first { Some(message) } else { None };
+        Events::new(self.clone(), serving, first, end).into_response()
     }
 
     /// Serves what is a stream from the beginning, and answers nothing.
     pub(super) fn unasked(&self, serving: Serving) -> Response {
         let end = self.end_of(&serving);
-        stream(Body::new(Events::new(self.clone(), serving, None, end)))
+        Events::new(self.clone(), serving, None, end).into_response()
     }
 
     fn end_of(&self, serving: &Serving) -> End {
@@ -104,13 +119,13 @@ impl Endpoint {
     fn whole(&self, serving: &Serving, answer: Answer) -> Response {
         let Some(id) = &serving.id else { return stream(Body::empty()) };
         let status = StatusCode::from_u16(status(&answer, serving.revision)).unwrap_or(StatusCode::OK);
-        json(status, self.0.renderer.response(id, answer, serving.revision))
+        json(status, self.0.renderer.pieces(id, answer, serving.revision))
     }
 }
 
 /// Why a request ends before its answer.
 #[derive(Clone, Copy)]
-enum Ended {
+pub(super) enum Ended {
     Stopped,
     Expired,
 }
@@ -131,7 +146,7 @@ impl From<Ended> for Answer {
 }
 
 /// What ends a stream from outside: the end of the server, or of the caller's proof.
-struct End {
+pub(super) struct End {
     stopping: watch::Receiver<Stopping>,
     expires_at: Option<Instant>,
     exchange: Exchange,
@@ -140,7 +155,7 @@ struct End {
 
 impl End {
     /// Made only for requests that wait.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let ended = self.ended.get_or_insert_with(|| {
             Box::pin(ended(self.stopping.clone(), self.expires_at, self.exchange.clone()))
         });
@@ -176,7 +191,7 @@ async fn ended(
 }
 
 /// Waits until the end of the server has come so far; for ever where nobody tells.
-async fn reached(stopping: &mut watch::Receiver<Stopping>, far: impl FnMut(&Stopping) -> bool) {
+pub(super) async fn reached(stopping: &mut watch::Receiver<Stopping>, far: impl FnMut(&Stopping) -> bool) {
     let gone = stopping.wait_for(far).await.is_err();
     if gone {
         std::future::pending::<()>().await;
@@ -189,13 +204,17 @@ struct Events {
     serving: Option<Serving>,
     first: Option<Bytes>,
     end: End,
-    keep_alive: Pin<Box<Sleep>>,
+    keep_alive: KeepAlive,
 }
 
 impl Events {
     fn new(endpoint: Endpoint, serving: Serving, first: Option<Bytes>, end: End) -> Self {
-        let keep_alive = Box::pin(sleep(endpoint.0.options.keep_alive));
+        let keep_alive = KeepAlive::new(endpoint.0.options.keep_alive);
         Self { endpoint, serving: Some(serving), first, end, keep_alive }
+    }
+
+    fn into_response(mut self) -> Response {
+        stream(events(move |cx| self.poll_bytes(cx)))
     }
 
     /// The answer ends the stream.
@@ -210,11 +229,11 @@ impl Events {
             return Poll::Ready(Some(event(&message)));
         }
         let Some(serving) = &mut self.serving else { return Poll::Ready(None) };
-        if let Poll::Ready(step) = serving.poll_step(cx) {
+        if let Poll::Ready(step) = serving.poll_step(cx, true) {
             return Poll::Ready(match step {
                 Step::Message(message) => Some(event(&message)),
                 Step::Answer(answer) => self.last(answer),
-                Step::Nothing => {
+                Step::Nothing | Step::Released(_) => {
                     self.serving = None;
                     None
                 }
@@ -224,50 +243,36 @@ impl Events {
             serving.running.cancel();
             return Poll::Ready(self.last(ended.into()));
         }
-        self.poll_keep_alive(cx).map(Some)
-    }
-
-    fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        std::task::ready!(self.keep_alive.as_mut().poll(cx));
-        let next = tokio::time::Instant::now() + self.endpoint.0.options.keep_alive;
-        self.keep_alive.as_mut().reset(next);
-        cx.waker().wake_by_ref(); // the timer must be polled again to be registered
-        Poll::Ready(Bytes::from_static(b":\n\n"))
+        self.keep_alive.poll(cx).map(Some)
     }
 }
 
-impl http_body::Body for Events {
+/// A body whose length is known, and told in its headers.
+struct Whole(Pieces);
+
+impl http_body::Body for Whole {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+        Poll::Ready(self.0.next().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.len() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
     }
 }
 
-fn event(message: &[u8]) -> Bytes {
-    let mut event = BytesMut::with_capacity(message.len() + 24);
-    event.extend_from_slice(b"event: message\ndata: ");
-    event.extend_from_slice(message);
-    event.extend_from_slice(b"\n\n");
-    event.freeze()
-}
-
-fn stream(body: Body) -> Response {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    response
-}
-
 /// A whole JSON answer.
-pub(super) fn json(status: StatusCode, body: Bytes) -> Response {
-    let mut response = Response::new(Body::from(body));
+pub(super) fn json(status: StatusCode, body: impl Into<Pieces>) -> Response {
+    let mut response = Response::new(Body::new(Whole(body.into())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

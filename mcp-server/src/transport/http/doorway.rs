@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
@@ -11,11 +12,18 @@ use futures_util::FutureExt as _;
 
 use super::{Endpoint, HttpOptions};
 use crate::protocol::{Failure, code};
+use crate::running::{Deadline, Elapsed};
 use crate::{Denied, Principal, Verified};
 
-/// The address that a connection came in on, where our own listener accepted it.
+/// Where a connection came in that our own listener accepted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LocalAddress(pub(super) SocketAddr);
+pub(super) enum CameIn {
+    /// On this address of ours.
+    Address(SocketAddr),
+    /// By a Unix socket: from this machine, but never from a browser.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are none"))]
+    UnixSocket,
+}
 
 pub(super) type Refusal = Box<Response>;
 
@@ -46,9 +54,8 @@ impl Endpoint {
     }
 
     fn check_types(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let content_type =
-            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !media_type(content_type).eq_ignore_ascii_case("application/json") {
+        let content_type = text(headers, CONTENT_TYPE).map(media_type);
+        if !content_type.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
             return Err(
                 self.refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json")
             );
@@ -64,8 +71,10 @@ impl Endpoint {
 
     async fn verify(&self, parts: &mut Parts) -> Result<Verified, Refusal> {
         if let Some(authenticator) = &self.0.authenticator {
-            let verified = AssertUnwindSafe(async { authenticator.authenticate(parts).await }).catch_unwind();
-            let verified = verified.await.map_err(|_| Box::new(self.panicked()))?;
+            let asked = AssertUnwindSafe(async { authenticator.authenticate(parts).await }).catch_unwind();
+            let asked = Deadline::new(pin!(asked), self.0.dispatcher.handler_timeout()).await;
+            let verified = asked.map_err(|Elapsed| Box::new(self.unanswered()))?;
+            let verified = verified.map_err(|_| Box::new(self.panicked()))?;
             return verified.map_err(|denied| self.denied(&denied).into());
         }
         let mounted = parts.extensions.remove::<Principal>();
@@ -76,6 +85,11 @@ impl Endpoint {
     fn panicked(&self) -> Response {
         tracing::error!("the authenticator panicked");
         self.refuse(StatusCode::INTERNAL_SERVER_ERROR, None, &Failure::internal())
+    }
+
+    fn unanswered(&self) -> Response {
+        tracing::error!("the authenticator took too long");
+        self.unavailable(None)
     }
 
     /// RFC 6750 §3: a 401 names the scheme, and what was wrong with the proof.
@@ -121,7 +135,7 @@ pub(super) fn origin_allowed(options: &HttpOptions, parts: &Parts) -> bool {
 
 /// Where the connection came in on a loopback address (or nobody knows where), `Host` must be a loopback name, else a
 /// name that resolves to this machine could reach it from a browser (DNS rebinding). Elsewhere it is free, unless
-/// hosts are named.
+/// hosts are named: also on a Unix socket, which no browser reaches and a proxy does, under its public name.
 fn host_allowed(options: &HttpOptions, parts: &Parts) -> bool {
     if options.any_host {
         return true;
@@ -146,7 +160,10 @@ fn host(parts: &Parts) -> Option<&str> {
 }
 
 fn on_loopback(parts: &Parts) -> bool {
-    parts.extensions.get::<LocalAddress>().is_none_or(|local| local.0.ip().to_canonical().is_loopback())
+    parts.extensions.get::<CameIn>().is_none_or(|came_in| match came_in {
+        CameIn::Address(address) => address.ip().to_canonical().is_loopback(),
+        CameIn::UnixSocket => false,
+    })
 }
 
 fn without_port(host: &str) -> &str {
@@ -211,7 +228,7 @@ mod tests {
     use axum::http::Request;
     use axum::http::request::Parts;
 
-    use super::{HttpOptions, LocalAddress, accepts, host_allowed, origin_allowed};
+    use super::{CameIn, HttpOptions, accepts, host_allowed, origin_allowed};
 
     fn parts(headers: &[(&str, &str)], local: Option<&str>) -> Parts {
         let mut request = Request::builder().uri("/mcp");
@@ -220,7 +237,7 @@ mod tests {
         }
         let mut parts = request.body(()).unwrap().into_parts().0;
         if let Some(local) = local {
-            parts.extensions.insert(LocalAddress(local.parse().unwrap()));
+            parts.extensions.insert(CameIn::Address(local.parse().unwrap()));
         }
         parts
     }
@@ -255,6 +272,24 @@ mod tests {
         let with_port = HttpOptions { hosts: vec!["mcp.example:8000".into()], ..HttpOptions::default() };
         assert!(host_allowed(&with_port, &parts(&[("host", "mcp.example:8000")], elsewhere)));
         assert!(!host_allowed(&with_port, &parts(&[("host", "mcp.example:9000")], elsewhere)));
+    }
+
+    #[test]
+    fn on_a_unix_socket_hosts_are_free_and_origins_must_be_named() {
+        let options = HttpOptions { origins: vec!["https://app.example".into()], ..HttpOptions::default() };
+        let by_socket = |headers: &[(&str, &str)]| {
+            let mut parts = parts(headers, None);
+            parts.extensions.insert(CameIn::UnixSocket);
+            parts
+        };
+        for host in ["localhost", "mcp.example"] {
+            assert!(host_allowed(&options, &by_socket(&[("host", host)])), "{host}");
+        }
+        let named = HttpOptions { hosts: vec!["mcp.example".into()], ..HttpOptions::default() };
+        assert!(!host_allowed(&named, &by_socket(&[("host", "localhost")])));
+        let from = |origin| by_socket(&[("host", "localhost"), ("origin", origin)]);
+        assert!(origin_allowed(&options, &from("https://app.example")));
+        assert!(!origin_allowed(&options, &from("http://localhost:3000")), "somebody's proxy, for a browser");
     }
 
     #[test]

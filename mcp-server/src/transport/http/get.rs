@@ -1,17 +1,17 @@
 //! `GET`: the stream on which a handshake session is told what changes (2025-11-25, basic/transports, "Listening for
 //! Messages from the Server").
 
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::Endpoint;
 use super::answer::Serving;
 use super::doorway::accepts;
-use super::session::Presented;
+use super::resumable::LAST_EVENT_ID;
+use super::session::{Presented, is_stateless};
 use crate::dispatch::Opening;
 use crate::middleware::BoxFuture;
-use crate::protocol::{Revision, StandardHeaders, unsupported};
 use crate::running::{Abandoned, Running};
 use crate::session::Handshake;
 use crate::{Answer, Request, SessionId, Verified};
@@ -20,14 +20,13 @@ impl Endpoint {
     /// Opens the stream of a session; there is one, and the newest wins. It never carries an answer.
     ///
     /// 405 where there is no such stream: on 2026-07-28, which has `subscriptions/listen`, and on a server that has
-    /// nothing to tell.
+    /// nothing to tell. With `Last-Event-ID` it goes on with the stream of a request instead.
     pub(super) async fn get(&self, parts: Parts, verified: Verified) -> Response {
-        match version(&parts.headers) {
-            Version::Stateless => return self.not_allowed("POST, DELETE"),
-            Version::Unknown(version) => {
-                return self.refuse(StatusCode::BAD_REQUEST, None, &unsupported(&version));
-            }
-            Version::Handshake => {}
+        if let Some(refused) = self.unserved_version(&parts.headers) {
+            return refused;
+        }
+        if is_stateless(&parts.headers) {
+            return self.not_allowed("POST, DELETE");
         }
         if !accepts(&parts.headers, "text/event-stream") {
             return self.refused(StatusCode::NOT_ACCEPTABLE, "the Accept header must list text/event-stream");
@@ -35,7 +34,10 @@ impl Endpoint {
         match self.presented(&parts, &verified.principal).await {
             Presented::None => self.no_session(None),
             Presented::Gone => self.session_gone(None),
-            Presented::Unknown => self.store_unavailable(None),
+            Presented::Unknown => self.unavailable(None),
+            Presented::Session(session, _) if parts.headers.contains_key(LAST_EVENT_ID) => {
+                self.resume(&parts, &verified, &session).await
+            }
             Presented::Session(..) if !self.0.dispatcher.tells() => self.not_allowed("POST, DELETE"),
             Presented::Session(session, handshake) => self.told(parts, verified, session, &handshake),
         }
@@ -53,22 +55,13 @@ impl Endpoint {
             None
         });
         let running = Running::new(run, exchange.clone(), Abandoned::Cancelled);
-        self.unasked(Serving { running, exchange, id: None, revision, expires_at: verified.expires_at })
-    }
-}
-
-/// What the version header says of the era.
-enum Version {
-    Handshake,
-    Stateless,
-    Unknown(String),
-}
-
-fn version(headers: &HeaderMap) -> Version {
-    let Some(version) = StandardHeaders::of(headers).version() else { return Version::Handshake };
-    match Revision::from_name(version) {
-        Some(revision) if revision.is_stateless() => Version::Stateless,
-        Some(_) => Version::Handshake,
-        None => Version::Unknown(version.to_owned()),
+        self.unasked(Serving {
+            running,
+            exchange,
+            id: None,
+            revision,
+            expires_at: verified.expires_at,
+            session: None,
+        })
     }
 }

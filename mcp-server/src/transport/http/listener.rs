@@ -1,21 +1,23 @@
 //! Our own accept loop: a cap on connections, a time for the request's head, and an end that waits for no stream.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
-use super::doorway::LocalAddress;
+use super::doorway::CameIn;
 use super::{Endpoint, Stopping};
 use crate::transport::stdio::stopped;
 use crate::{Error, Result};
@@ -23,30 +25,73 @@ use crate::{Error, Result};
 /// After how long accepting is tried again when it failed, as it does when file handles run out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// The largest head of a request, and how much is read ahead of whoever takes it.
-const MAX_HEAD: usize = 64 << 10;
+pub(in crate::transport) const MAX_HEAD: usize = 64 << 10;
 /// How long answers that say "shutting down" may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Where connections come from.
+pub(super) trait Door: Send + Sync + 'static {
+    type Stream: AsyncRead + AsyncWrite + Send + 'static;
+
+    /// The next connection, and where it came in, if that is known.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<CameIn>)>> + Send;
+}
+
+impl Door for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, Option<CameIn>)> {
+        let (stream, _) = Self::accept(self).await?;
+        let _ = stream.set_nodelay(true);
+        let local = stream.local_addr().ok().map(CameIn::Address);
+        Ok((stream, local))
+    }
+}
+
 /// Serves until the process is told to stop.
 pub(crate) async fn serve(endpoint: Endpoint, listener: TcpListener) -> Result<()> {
+    let stopped = stopped(); // heard from before the first connection is taken
+    serve_until(endpoint, listener, stopped).await
+}
+
+/// Serves until `stopped`.
+pub(crate) async fn serve_until(
+    endpoint: Endpoint,
+    listener: TcpListener,
+    stopped: impl Future<Output = ()> + Send,
+) -> Result<()> {
     let address = listener.local_addr()?;
     warn_if_open(&endpoint, address);
     tracing::info!(%address, "serving MCP at http://{address}/mcp");
+    serve_door(endpoint, listener, stopped).await;
+    Ok(())
+}
+
+/// Serves what comes in by `door` until `stopped`; then no more comes in.
+pub(super) async fn serve_door(
+    endpoint: Endpoint,
+    door: impl Door,
+    stopped: impl Future<Output = ()> + Send,
+) {
     let connections = GracefulShutdown::new();
-    let stopped = stopped(); // heard from before the first connection is taken
+    let replica = endpoint.0.dispatcher.replica().clone();
+    replica.open();
     tokio::select! {
-        () = accept(&endpoint, &listener, &connections) => {}
+        () = accept(&endpoint, &door, &connections) => {}
         () = stopped => {}
     }
-    drop(listener);
+    drop(door);
     stop(&endpoint, connections).await;
-    Ok(())
+    endpoint.0.dispatcher.streams().flush().await;
+    replica.close().await;
 }
 
 /// Requests in flight get their grace; then they are answered that the server is shutting down.
 async fn stop(endpoint: &Endpoint, connections: GracefulShutdown) {
     endpoint.0.stopping.send_replace(Stopping::Soon);
-    let closed = connections.shutdown();
+    let streams = endpoint.0.dispatcher.streams();
+    // Requests whose client has left for a while are in flight too.
+    let closed = futures_util::future::join(connections.shutdown(), streams.written());
     tokio::pin!(closed);
     if tokio::time::timeout(endpoint.0.options.grace, &mut closed).await.is_err() {
         endpoint.0.stopping.send_replace(Stopping::Now);
@@ -54,14 +99,14 @@ async fn stop(endpoint: &Endpoint, connections: GracefulShutdown) {
     }
 }
 
-async fn accept(endpoint: &Endpoint, listener: &TcpListener, connections: &GracefulShutdown) {
+async fn accept(endpoint: &Endpoint, door: &impl Door, connections: &GracefulShutdown) {
     let room = Arc::new(Semaphore::new(endpoint.0.options.max_connections));
     let router = endpoint.whole_router();
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let serving = serve_connection(endpoint, &router, stream, connections);
+        match door.accept().await {
+            Ok((stream, came_in)) => {
+                let serving = serve_connection(endpoint, &router, stream, came_in, connections);
                 tokio::spawn(async move {
                     serving.await;
                     drop(permit);
@@ -78,30 +123,25 @@ async fn accept(endpoint: &Endpoint, listener: &TcpListener, connections: &Grace
 fn serve_connection(
     endpoint: &Endpoint,
     router: &Router,
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    came_in: Option<CameIn>,
     connections: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let _ = stream.set_nodelay(true);
-    let local = stream.local_addr().ok().map(LocalAddress);
     let service = router.clone().map_request(move |request: http::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
-        if let Some(local) = local {
-            request.extensions_mut().insert(local);
+        if let Some(came_in) = came_in {
+            request.extensions_mut().insert(came_in);
         }
         request
     });
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    let mut builder = http1::Builder::new();
     let options = &endpoint.0.options;
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.header_timeout)
-        .max_buf_size(MAX_HEAD);
+    builder.timer(TokioTimer::new()).header_read_timeout(options.header_timeout).max_buf_size(MAX_HEAD);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(options.write_timeout)); // who never reads would keep its place for ever
     let connection =
         builder.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
-    let watched = connections.watch(connection.into_owned());
+    let watched = connections.watch(connection);
     async move {
         if let Err(error) = watched.await {
             tracing::debug!(%error, "a connection ended early");
@@ -110,9 +150,14 @@ fn serve_connection(
 }
 
 fn warn_if_open(endpoint: &Endpoint, address: SocketAddr) {
-    if endpoint.0.authenticator.is_none() && !address.ip().to_canonical().is_loopback() {
+    if is_open(endpoint.0.authenticator.is_some(), address.ip()) {
         tracing::warn!(%address, "everybody who reaches this address may use the server: it asks for no authentication");
     }
+}
+
+/// Whether others than this machine can reach an address at which nobody proves who it is.
+fn is_open(asks_for_a_proof: bool, ip: IpAddr) -> bool {
+    !asks_for_a_proof && !ip.to_canonical().is_loopback()
 }
 
 /// Binds `address`.
@@ -121,4 +166,19 @@ pub(crate) async fn bind(address: &str) -> Result<TcpListener> {
         Error::new(format!("{address:?} cannot be listened on: give another address, such as 127.0.0.1:8000"))
             .because(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_open;
+
+    #[test]
+    fn an_address_that_others_reach_without_a_proof_is_warned_of() {
+        for ip in ["0.0.0.0", "::", "10.0.0.1", "192.0.2.1", "::ffff:10.0.0.1"] {
+            assert!(is_open(false, ip.parse().unwrap()) && !is_open(true, ip.parse().unwrap()), "{ip}");
+        }
+        for ip in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(!is_open(false, ip.parse().unwrap()), "{ip}");
+        }
+    }
 }

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use self::arrival::{Absent, Arrival};
 use super::answer::{RETRY_AFTER, Serving, empty, json};
 use super::bodies::Unread;
-use super::flights::Flight;
 use super::{Endpoint, SESSION};
 use crate::asking::Outcome;
+use crate::flights::Flight;
 use crate::middleware::BoxFuture;
 use crate::protocol::{Failure, Incoming, Malformed, Message, RequestId, code, decode, revision_of};
 use crate::registry::Registry;
@@ -35,10 +35,15 @@ impl Endpoint {
         let arrival = Arrival { parts, verified, presented };
         let message = decode(&body);
         drop(body); // what of it is needed further is held by its slices
+        if let Ok(Message::Response { .. } | Message::Batch(_)) = &message
+            && let Some(refused) = self.unserved_version(&arrival.parts.headers)
+        {
+            return refused;
+        }
         match message {
             Ok(Message::Request(incoming)) => self.request(arrival, incoming).await,
             Ok(Message::Notification(incoming)) => self.notification(&arrival, &incoming).await,
-            Ok(Message::Response { id, outcome }) => self.response(&arrival, id, outcome),
+            Ok(Message::Response { id, outcome }) => self.response(&arrival, id, outcome).await,
             Ok(Message::Batch(messages)) => self.batch(arrival, &messages).await,
             Err(Malformed { failure, id }) => self.refuse(StatusCode::BAD_REQUEST, id.as_ref(), &failure),
         }
@@ -87,10 +92,9 @@ impl Endpoint {
         };
         if revision.is_stateless() {
             let registry = self.0.dispatcher.registry();
-            if let Some(mismatch) = mismatch(&registry, &arrival, &incoming.operation) {
-                return self.refuse(StatusCode::BAD_REQUEST, Some(&id), &mismatch);
-            }
+            let mismatch = mismatch(&registry, &arrival, &incoming.operation);
             let mut request = arrival.admit(incoming, revision, None, Caller::default());
+            request.mismatch = mismatch.map(Box::new);
             request.registry = Some(registry); // what is served is what its headers were compared with
             return self.serve_stateless(request, id, arrival.verified.expires_at).await;
         }
@@ -104,7 +108,7 @@ impl Endpoint {
             Ok((session, handshake)) => (session, handshake.caller()),
             Err(Absent::Missing) => return self.no_session(Some(&id)),
             Err(Absent::Gone) => return self.session_gone(Some(&id)),
-            Err(Absent::Unknown) => return self.store_unavailable(Some(&id)),
+            Err(Absent::Unknown) => return self.unavailable(Some(&id)),
         };
         let request = arrival.admit(incoming, revision, Some(session.clone()), caller);
         self.serve_in_session(request, id, &session, arrival.verified.expires_at).await
@@ -121,7 +125,7 @@ impl Endpoint {
         let run = self.0.dispatcher.run(request);
         let run: BoxFuture<Option<Answer>> = Box::pin(async move { Some(run.await) });
         let running = Running::new(run, exchange.clone(), Abandoned::Cancelled);
-        self.answer(Serving { running, exchange, id: Some(id), revision, expires_at }).await
+        self.answer(Serving { running, exchange, id: Some(id), revision, expires_at, session: None }).await
     }
 
     /// 2025-03-26 to 2025-11-25: a lost connection cancels nothing, `notifications/cancelled` does.
@@ -133,14 +137,16 @@ impl Endpoint {
         expires_at: Option<std::time::Instant>,
     ) -> Response {
         let (revision, exchange) = (request.revision, request.exchange.clone());
+        let whose = Some((request.principal.clone(), session.clone()));
+        exchange.make_resumable();
         let running = Running::new(self.flight(request, &id, session), exchange.clone(), Abandoned::Detached);
-        self.answer(Serving { running, exchange, id: Some(id), revision, expires_at }).await
+        self.answer(Serving { running, exchange, id: Some(id), revision, expires_at, session: whose }).await
     }
 
     fn flight(&self, request: Request, id: &RequestId, session: &SessionId) -> BoxFuture<Option<Answer>> {
         let (exchange, key) = (request.exchange.clone(), session.key(&request.principal));
         let run = self.0.dispatcher.run(request);
-        Box::pin(Flight::new(run, self.0.flights.clone(), key, id.clone(), exchange))
+        Box::pin(Flight::new(run, self.0.dispatcher.flights().clone(), key, id.clone(), exchange))
     }
 
     /// The session is in the store before the client hears of it.
@@ -162,7 +168,7 @@ impl Endpoint {
                 Err(NotBegun::Full(full)) => return self.no_room(&id, full),
                 Err(NotBegun::Store(error)) => {
                     tracing::error!(%error, "a session could not be stored");
-                    return self.store_unavailable(Some(&id));
+                    return self.unavailable(Some(&id));
                 }
             }
         }
@@ -182,37 +188,44 @@ impl Endpoint {
         match arrival.session() {
             Ok((session, handshake)) => {
                 let principal = &arrival.verified.principal;
-                if let Some(id) = cancelled(&incoming.operation) {
-                    self.0.flights.cancel(&session.key(principal), &id);
+                if let Some(id) = cancelled(&incoming.operation)
+                    && !self.0.dispatcher.cancel(&session.key(principal), &id).await
+                {
+                    return self.unavailable(None);
                 }
                 if is_initialized(&incoming.operation) && !handshake.is_initialized() {
-                    return self.initialized(principal, &session).await;
+                    return self.initialized(principal, &session, handshake).await;
                 }
                 empty(StatusCode::ACCEPTED)
             }
             Err(Absent::Missing) if arrival.is_stateless() => empty(StatusCode::ACCEPTED), // and has no effect
             Err(Absent::Missing) => self.no_session(None),
             Err(Absent::Gone) => self.session_gone(None),
-            Err(Absent::Unknown) => self.store_unavailable(None),
+            Err(Absent::Unknown) => self.unavailable(None),
         }
     }
 
-    fn answered(&self, arrival: &Arrival, session: &SessionId, id: Option<RequestId>, outcome: Outcome) {
-        if let Some(id) = id {
-            let session = session.key(&arrival.verified.principal);
-            self.0.dispatcher.pending_questions().answered(session, id, outcome);
-        }
+    /// `false` where it could not be handed to whoever asked.
+    async fn answered(
+        &self,
+        arrival: &Arrival,
+        session: &SessionId,
+        id: Option<RequestId>,
+        outcome: Outcome,
+    ) -> bool {
+        let Some(id) = id else { return true };
+        let session = session.key(&arrival.verified.principal);
+        self.0.dispatcher.answered(session, id, outcome).await
     }
 
     /// An answer to a question: none is asked outside of sessions. One that nobody waits for is passed over.
-    fn response(&self, arrival: &Arrival, id: Option<RequestId>, outcome: Outcome) -> Response {
+    async fn response(&self, arrival: &Arrival, id: Option<RequestId>, outcome: Outcome) -> Response {
         match arrival.session() {
-            Ok((session, _)) => {
-                self.answered(arrival, &session, id, outcome);
+            Ok((session, _)) if self.answered(arrival, &session, id, outcome).await => {
                 empty(StatusCode::ACCEPTED)
             }
+            Ok(_) | Err(Absent::Unknown) => self.unavailable(None),
             Err(Absent::Gone) => self.session_gone(None),
-            Err(Absent::Unknown) => self.store_unavailable(None),
             Err(Absent::Missing) => {
                 self.refused(StatusCode::BAD_REQUEST, "a response was sent, and nothing was asked")
             }

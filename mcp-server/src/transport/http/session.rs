@@ -1,12 +1,15 @@
 //! The handshake session of an HTTP request.
 
+use std::pin::pin;
+
 use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
 use super::{Endpoint, SESSION, answer, doorway};
-use crate::protocol::{Failure, RequestId, Revision, code};
+use crate::protocol::{Failure, RequestId, Revision, StandardHeaders, code, unsupported};
+use crate::running::{Deadline, Elapsed};
 use crate::session::{Full, Handshake, SessionId};
 use crate::{Principal, Verified};
 
@@ -25,27 +28,45 @@ pub(super) enum Presented {
 impl Endpoint {
     /// Looks the session up that a request names. A request of 2026-07-28 has none, whatever its headers say.
     pub(super) async fn presented(&self, parts: &Parts, principal: &Principal) -> Presented {
-        let version = parts.headers.get("mcp-protocol-version").and_then(|value| value.to_str().ok());
-        let stateless = version.and_then(Revision::from_name).is_some_and(Revision::is_stateless);
-        if stateless || !parts.headers.contains_key(SESSION) {
+        if is_stateless(&parts.headers) || !parts.headers.contains_key(SESSION) {
             return Presented::None;
         }
         let Some(id) = doorway::text(&parts.headers, SESSION).and_then(SessionId::presented) else {
             return Presented::Gone;
         };
-        match self.0.dispatcher.sessions().find(principal, &id).await {
-            Ok(Some(handshake)) => Presented::Session(id, Box::new(handshake)),
-            Ok(None) => Presented::Gone,
-            Err(error) => {
+        let found =
+            Deadline::new(pin!(self.found(principal, &id)), self.0.dispatcher.handler_timeout()).await;
+        match found {
+            Ok(Ok(Some(handshake))) => Presented::Session(id, Box::new(handshake)),
+            Ok(Ok(None)) => Presented::Gone,
+            Ok(Err(error)) => {
                 tracing::error!(%error, "the session store failed");
+                Presented::Unknown
+            }
+            Err(Elapsed) => {
+                tracing::error!("the session store hangs");
                 Presented::Unknown
             }
         }
     }
 
-    /// `notifications/initialized`: remembered only where something is told unasked, since nothing is told before it.
-    pub(super) async fn initialized(&self, principal: &Principal, session: &SessionId) -> Response {
-        if !self.0.dispatcher.tells() {
+    /// The session, once other processes know of this one.
+    async fn found(&self, principal: &Principal, id: &SessionId) -> kv_core::Result<Option<Handshake>> {
+        let found = self.0.dispatcher.sessions().presented(principal, id).await?;
+        if found.is_some() {
+            self.0.dispatcher.join().await;
+        }
+        Ok(found)
+    }
+
+    /// `notifications/initialized`: remembered only where something can be told or asked, which it is not before.
+    pub(super) async fn initialized(
+        &self,
+        principal: &Principal,
+        session: &SessionId,
+        handshake: &Handshake,
+    ) -> Response {
+        if !self.0.dispatcher.tells() && !handshake.can_be_asked() {
             return answer::empty(StatusCode::ACCEPTED);
         }
         match self.0.dispatcher.sessions().initialized(principal, session).await {
@@ -56,29 +77,41 @@ impl Endpoint {
             Ok(false) => self.session_gone(None),
             Err(error) => {
                 tracing::error!(%error, "the session store failed");
-                self.store_unavailable(None)
+                self.unavailable(None)
             }
         }
     }
 
-    /// `DELETE`: ends a session, cancels what it has in flight, forgets what was kept for it.
+    /// `DELETE`: ends a session, cancels what it has in flight, forgets what was kept for it. On 2026-07-28 there is none.
     pub(super) async fn end_session(&self, parts: &Parts, verified: &Verified) -> Response {
+        if let Some(refused) = self.unserved_version(&parts.headers) {
+            return refused;
+        }
+        if is_stateless(&parts.headers) {
+            return self.not_allowed("POST");
+        }
         let Some(id) = doorway::text(&parts.headers, SESSION).and_then(SessionId::presented) else {
             return self.no_session(None);
         };
         match self.0.dispatcher.sessions().end(&verified.principal, &id).await {
             Ok(true) => {
-                let key = id.key(&verified.principal);
-                self.0.flights.cancel_all(&key);
-                self.0.dispatcher.hub().end_session(&key);
+                self.0.dispatcher.end_session(&id.key(&verified.principal)).await;
                 answer::empty(StatusCode::NO_CONTENT)
             }
             Ok(false) => self.session_gone(None),
             Err(error) => {
                 tracing::error!(%error, "the session store failed");
-                self.store_unavailable(None)
+                self.unavailable(None)
             }
         }
+    }
+
+    /// The refusal of whatever comes under a version that nobody here speaks (2025-11-25, basic/transports, "Protocol
+    /// Version Header"). What requests and notifications say of theirs is compared with their bodies too.
+    pub(super) fn unserved_version(&self, headers: &HeaderMap) -> Option<Response> {
+        let version = StandardHeaders::of(headers).version()?;
+        let unserved = Revision::from_name(version).is_none();
+        unserved.then(|| self.refuse(StatusCode::BAD_REQUEST, None, &unsupported(version)))
     }
 
     pub(super) fn no_session(&self, id: Option<&RequestId>) -> Response {
@@ -104,10 +137,16 @@ impl Endpoint {
         response
     }
 
-    /// Never a 404: the session may well be there.
-    pub(super) fn store_unavailable(&self, id: Option<&RequestId>) -> Response {
+    /// Something that this server needs did not answer, such as the store. Never a 404: a session may well be there.
+    pub(super) fn unavailable(&self, id: Option<&RequestId>) -> Response {
         let mut response = self.refuse(StatusCode::SERVICE_UNAVAILABLE, id, &Failure::internal());
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(answer::RETRY_AFTER.as_secs()));
         response
     }
+}
+
+/// Whether the version header names a revision without sessions.
+pub(super) fn is_stateless(headers: &HeaderMap) -> bool {
+    let version = StandardHeaders::of(headers).version();
+    version.and_then(Revision::from_name).is_some_and(Revision::is_stateless)
 }

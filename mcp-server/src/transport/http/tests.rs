@@ -1,5 +1,7 @@
 //! Clients that take more than their share of what is bounded, over a real connection.
 
+mod bounds;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

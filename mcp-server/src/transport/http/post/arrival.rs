@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use crate::protocol::{Incoming, Revision, StandardHeaders};
 use crate::request::Caller;
 use crate::session::{Handshake, SessionId};
-use crate::transport::http::session::Presented;
+use crate::transport::http::session::{Presented, is_stateless};
 use crate::{Request, Verified};
 
 /// A message on its way in, with all that the transport knows of it.
@@ -28,7 +28,7 @@ impl Arrival {
     }
 
     pub(super) fn is_stateless(&self) -> bool {
-        self.headers().version().and_then(Revision::from_name).is_some_and(Revision::is_stateless)
+        is_stateless(&self.parts.headers)
     }
 
     pub(super) fn session(&self) -> Result<(SessionId, &Handshake), Absent> {

@@ -23,7 +23,7 @@ impl Endpoint {
                     .refused(StatusCode::BAD_REQUEST, "batches are served in sessions of 2025-03-26 only");
             }
             Err(Absent::Gone) => return self.session_gone(None),
-            Err(Absent::Unknown) => return self.store_unavailable(None),
+            Err(Absent::Unknown) => return self.unavailable(None),
         };
         let answers = messages.iter().map(|message| self.batched(&arrival, message, &session, handshake));
         let answers = futures_util::future::join_all(answers).await;
@@ -43,15 +43,15 @@ impl Endpoint {
             Ok(Message::Notification(incoming)) => {
                 let principal = &arrival.verified.principal;
                 if let Some(id) = cancelled(&incoming.operation) {
-                    self.0.flights.cancel(&session.key(principal), &id);
+                    self.0.dispatcher.cancel(&session.key(principal), &id).await; // what fails is in the log
                 }
                 if is_initialized(&incoming.operation) && !handshake.is_initialized() {
-                    drop(self.initialized(principal, session).await); // a store that fails is in the log
+                    drop(self.initialized(principal, session, handshake).await); // a store that fails is in the log
                 }
                 return None;
             }
             Ok(Message::Response { id, outcome }) => {
-                self.answered(arrival, session, id, outcome);
+                self.answered(arrival, session, id, outcome).await;
                 return None;
             }
             Ok(Message::Batch(_)) => return None,

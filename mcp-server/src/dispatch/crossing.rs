@@ -1,0 +1,91 @@
+//! What may concern another process than this one: done here where it belongs here, else handed on.
+
+use std::sync::{Arc, Weak};
+
+use super::{Dispatcher, Shared};
+use crate::asking::Outcome;
+use crate::events::Streams;
+use crate::flights::Flights;
+use crate::hub::Change;
+use crate::protocol::RequestId;
+use crate::replica::Replica;
+
+/// A dispatcher that may be gone: who holds it does not keep a server that nobody has any more.
+pub(crate) struct Distant(Weak<Shared>);
+
+impl Distant {
+    pub(crate) fn near(&self) -> Option<Dispatcher> {
+        self.0.upgrade().map(Dispatcher)
+    }
+}
+
+impl Dispatcher {
+    pub(crate) fn replica(&self) -> &Replica {
+        &self.0.replica
+    }
+
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.0.flights
+    }
+
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.0.streams
+    }
+
+    /// Lets other processes know of this one. Whatever they may tell it about is served afterwards.
+    pub(crate) async fn join(&self) {
+        self.0.replica.join(|| Distant(Arc::downgrade(&self.0))).await;
+    }
+
+    /// Cancels a request of a session, wherever it is in flight; `false` where that could not be said.
+    pub(crate) async fn cancel(&self, session: &str, request: &RequestId) -> bool {
+        if self.0.flights.cancel(session, request) {
+            return true;
+        }
+        let told = self.0.replica.cancelled(session, request).await;
+        told.inspect_err(|error| tracing::error!(%error, "a cancellation could not be handed on")).is_ok()
+    }
+
+    /// Hands an answer to whoever asked; one that nobody waits for is passed over. `false` where the store failed.
+    pub(crate) async fn answered(&self, session: String, question: RequestId, outcome: Outcome) -> bool {
+        let kept = self.0.replica.is_shared().then(|| (session.clone(), question.clone(), outcome.clone()));
+        if self.0.questions.answered(session, question, outcome) {
+            return true;
+        }
+        let Some((session, question, outcome)) = kept else { return true };
+        let handed = self.0.replica.hand_over(&session, &question, outcome).await;
+        handed.inspect_err(|error| tracing::error!(%error, "an answer could not be handed on")).is_ok()
+    }
+
+    /// A session is over: what it has in flight and what it is told ends, here and elsewhere.
+    pub(crate) async fn end_session(&self, session: &str) {
+        self.session_ended(session);
+        if let Err(error) = self.0.replica.ended(session).await {
+            tracing::error!(%error, "other replicas could not be told that a session has ended");
+        }
+    }
+
+    /// A session wants to be told of a resource, or does not any more: so is the stream of it, wherever that is.
+    ///
+    /// # Errors
+    /// Other processes could not be told.
+    pub(super) async fn subscribed(&self, session: &str, uri: &str, wanted: bool) -> kv_core::Result<()> {
+        if self.0.hub.subscribe(session, uri, wanted) {
+            return Ok(());
+        }
+        self.0.replica.subscribed(session, uri, wanted).await
+    }
+
+    /// As [`Dispatcher::end_session`], in this process alone.
+    pub(crate) fn session_ended(&self, session: &str) {
+        self.0.sessions.forget_copy(session);
+        self.0.flights.cancel_all(session);
+        self.0.hub.end_session(session);
+    }
+
+    /// A resource has another content: whoever listens is told, in every process.
+    pub(crate) fn resource_updated(&self, uri: &str) {
+        self.0.hub.publish(&Change::Updated(uri.into()));
+        self.0.replica.updated(uri);
+    }
+}

@@ -1,0 +1,90 @@
+//! The one task of a replica: its heartbeat, and its inbox.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kv_core::Signals;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::{BEAT, Inner, LOOK, Letter};
+use crate::dispatch::{Dispatcher, Distant};
+use crate::hub::Change;
+use crate::protocol::RequestId;
+
+/// Keeps the replica alive for the others until its server is gone, and delivers what they send.
+pub(super) async fn keep(inner: Arc<Inner>, server: Distant) {
+    let mut rings = inner.post.rings().await;
+    let (mut beat, mut look) = (every(BEAT), every(LOOK));
+    loop {
+        let waits = inner.waiting.load(Ordering::Acquire) > 0;
+        let looks = tokio::select! {
+            rung = rung(&mut rings) => rung,
+            _ = look.tick(), if waits => true,
+            () = inner.stirred.notified() => false, // something begins to wait
+            _ = beat.tick() => {
+                let Some(_server) = server.near() else { break };
+                if let Err(error) = inner.post.still_here().await {
+                    tracing::warn!(%error, "the heartbeat of this replica could not be renewed");
+                }
+                if rings.is_none() {
+                    rings = inner.post.rings().await;
+                }
+                false
+            }
+        };
+        if looks {
+            let letters = inner.post.take().await;
+            let Some(server) = server.near() else { break };
+            for letter in letters {
+                deliver(&server, letter);
+            }
+            inner.news.notify_waiters();
+        }
+    }
+    inner.vanish().await;
+}
+
+fn every(period: std::time::Duration) -> Interval {
+    let mut interval = interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Waits for a ring; `false` where the subscription has ended.
+async fn rung(rings: &mut Option<Signals>) -> bool {
+    let Some(signals) = rings else { return std::future::pending().await };
+    let rung = signals.next().await.is_some(); // a gap is a ring that was missed
+    if !rung {
+        *rings = None;
+    }
+    rung
+}
+
+fn deliver(server: &Dispatcher, letter: Letter) {
+    match letter {
+        Letter::Cancelled { session, request } => {
+            if let Ok(request) = RequestId::new(&request) {
+                server.flights().cancel(&session, &request);
+            }
+        }
+        Letter::Ended { session } => server.session_ended(&session),
+        Letter::Subscribed { session, uri, wanted } => {
+            server.hub().subscribe(&session, &uri, wanted);
+        }
+        Letter::Answered { session, question, answer } => {
+            if let Ok(question) = RequestId::new(&question) {
+                server.pending_questions().answered(session, question, answer.into());
+            }
+        }
+        Letter::Completed { session, elicitation } => {
+            server.hub().completed(&session, &elicitation);
+        }
+        Letter::Updated { uris } => {
+            for uri in uris {
+                server.hub().publish(&Change::Updated(uri.into()));
+            }
+        }
+        Letter::Followed { stream, by, ticket } => server.streams().followed(&stream, by, ticket),
+        Letter::Unfollowed { ticket, retry_ms } => server.streams().unfollowed(ticket, retry_ms),
+    }
+}

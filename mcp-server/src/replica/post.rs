@@ -1,0 +1,238 @@
+//! The inboxes, and who has one.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use kv_core::{AnyStore, Collection, Key, NewEntry, PutMode, Signals, Store as _, StoreExt as _, Unreadable};
+use rand::Rng as _;
+use serde_json::value::RawValue;
+
+use super::{ALIVE, Letter};
+use crate::session::hex;
+
+/// Who lives: the heartbeats, and the list of whose they are.
+pub(super) const REPLICAS: &str = "replicas";
+/// The id of that list: no heartbeat has it.
+const ALL: &str = "all";
+const INBOX: &str = "inbox";
+/// How many letters wait for one process; of more, the oldest are lost.
+pub(crate) const MAX_LETTERS: usize = 4_096;
+/// How long letters wait for a process that does not look.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The inboxes of all processes, as one of them sees them.
+///
+/// An inbox is one entry: a letter is added by `Update`, and all are had by one `take`, so that each is delivered once
+/// and in the order in which it came. There is a list of those that have one because no backend finds keys by their
+/// beginning without a walk through all others.
+pub(super) struct Post {
+    id: String,
+    store: AnyStore,
+}
+
+/// The id of a heartbeat.
+pub(super) fn heartbeat(id: &str) -> String {
+    format!("beat.{id}")
+}
+
+fn topic(id: &str) -> String {
+    format!("{INBOX}.{id}")
+}
+
+impl Post {
+    pub(super) fn new(store: AnyStore) -> Self {
+        let mut id = [0; 16];
+        rand::rng().fill_bytes(&mut id);
+        Self { id: hex(&id), store }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) const fn store(&self) -> &AnyStore {
+        &self.store
+    }
+
+    /// Alive first, listed then: who finds it on the list finds its heartbeat.
+    pub(super) async fn appear(&self) -> kv_core::Result<()> {
+        self.beat().await?;
+        self.enlist().await
+    }
+
+    /// Is as if it had never been.
+    pub(super) async fn vanish(&self) -> kv_core::Result<()> {
+        self.strike(&BTreeSet::from([self.id.clone()])).await?;
+        let beat = heartbeat(&self.id);
+        let keys = [Key::new(REPLICAS, &beat), Key::new(INBOX, &self.id)];
+        self.store.delete_many(&keys).await?.into_iter().collect()
+    }
+
+    /// Renews the heartbeat, and sees to it that the list names who lives and nobody else.
+    pub(super) async fn still_here(&self) -> kv_core::Result<()> {
+        self.beat().await?;
+        let listed = self.list().get(ALL).await?.unwrap_or_default();
+        if !listed.contains(&self.id) {
+            self.enlist().await?; // it was taken for dead
+        }
+        let others: Vec<String> = listed.into_iter().filter(|id| *id != self.id).collect();
+        let beats: Vec<String> = others.iter().map(|id| heartbeat(id)).collect();
+        let keys: Vec<_> = beats.iter().map(|beat| Key::new(REPLICAS, beat)).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let found = self.store.get_many(&keys).await?;
+        let dead = others.into_iter().zip(found).filter(|(_, beat)| matches!(beat, Ok(None)));
+        let dead: BTreeSet<String> = dead.map(|(id, _)| id).collect();
+        if dead.is_empty() { Ok(()) } else { self.strike(&dead).await }
+    }
+
+    /// Every other process.
+    pub(super) async fn others(&self) -> kv_core::Result<Vec<String>> {
+        let listed = self.list().get(ALL).await?.unwrap_or_default();
+        Ok(listed.into_iter().filter(|id| *id != self.id).collect())
+    }
+
+    /// Puts a letter into one inbox, and rings.
+    pub(super) async fn send(&self, to: &str, letter: &Letter) -> kv_core::Result<()> {
+        let Ok(letter) = serde_json::value::to_raw_value(letter) else { return Ok(()) };
+        let inbox = self.inbox();
+        let added = inbox.update_with(to, |letters| {
+            let mut letters = letters.unwrap_or_default();
+            if letters.len() >= MAX_LETTERS {
+                letters.remove(0);
+            }
+            letters.push(letter.clone());
+            Some(letters)
+        });
+        added.await?;
+        self.ring(to).await;
+        Ok(())
+    }
+
+    /// Puts a letter into every other inbox; the first failure is told once all were tried.
+    pub(super) async fn send_all(&self, letter: &Letter) -> kv_core::Result<()> {
+        let others = self.others().await?;
+        join_all(others.iter().map(|to| self.send(to, letter))).await.into_iter().collect()
+    }
+
+    /// Has a process look into its inbox.
+    pub(super) async fn ring(&self, to: &str) {
+        if !self.store.capabilities().signals {
+            return;
+        }
+        if let Err(error) = self.store.signal(&topic(to), Bytes::new()).await {
+            tracing::debug!(%error, "another replica could not be rung");
+        }
+    }
+
+    /// Hears the ringing; `None` where there is none, or not now.
+    pub(super) async fn rings(&self) -> Option<Signals> {
+        if !self.store.capabilities().signals {
+            return None;
+        }
+        let rings = self.store.signals(&topic(&self.id)).await;
+        rings.inspect_err(|error| tracing::debug!(%error, "no ringing is heard")).ok()
+    }
+
+    /// Takes all letters. One that this version cannot read is passed over.
+    pub(super) async fn take(&self) -> Vec<Letter> {
+        match self.inbox().take(&self.id).await {
+            Ok(letters) => {
+                let letters = letters.into_iter().flatten();
+                letters.filter_map(|letter| serde_json::from_str(letter.get()).ok()).collect()
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the inbox of this replica could not be read");
+                Vec::new()
+            }
+        }
+    }
+
+    async fn beat(&self) -> kv_core::Result<()> {
+        let entry = NewEntry::new(Bytes::from_static(b"1")).ttl(ALIVE);
+        let beat = heartbeat(&self.id);
+        self.store.put(Key::new(REPLICAS, &beat), entry, PutMode::Replace).await.map(drop)
+    }
+
+    async fn enlist(&self) -> kv_core::Result<()> {
+        let list = self.list();
+        let listed = list.update_with(ALL, |listed| {
+            let mut listed = listed.unwrap_or_default();
+            listed.insert(self.id.clone());
+            Some(listed)
+        });
+        listed.await.map(drop)
+    }
+
+    async fn strike(&self, gone: &BTreeSet<String>) -> kv_core::Result<()> {
+        let list = self.list();
+        let struck = list.update_with(ALL, |listed| {
+            let left: BTreeSet<String> = listed?.difference(gone).cloned().collect();
+            (!left.is_empty()).then_some(left)
+        });
+        struck.await.map(drop)
+    }
+
+    fn list(&self) -> Collection<BTreeSet<String>, AnyStore> {
+        self.store.clone().collection(REPLICAS).unreadable(Unreadable::Miss)
+    }
+
+    fn inbox(&self) -> Collection<Vec<Box<RawValue>>, AnyStore> {
+        self.store.clone().collection(INBOX).ttl(PATIENCE).unreadable(Unreadable::Miss)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kv_core::{AnyStore, Clock};
+    use kv_memory::{MemoryConfig, MemoryStore};
+
+    use super::{Letter, MAX_LETTERS, PATIENCE, Post};
+
+    fn two() -> (Post, Post, Clock) {
+        let clock = Clock::manual();
+        let store = AnyStore::new(MemoryStore::open(MemoryConfig::default().clock(clock.clone())).unwrap());
+        (Post::new(store.clone()), Post::new(store), clock)
+    }
+
+    fn letter(number: usize) -> Letter {
+        Letter::Ended { session: number.to_string() }
+    }
+
+    async fn taken(post: &Post) -> Vec<String> {
+        let session = |letter| match letter {
+            Letter::Ended { session } => session,
+            other => panic!("{other:?}"),
+        };
+        post.take().await.into_iter().map(session).collect()
+    }
+
+    #[tokio::test]
+    async fn letters_come_once_and_in_order_and_of_more_than_may_wait_the_oldest_are_lost() {
+        let (from, to, _) = two();
+        for number in 0..3 {
+            from.send(to.id(), &letter(number)).await.unwrap();
+        }
+        assert_eq!(taken(&to).await, ["0", "1", "2"]);
+        assert!(taken(&to).await.is_empty());
+        let full = (0..MAX_LETTERS).map(|number| serde_json::value::to_raw_value(&letter(number)).unwrap());
+        to.inbox().put(to.id(), &full.collect()).await.unwrap();
+        from.send(to.id(), &letter(MAX_LETTERS)).await.unwrap();
+        let letters = taken(&to).await;
+        assert_eq!((letters.len(), &*letters[0]), (MAX_LETTERS, "1"));
+        assert_eq!(letters.last(), Some(&MAX_LETTERS.to_string()));
+    }
+
+    #[tokio::test]
+    async fn letters_to_who_looks_no_more_go_away_by_themselves() {
+        let (from, to, clock) = two();
+        from.send(to.id(), &letter(1)).await.unwrap();
+        clock.advance(PATIENCE + Duration::from_secs(1));
+        assert!(taken(&to).await.is_empty());
+    }
+}

@@ -1,0 +1,77 @@
+//! Questions to clients, whose answers may come to another process than the one that asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kv_core::{Key, NewEntry, PutMode, Store as _, StoreExt as _};
+
+use super::{Inner, Letter, Replica, Waiting};
+use crate::asking::Outcome;
+use crate::protocol::RequestId;
+
+/// Who asked what, by session and question.
+const QUESTIONS: &str = "questions";
+
+/// A question whose answer this process waits for; dropping it forgets that.
+pub(crate) struct Expected {
+    inner: Arc<Inner>,
+    key: String,
+    _waiting: Waiting,
+}
+
+impl Replica {
+    /// Has every other process know where the answer to `question` belongs, before it is asked. A store that fails leaves
+    /// the answers that come to this process.
+    pub(crate) async fn expect(
+        &self,
+        session: &str,
+        question: &RequestId,
+        patience: Duration,
+    ) -> Option<Expected> {
+        let inner = self.0.as_ref()?;
+        let key = key(session, question)?;
+        let entry = NewEntry::new(inner.post.id().to_owned()).ttl(patience);
+        let kept = inner.post.store().put(Key::new(QUESTIONS, &key), entry, PutMode::Create).await;
+        if let Err(error) = kept {
+            tracing::warn!(%error, "other replicas could not be told of a question");
+        }
+        Some(Expected { inner: Arc::clone(inner), key, _waiting: self.waiting() })
+    }
+
+    /// Hands an answer that nobody here waits for to the process that asked, if there is one: the first alone.
+    pub(crate) async fn hand_over(
+        &self,
+        session: &str,
+        question: &RequestId,
+        outcome: Outcome,
+    ) -> kv_core::Result<()> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        let Some(key) = key(session, question) else { return Ok(()) };
+        let Some(entry) = inner.post.store().take(Key::new(QUESTIONS, &key), None).await? else {
+            return Ok(());
+        };
+        let Ok(asked_by) = std::str::from_utf8(&entry.value) else { return Ok(()) };
+        let (session, question) = (session.to_owned(), question.as_json());
+        let letter = Letter::Answered { session, question, answer: outcome.into() };
+        self.send(asked_by, &letter).await
+    }
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (inner, key) = (Arc::clone(&self.inner), std::mem::take(&mut self.key));
+        runtime.spawn(async move {
+            // One that stays ends by itself, and its answer is passed over.
+            drop(inner.post.store().delete(Key::new(QUESTIONS, &key)).await);
+        });
+    }
+}
+
+/// `None` for an id that is none of ours: 32 hexadecimal digits.
+fn key(session: &str, question: &RequestId) -> Option<String> {
+    let json = question.as_json();
+    let id = json.as_str().strip_prefix('"')?.strip_suffix('"')?;
+    let ours = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    ours.then(|| format!("{session}.{id}"))
+}

@@ -1,0 +1,119 @@
+//! Updated resources, told to other processes a few at a time.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Mutex as Turn;
+
+use super::{Inner, Letter, Replica};
+
+/// What was updated and not told yet, each once.
+#[derive(Default)]
+pub(super) struct Updates {
+    untold: Mutex<Untold>,
+    /// Held while some of it is told: who leaves waits until all is.
+    turn: Turn<()>,
+}
+
+#[derive(Default)]
+struct Untold {
+    uris: BTreeSet<String>,
+    /// Whether somebody is about to tell it.
+    telling: bool,
+}
+
+/// More than so many are not told: whoever changes as much at once has its clients read lists.
+pub(crate) const MAX_UNTOLD: usize = 10_000;
+/// Between two tellings: what is updated meanwhile goes with the second.
+const GATHER: Duration = Duration::from_millis(50);
+
+impl Replica {
+    /// Tells all others, soon, that a resource has another content.
+    pub(crate) fn updated(&self, uri: &str) {
+        let Some(inner) = &self.0 else { return };
+        if inner.updates.add(uri) {
+            let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+                inner.updates.lock().telling = false; // the next one from within the executor tells this one too
+                return;
+            };
+            let inner = Arc::clone(inner);
+            runtime.spawn(async move { inner.keep_telling().await });
+        }
+    }
+}
+
+impl Updates {
+    /// Whether somebody must be found who tells it.
+    fn add(&self, uri: &str) -> bool {
+        let mut untold = self.lock();
+        if untold.uris.len() >= MAX_UNTOLD {
+            tracing::warn!("too many resources are updated at once: other replicas are not told of all");
+            return false;
+        }
+        untold.uris.insert(uri.to_owned());
+        !std::mem::replace(&mut untold.telling, true)
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().uris).into_iter().collect()
+    }
+
+    /// What there is to tell; nobody tells any more where there is nothing.
+    fn next(&self) -> Option<Vec<String>> {
+        let mut untold = self.lock();
+        untold.telling = !untold.uris.is_empty();
+        untold.telling.then(|| std::mem::take(&mut untold.uris).into_iter().collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Untold> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    async fn keep_telling(&self) {
+        loop {
+            let turn = self.updates.turn.lock().await;
+            let Some(uris) = self.updates.next() else { return };
+            self.tell(uris).await;
+            drop(turn);
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+
+    /// Tells what there is.
+    pub(super) async fn send_updates(&self) {
+        let _turn = self.updates.turn.lock().await;
+        let uris = self.updates.take();
+        if !uris.is_empty() {
+            self.tell(uris).await;
+        }
+    }
+
+    async fn tell(&self, uris: Vec<String>) {
+        if let Err(error) = self.post.send_all(&Letter::Updated { uris }).await {
+            tracing::warn!(%error, "other replicas could not be told of updated resources");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_UNTOLD, Updates};
+
+    #[test]
+    fn so_many_updates_wait_to_be_told_and_each_once() {
+        let updates = Updates::default();
+        assert!(updates.add("a://0"), "somebody must tell it");
+        assert!(!updates.add("a://0"), "somebody does");
+        for number in 1..=MAX_UNTOLD {
+            updates.add(&format!("a://{number}"));
+        }
+        assert_eq!(updates.next().map(|uris| uris.len()), Some(MAX_UNTOLD));
+        assert!(!updates.add("a://again"), "it is still being told");
+        assert_eq!(updates.next(), Some(vec!["a://again".to_owned()]));
+        assert_eq!(updates.next(), None);
+        assert!(updates.add("a://later"), "nobody tells any more");
+    }
+}

@@ -1,0 +1,197 @@
+//! What crosses from one replica to the other.
+
+use larder_tests::http::HttpRequest;
+use larder_tests::node::{Caller, said};
+use serde_json::{Value, json};
+
+use crate::{each, soon};
+
+#[tokio::test]
+async fn a_session_is_the_same_at_every_replica() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        for (number, node) in [&pair.a, &pair.b, &pair.b, &pair.a].into_iter().enumerate() {
+            assert_eq!(caller.text(node, "count", json!({})).await, (number + 1).to_string());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cancellation_reaches_the_replica_that_runs_the_request() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.b, "2025-06-18").await;
+        let call = caller.call("hold", &json!({}));
+        let held = caller.post(&call).send(pair.a.address).await;
+        pair.gate.done("holding").await;
+        let cancelled = json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call["id"] },
+        });
+        assert_eq!(caller.send(&pair.b, &cancelled).await.status, 202);
+        let answer = soon(held.answer()).await;
+        assert_eq!((answer.status, answer.is_stream(), &*answer.body), (200, true, ""));
+        pair.gate.done("ended").await;
+        assert_eq!(caller.text(&pair.a, "count", json!({})).await, "1", "the session goes on");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_session_cancels_nothing() {
+    each(async |pair| {
+        let (caller, other) =
+            (Caller::begin(&pair.a, "2025-11-25").await, Caller::begin(&pair.b, "2025-11-25").await);
+        let call = caller.call("hold", &json!({}));
+        let held = caller.post(&call).send(pair.a.address).await;
+        pair.gate.done("holding").await;
+        let cancelled = json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call["id"] },
+        });
+        assert_eq!(other.send(&pair.b, &cancelled).await.status, 202);
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await; // longer than a look into an inbox takes
+        pair.gate.open();
+        let answer = soon(held.answer()).await;
+        assert_eq!(answer.messages()[0]["result"]["content"][0]["text"], "held");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_ends_what_it_has_at_every_replica() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        let held = caller.post(&caller.call("hold", &json!({}))).send(pair.a.address).await;
+        let get = HttpRequest::new("GET", "").header("accept", "text/event-stream");
+        let mut told = caller.sign(get).send(pair.a.address).await.head().await;
+        assert_eq!(told.status, 200);
+        pair.gate.done("holding").await;
+        assert_eq!(caller.end(&pair.b).await.status, 204);
+        assert_eq!(soon(held.answer()).await.body, "");
+        pair.gate.done("ended").await;
+        assert_eq!(soon(said(&mut told)).await, None);
+        let after = caller.send(&pair.a, &caller.call("count", &json!({}))).await;
+        assert_eq!((after.status, caller.end(&pair.a).await.status), (404, 404));
+    })
+    .await;
+}
+
+/// The answer of a client to this question: one root.
+fn one_root(question: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "roots": [{ "uri": "file:///a" }] } })
+}
+
+#[tokio::test]
+async fn an_answer_reaches_whoever_asked_from_that_session_alone() {
+    each(async |pair| {
+        let ada = Caller::begin_as(&pair.a, "2025-11-25", "ada").await;
+        let bob = Caller::begin_as(&pair.b, "2025-11-25", "bob").await;
+        let ada_again = Caller::begin_as(&pair.b, "2025-11-25", "ada").await;
+        let mut stream = ada.open(&pair.a, &ada.call("ask", &json!({}))).await;
+        let (_, question) = soon(said(&mut stream)).await.unwrap();
+        assert_eq!((&question["method"], question["id"].as_str().unwrap().len()), (&json!("roots/list"), 32));
+        let forged = json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "roots": [] } });
+        for other in [&bob, &ada_again] {
+            for node in [&pair.a, &pair.b] {
+                assert_eq!(other.send(node, &forged).await.status, 202);
+            }
+        }
+        assert_eq!(ada.send(&pair.b, &one_root(&question)).await.status, 202);
+        let (_, answer) = soon(said(&mut stream)).await.unwrap();
+        assert_eq!(answer["result"]["content"][0]["text"], "1 roots");
+        assert_eq!(soon(said(&mut stream)).await, None);
+        assert_eq!(ada.send(&pair.b, &one_root(&question)).await.status, 202, "a second one is passed over");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_update_is_told_by_every_replica() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        let subscribe = caller.request("resources/subscribe", &json!({ "uri": "r://x" }));
+        assert_eq!(caller.send(&pair.a, &subscribe).await.status, 200);
+        let get = HttpRequest::new("GET", "").header("accept", "text/event-stream");
+        let mut in_session = caller.sign(get).send(pair.b.address).await.head().await;
+        let mut listening = listen(&pair.b).await;
+        // Both hear of it, whichever process is told; the first update may come before the stream listens.
+        let told = async {
+            loop {
+                assert_eq!(caller.text(&pair.a, "update", json!({})).await, "updated");
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+        };
+        let heard = async {
+            for stream in [&mut in_session, &mut listening] {
+                let (event, message) = said(stream).await.unwrap();
+                assert_eq!(message["method"], "notifications/resources/updated", "{message}");
+                assert_eq!((event.id, &message["params"]["uri"]), (None, &json!("r://x")));
+            }
+        };
+        tokio::select! {
+            () = told => {}
+            () = soon(heard) => {}
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_subscription_reaches_the_stream_that_another_replica_has() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        let get = HttpRequest::new("GET", "").header("accept", "text/event-stream");
+        let mut stream = caller.sign(get).send(pair.a.address).await.head().await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await; // the stream has looked at its session by then
+        let subscribe = caller.request("resources/subscribe", &json!({ "uri": "r://x" }));
+        assert_eq!(caller.send(&pair.b, &subscribe).await.status, 200);
+        let told = async {
+            loop {
+                assert_eq!(caller.text(&pair.b, "update", json!({})).await, "updated");
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+        };
+        tokio::select! {
+            () = told => {}
+            heard = soon(said(&mut stream)) => {
+                assert_eq!(heard.unwrap().1["params"]["uri"], "r://x");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_subscription_reaches_the_stream_that_another_replica_has() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        let edit = |method: &str| caller.request(method, &json!({ "uri": "r://x" }));
+        assert_eq!(caller.send(&pair.a, &edit("resources/subscribe")).await.status, 200);
+        let get = HttpRequest::new("GET", "").header("accept", "text/event-stream");
+        let mut stream = caller.sign(get).send(pair.a.address).await.head().await;
+        assert_eq!(caller.send(&pair.b, &edit("resources/unsubscribe")).await.status, 200);
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await; // longer than a look into an inbox takes
+        assert_eq!(caller.text(&pair.a, "update", json!({})).await, "updated");
+        assert_eq!(caller.end(&pair.b).await.status, 204);
+        assert_eq!(soon(said(&mut stream)).await, None);
+    })
+    .await;
+}
+
+/// A subscription of 2026-07-28, acknowledged.
+pub(crate) async fn listen(node: &larder_tests::node::Node) -> larder_tests::http::Streaming {
+    let message = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen",
+        "params": { "notifications": { "resourceSubscriptions": ["r://x"] }, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        } },
+    });
+    let request = HttpRequest::post(message.to_string())
+        .header("authorization", "Bearer eve")
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", "subscriptions/listen");
+    let mut stream = request.send(node.address).await.head().await;
+    let (_, first) = soon(said(&mut stream)).await.unwrap();
+    assert_eq!(first["method"], "notifications/subscriptions/acknowledged", "{first}");
+    stream
+}

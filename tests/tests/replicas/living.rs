@@ -1,0 +1,253 @@
+//! Which replicas there are: when one appears, how it goes, and that one alone is none.
+
+use std::time::{Duration, Instant};
+
+use kv_core::{AnyStore, Key, Scan, Store as _};
+use kv_memory::MemoryStore;
+use larder_tests::faults::Faulty;
+use larder_tests::node::{Caller, Node};
+use larder_tests::shared::Shared;
+use mcp_server::{Server, Service, Tool};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::{Gate, Pair, holding, schema, soon};
+
+/// The ids in the collections of replicas.
+async fn listed(store: &Shared) -> Vec<String> {
+    let page = store.scan(Scan::under("").limit(1_000), None).await.unwrap();
+    let mut ids: Vec<String> = page
+        .items
+        .into_iter()
+        .filter(|item| item.collection.ends_with("/replicas"))
+        .map(|item| item.id)
+        .collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test]
+async fn a_replica_appears_with_its_first_request_in_a_session_and_lives_for_15_seconds() {
+    let pair = Pair::on(Shared::new(AnyStore::new(MemoryStore::new()))).await;
+    assert_eq!(listed(&pair.store_a).await, [""; 0]);
+    let caller = Caller::begin(&pair.a, "2025-11-25").await;
+    caller.text(&pair.a, "count", json!({})).await;
+    let ids = listed(&pair.store_a).await;
+    assert_eq!((ids.len(), &*ids[0], ids[1].starts_with("beat.")), (2, "all", true), "{ids:?}");
+    caller.text(&pair.b, "count", json!({})).await;
+    assert_eq!(listed(&pair.store_a).await.len(), 3);
+    let page = pair.store_a.scan(Scan::under("").limit(1_000).values(), None).await.unwrap();
+    for item in page.items.iter().filter(|item| item.id.starts_with("beat.")) {
+        let left = item.entry.as_ref().unwrap().ttl.unwrap();
+        assert!(left <= Duration::from_secs(15) && left > Duration::from_secs(5), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_dead_is_struck_off_and_who_was_taken_for_dead_comes_back() {
+    let pair = Pair::on(Shared::new(AnyStore::new(MemoryStore::new()))).await;
+    let caller = Caller::begin(&pair.a, "2025-11-25").await;
+    let listed_by = async |change: fn(&mut Vec<String>)| {
+        let page = pair.store_a.scan(Scan::under("").limit(1_000).values(), None).await.unwrap();
+        let all = page.items.into_iter().find(|item| item.id == "all").unwrap();
+        let entry = all.entry.unwrap();
+        let mut ids: Vec<String> = serde_json::from_slice(&entry.value).unwrap();
+        change(&mut ids);
+        let changed = kv_core::NewEntry::new(serde_json::to_vec(&ids).unwrap()).meta(entry.meta);
+        let key = Key::new(&all.collection, "all");
+        pair.store_a.put(key, changed, kv_core::PutMode::Replace).await.unwrap();
+        ids
+    };
+    caller.text(&pair.a, "count", json!({})).await;
+    let mine = listed_by(|_| {}).await;
+    listed_by(|ids| *ids = vec!["dead".to_owned()]).await;
+    soon(async {
+        while listed_by(|_| {}).await != mine {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_on_a_store_of_its_own_has_no_replicas_and_asks_the_store_nothing_for_them() {
+    let memory = MemoryStore::new();
+    let gate = Gate::default();
+    let echo = Tool::new("echo", schema(), |_: mcp_server::Context, _| async { "x" });
+    let node =
+        Node::serve(Server::new("alone").storage(memory.clone()).tool(echo).tool(holding(&gate))).await;
+    let caller = Caller::begin(&node, "2025-11-25").await;
+    let before = memory.held().entries;
+    assert_eq!(caller.text(&node, "echo", json!({})).await, "x");
+    let held = caller.post(&caller.call("hold", &json!({}))).send(node.address).await;
+    gate.done("holding").await;
+    gate.open();
+    assert_eq!(soon(held.answer()).await.status, 200);
+    assert_eq!((before, memory.held().entries), (1, 1), "the session, and nothing else");
+}
+
+/// A server whose end the test decides.
+async fn stoppable(server: Server) -> (Node, JoinHandle<()>, tokio::sync::oneshot::Sender<()>) {
+    let service = server.build().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let serving = service.clone();
+    let task = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        serving.serve_listener_until(listener, stopped).await.unwrap();
+    });
+    (Node { address, service }, task, stop)
+}
+
+#[tokio::test]
+async fn a_replica_that_ends_answers_what_it_runs_and_leaves_nothing_of_itself() {
+    let store = Shared::new(AnyStore::new(MemoryStore::new()));
+    let gate = Gate::default();
+    let server = |store: Shared| {
+        let server = Server::new("ending").storage(store).shutdown_grace(Duration::from_millis(300));
+        server.tool(holding(&gate)).tool(crate::speaking(&gate))
+    };
+    let (a, task, stop) = stoppable(server(store.another())).await;
+    let b = Node::serve(server(store.another())).await;
+    let caller = Caller::begin(&a, "2025-11-25").await;
+    caller.send(&b, &caller.request("ping", &json!({}))).await;
+    let call = caller.call("speak", &json!({}));
+    let mut stream = caller.open(&a, &call).await;
+    let (event, _) = soon(larder_tests::node::said(&mut stream)).await.unwrap();
+    stream.disconnect(); // it runs on, and nobody is connected
+    assert_eq!(listed(&store).await.len(), 3);
+    stop.send(()).unwrap();
+    soon(task).await.unwrap();
+    assert_eq!(listed(&store).await.len(), 2, "the list, and the one that is left");
+    let request = caller.resume(&event.id.unwrap());
+    let resumed = soon(request.fetch(b.address)).await;
+    let last: Value = resumed.messages().pop().unwrap();
+    assert_eq!((&last["id"], &last["error"]["code"]), (&call["id"], &json!(-32603)));
+    assert_eq!(last["error"]["message"], "the server is shutting down");
+}
+
+#[tokio::test]
+async fn a_store_that_takes_no_heartbeat_is_asked_again_now_and_then_and_holds_up_nobody() {
+    let memory = AnyStore::new(MemoryStore::new());
+    let (faulty, switches) = Faulty::new(memory.clone());
+    let (store_a, store_b) = (Shared::new(memory), Shared::new(AnyStore::new(faulty)));
+    let a = Node::serve(crate::server("heartless", &Gate::default()).storage(store_a.clone())).await;
+    let b = Node::serve(crate::server("heartless", &Gate::default()).storage(store_b.clone())).await;
+    let caller = Caller::begin(&a, "2025-11-25").await;
+    switches.fail_writes(true);
+    let begun = Instant::now();
+    for _ in 0..50 {
+        assert_eq!(caller.send(&b, &caller.request("ping", &json!({}))).await.status, 200);
+    }
+    let tried = store_b.trips().iter().filter(|trip| *trip == "put replicas").count();
+    assert!(tried >= 1 && tried as u64 <= 2 + begun.elapsed().as_secs(), "{tried} in {:?}", begun.elapsed());
+    switches.fail_writes(false);
+    soon(async {
+        while listed(&store_a).await.len() < 3 {
+            caller.send(&b, &caller.request("ping", &json!({}))).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_is_503_after_what_a_handler_may_take() {
+    let store = Shared::new(AnyStore::new(MemoryStore::new()));
+    let server = crate::server("hanging", &Gate::default()).storage(store.clone());
+    let node = Node::serve(server.handler_timeout(Duration::from_millis(300))).await;
+    let caller = Caller::begin(&node, "2025-11-25").await;
+    store.slow_down("sessions", Duration::from_secs(3_600));
+    let answer = soon(caller.send(&node, &caller.request("ping", &json!({})))).await;
+    assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true), "{answer:?}");
+}
+
+/// A client on lines, as on stdio.
+struct OnLines {
+    input: WriteHalf<DuplexStream>,
+    output: BufReader<ReadHalf<DuplexStream>>,
+    serving: JoinHandle<()>,
+}
+
+impl OnLines {
+    fn to(service: Service) -> Self {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (input, output) = tokio::io::split(far);
+        let serving = tokio::spawn(async move { service.serve_lines(input, output).await.unwrap() });
+        let (output, input) = tokio::io::split(near);
+        Self { input, output: BufReader::new(output), serving }
+    }
+
+    async fn send(&mut self, method: &str, mut params: Value) {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        self.send_as_it_is(method, params).await;
+    }
+
+    async fn send_as_it_is(&mut self, method: &str, params: Value) {
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        self.input.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    }
+
+    async fn line(&mut self) -> Value {
+        let mut line = String::new();
+        soon(self.output.read_line(&mut line)).await.unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Ends its input, and waits for the end of the server.
+    async fn end(mut self) {
+        self.input.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        soon(tokio::io::AsyncReadExt::read_to_end(&mut self.output, &mut rest)).await.unwrap();
+        soon(self.serving).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_replica_on_lines_leaves_nothing_of_itself_either() {
+    let store = Shared::new(AnyStore::new(MemoryStore::new()));
+    let service = crate::server("lines", &Gate::default()).storage(store.another()).build().unwrap();
+    let (mut first, second) = (OnLines::to(service.clone()), OnLines::to(service));
+    first
+        .send("subscriptions/listen", json!({ "notifications": { "resourceSubscriptions": ["r://x"] } }))
+        .await;
+    assert_eq!(first.line().await["method"], "notifications/subscriptions/acknowledged");
+    assert_eq!(listed(&store).await.len(), 2, "the list, and itself");
+    second.end().await;
+    assert_eq!(listed(&store).await.len(), 2, "another of its clients is served");
+    first.end().await;
+    assert_eq!(listed(&store).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_updated_before_a_replica_ended_is_told_by_all_others() {
+    let store = Shared::new(AnyStore::new(MemoryStore::new()));
+    let ending = store.another();
+    let server = |store: Shared| crate::server("last-words", &Gate::default()).storage(store);
+    let b = Node::serve(server(store.another())).await;
+    let mut listening = crate::crossing::listen(&b).await;
+    ending.slow_down("inbox", Duration::from_millis(300)); // it takes longer than the client stays
+    let mut client = OnLines::to(server(ending).build().unwrap());
+    client.send("tools/call", json!({ "name": "update", "arguments": {} })).await;
+    client.line().await;
+    client.end().await;
+    let (_, message) = soon(larder_tests::node::said(&mut listening)).await.unwrap();
+    assert_eq!(message["method"], "notifications/resources/updated", "{message}");
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_keeps_no_process_on_lines_from_ending() {
+    let store = Shared::new(AnyStore::new(MemoryStore::new()));
+    let service = crate::server("hanging", &Gate::default()).storage(store.clone()).build().unwrap();
+    let mut client = OnLines::to(service);
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
+    client.send_as_it_is("initialize", params).await;
+    assert!(client.line().await["result"].is_object());
+    store.slow_down("sessions", Duration::from_secs(3_600));
+    client.end().await; // within the patience of a test
+}
