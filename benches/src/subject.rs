@@ -38,6 +38,24 @@ pub trait Subject: Points {
     fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)>;
 }
 
+/// An engine that something may stand before: it takes a batch of any values, and shows what a page holds.
+pub trait Engine: Subject {
+    /// Writes for each number of the batch the value that `value` makes.
+    fn put_batch(
+        &mut self,
+        numbers: &[u64; BATCH],
+        value: impl Fn(u64) -> Bytes + Send,
+    ) -> impl Future<Output = ()> + Send;
+    /// The page as names and values, in its order.
+    fn entries(page: &Self::Page) -> impl Iterator<Item = (&[u8], &[u8])>;
+}
+
+/// A page of an engine as [`Subject::listed`] hands it out.
+pub fn listed<E: Engine>(page: &E::Page) -> Vec<(String, Vec<u8>)> {
+    let entries = E::entries(page);
+    entries.map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec())).collect()
+}
+
 /// Writes on the condition that nobody wrote meanwhile.
 pub trait Conditional: Subject {
     /// What a writer knows the entry by.
@@ -56,15 +74,10 @@ pub trait Conditional: Subject {
 
 /// Puts every entry in, and checks that they come out again: nothing that answers wrongly is timed.
 pub async fn fill_points(subject: &mut impl Points, values: &Values, keys: u64) {
-    fill_part(subject, values, keys, 0, 1).await;
-    check_points(subject, values, keys).await;
-}
-
-/// Puts one of `parts` of the entries in.
-pub async fn fill_part(subject: &mut impl Points, values: &Values, keys: u64, part: u64, parts: u64) {
-    for number in (0..keys).filter(|number| number % parts == part) {
+    for number in 0..keys {
         subject.put(number, values.of(number)).await;
     }
+    check_points(subject, values, keys).await;
 }
 
 /// As [`fill_points`], in batches, and everything is checked that any store can do; pages by [`check_page`].

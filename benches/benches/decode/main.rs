@@ -1,5 +1,7 @@
 //! From the bytes of a call to a handler's typed arguments: 8,000 numbers through Larder's router, with every check and
-//! the answer, beside one `serde_json::from_slice` of the same bytes into one type.
+//! the answer, beside one `serde_json::from_slice` of the same bytes into one type, and rmcp's service.
+
+mod sdk;
 
 use axum::Router;
 use axum::body::Body;
@@ -72,19 +74,29 @@ struct Arguments {
 
 async fn through(router: Router, body: &Bytes) -> Bytes {
     let response = router.oneshot(request(body)).await.expect("a router does not fail");
-    assert_eq!(response.status(), StatusCode::OK, "the call is answered");
-    axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("a body in memory")
+    let status = response.status();
+    let answer = axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("a body in memory");
+    assert_eq!(status, StatusCode::OK, "the call is answered: {answer:?}");
+    answer
+}
+
+/// The same, once before it is measured.
+async fn checked(router: &Router, body: &Bytes) {
+    let answer = through(router.clone(), body).await;
+    assert!(String::from_utf8_lossy(&answer).contains("8000"), "all numbers arrive: {answer:?}");
 }
 
 fn numbers(bench: &mut Criterion) {
     let body = body();
     let router = Server::new("bench").tool(count).into_router().expect("a server that can be built");
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let answer = runtime.block_on(through(router.clone(), &body));
-    assert!(String::from_utf8_lossy(&answer).contains("8000"), "all numbers arrive: {answer:?}");
+    let rmcp = sdk::router();
+    runtime.block_on(checked(&router, &body));
+    runtime.block_on(checked(&rmcp, &body));
     let mut group = bench.benchmark_group("decode/numbers/8000");
     group.throughput(Throughput::Elements(1));
     group.bench_function("larder", |bench| bench.iter(|| runtime.block_on(through(router.clone(), &body))));
+    group.bench_function("rmcp", |bench| bench.iter(|| runtime.block_on(through(rmcp.clone(), &body))));
     group.bench_function("raw", |bench| {
         bench.iter(|| {
             let call: Call = serde_json::from_slice(&body).expect("the same bytes");

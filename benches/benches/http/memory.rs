@@ -9,7 +9,7 @@ use crate::child::{Child, Cores};
 use crate::connection::Connection;
 use crate::load::Load;
 use crate::message::{Era, Work};
-use crate::pairs::{Plan, for_the_page};
+use crate::pairs::{Plan, for_the_page, has_peers};
 use crate::servers::Kind;
 
 const CONNECTIONS: usize = 64;
@@ -37,15 +37,20 @@ pub(crate) fn run(plan: &Plan, cores: &mut Option<Cores>) -> io::Result<()> {
         (Kind::Larder, Era::Session),
         (Kind::Rmcp, Era::Modern),
         (Kind::RmcpSessions, Era::Session),
+        (Kind::Turbomcp, Era::Session),
+        (Kind::RustMcpSdk, Era::Modern),
+        (Kind::FastMcp, Era::Modern),
+        (Kind::FastMcp, Era::Session),
     ];
-    for (kind, era) in rows {
+    for (kind, era) in rows.into_iter().filter(|(kind, _)| has_peers() || !kind.is_peer()) {
         let name = format!("memory-calls/{}/{}", kind.name(), era.revision());
         if plan.wants(&name) {
             let server = cores.get_or_insert_with(Cores::claim).http(kind, 0)?;
             report(&calls(plan, &server, kind, era, name)?)?;
         }
     }
-    for kind in [Kind::Larder, Kind::RmcpSessions] {
+    let kinds = [Kind::Larder, Kind::RmcpSessions, Kind::Turbomcp, Kind::FastMcp];
+    for kind in kinds.into_iter().filter(|kind| has_peers() || !kind.is_peer()) {
         let name = format!("memory-sessions/{}", kind.name());
         if plan.wants(&name) {
             let server = cores.get_or_insert_with(Cores::claim).http(kind, 0)?;

@@ -40,6 +40,7 @@ fn cases() -> Vec<Case> {
         call("http", Kind::RustMcpSdk, Era::Modern, 64),
         call("http", Kind::FastMcp, Era::Modern, 64),
         call("http", Kind::FastMcp, Era::Session, 64),
+        call("http", Kind::FastMcpObserved, Era::Modern, 64),
     ];
     let lines = [1, 64].into_iter().flat_map(|at_once| {
         [Kind::Larder, Kind::Rmcp]
@@ -103,9 +104,14 @@ impl Plan {
     }
 }
 
+/// Whether the peers' programs are there.
+pub(crate) fn has_peers() -> bool {
+    std::env::var_os(PEERS).is_some()
+}
+
 /// Runs what is wanted and prints it.
 pub(crate) fn run(plan: &Plan) -> io::Result<()> {
-    let peers = std::env::var_os(PEERS).is_some();
+    let peers = has_peers();
     let wanted: Vec<_> = cases().into_iter().filter(|case| plan.wants(&case.name())).collect();
     if !peers && wanted.iter().any(|case| case.kind.is_peer()) {
         writeln!(

@@ -33,9 +33,11 @@ pub(crate) enum Kind {
     RustMcpSdk,
     /// Python's FastMCP, another.
     FastMcp,
+    /// The same with a log and a cache that always has the answer.
+    FastMcpObserved,
 }
 
-const ALL: [Kind; 9] = [
+const ALL: [Kind; 10] = [
     Kind::Larder,
     Kind::LarderObserved,
     Kind::LarderTools,
@@ -45,6 +47,7 @@ const ALL: [Kind; 9] = [
     Kind::Turbomcp,
     Kind::RustMcpSdk,
     Kind::FastMcp,
+    Kind::FastMcpObserved,
 ];
 
 impl Kind {
@@ -59,6 +62,7 @@ impl Kind {
             Self::Turbomcp => "turbomcp",
             Self::RustMcpSdk => "rust-mcp-sdk",
             Self::FastMcp => "fastmcp",
+            Self::FastMcpObserved => "fastmcp-observed",
         }
     }
 
@@ -68,7 +72,7 @@ impl Kind {
 
     /// Whether it is a program of its own, in the folder that `LARDER_BENCH_PEERS` names.
     pub(crate) const fn is_peer(self) -> bool {
-        matches!(self, Self::Turbomcp | Self::RustMcpSdk | Self::FastMcp)
+        matches!(self, Self::Turbomcp | Self::RustMcpSdk | Self::FastMcp | Self::FastMcpObserved)
     }
 }
 
@@ -93,7 +97,7 @@ pub(crate) fn serve_http(kind: Kind, size: usize) -> io::Result<()> {
             Kind::Bare => bare::http(listener, size).await,
             Kind::Rmcp => sdk::http(listener, false).await,
             Kind::RmcpSessions => sdk::http(listener, true).await,
-            Kind::Turbomcp | Kind::RustMcpSdk | Kind::FastMcp => Err(not_here(kind)),
+            Kind::Turbomcp | Kind::RustMcpSdk | Kind::FastMcp | Kind::FastMcpObserved => Err(not_here(kind)),
         }
     })
 }
@@ -104,7 +108,7 @@ pub(crate) fn serve_stdio(kind: Kind) -> io::Result<()> {
         Kind::Larder | Kind::LarderObserved | Kind::LarderTools => runtime()?.block_on(larder::stdio()),
         Kind::Bare => bare::stdio(),
         Kind::Rmcp | Kind::RmcpSessions => runtime()?.block_on(sdk::stdio()),
-        Kind::Turbomcp | Kind::RustMcpSdk | Kind::FastMcp => Err(not_here(kind)),
+        Kind::Turbomcp | Kind::RustMcpSdk | Kind::FastMcp | Kind::FastMcpObserved => Err(not_here(kind)),
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn filled<S: Subject>(drive: &Drive, mut subject: S, values: &Values)
     subject
 }
 
-fn filled_points<S: Points>(drive: &Drive, mut subject: S, values: &Values) -> S {
+pub(crate) fn filled_points<S: Points>(drive: &Drive, mut subject: S, values: &Values) -> S {
     drive.block_on(fill_points(&mut subject, values, KEYS));
     subject
 }
@@ -111,7 +111,7 @@ pub(crate) fn redb(bench: &mut Bench<'_>, values: &Values) {
 }
 
 /// The engines know no lifetimes: their side writes without.
-fn with_ttl<R: Subject>(
+pub(crate) fn with_ttl<R: Subject>(
     bench: &mut Bench<'_>,
     backend: &str,
     values: &Values,

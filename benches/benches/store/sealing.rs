@@ -10,23 +10,18 @@ use kv_core::{
 use kv_disk::Engine;
 use kv_encrypt::{Cipher as Form, EncryptExt as _, Encrypted, KeyRing, SecretKey};
 use kv_memory::MemoryStore;
-use larder_benches::workload::{KEYS, Name, Values};
+use larder_benches::workload::{Name, Values};
 
-use crate::backends::{cache_bytes, directory, disk};
+use crate::backends::{cache_bytes, directory, disk, filled, filled_points, with_ttl};
 use crate::drive::Drive;
-use crate::peers::{Aead, Cipher, Fernet, Flush, Moka, Sealed, Sled};
-use crate::suite::{Bench, Lazy, Raw, points};
+use crate::peers::{Aead, Cipher, Fernet, Flush, Moka, MokaWithTtl, Sealed, Sled};
+use crate::suite::{Bench, Lazy, Raw, points, reads, writes};
 use larder_benches::larder::Larder;
-use larder_benches::subject::{Points, check_points, fill_part, fill_points};
+use larder_benches::subject::Points;
 
 fn encrypted<S: Store>(store: S, form: Form) -> Encrypted<S> {
     let ring = KeyRing::new([SecretKey::from_bytes([7; 32])]).expect("one key makes a ring");
     store.encrypted(ring).cipher(form)
-}
-
-fn filled<S: Points>(drive: &Drive, mut subject: S, values: &Values) -> S {
-    drive.block_on(fill_points(&mut subject, values, KEYS));
-    subject
 }
 
 pub(crate) fn memory(bench: &mut Bench<'_>, values: &Values) {
@@ -38,16 +33,24 @@ fn on_memory<C: Cipher>(bench: &mut Bench<'_>, name: &str, values: &Values, form
     let drive = bench.drive;
     let larder = Lazy::new(|| filled(drive, Larder(encrypted(MemoryStore::new(), form).erased()), values));
     let raw = Lazy::new(|| filled(drive, Sealed { engine: Moka::new(), cipher: cipher() }, values));
+    reads(bench, name, values, &larder, &raw);
     let raw = Raw { alone: Lazy::new(|| raw.get().clone()), shared: Lazy::new(|| raw.get().clone()) };
-    points(bench, name, values, &larder, &raw);
+    writes(bench, name, values, &larder, &raw);
+    let with_ttl =
+        Lazy::new(|| filled_points(drive, Sealed { engine: MokaWithTtl::new(), cipher: cipher() }, values));
+    bench.each(&format!("{name}/put_with_ttl"), values.bytes(), |group| {
+        group.run("raw", &with_ttl, |drive, s, tasks, rounds| drive.put(s, values, tasks, rounds));
+        group.run("larder", &larder, |drive, s, tasks, rounds| drive.put_with_ttl(s, values, tasks, rounds));
+    });
 }
 
 pub(crate) fn sled(bench: &mut Bench<'_>, values: &Values) {
     let (drive, dir) = (bench.drive, directory());
-    let store = || disk(drive, Engine::Sled, &dir, values);
-    let larder = Lazy::new(|| filled_grouped(drive, Larder(encrypted(store(), Form::Aead).erased()), values));
+    let store = || encrypted(disk(drive, Engine::Sled, &dir, values), Form::Aead);
+    let larder = Lazy::new(|| filled(drive, Larder(store().erased()), values));
     let open = || Sled::open(directory(), cache_bytes(values.bytes())).flushing(Flush::Grouped);
-    let shared = Lazy::new(|| filled_grouped(drive, Sealed { engine: open(), cipher: Aead::new() }, values));
+    let shared = Lazy::new(|| filled(drive, Sealed { engine: open(), cipher: Aead::new() }, values));
+    reads(bench, "disk-sled-aead", values, &larder, &shared);
     let raw = Raw {
         alone: Lazy::new(|| {
             let Sealed { engine, cipher } = shared.get();
@@ -55,24 +58,8 @@ pub(crate) fn sled(bench: &mut Bench<'_>, values: &Values) {
         }),
         shared: Lazy::new(|| shared.get().clone()),
     };
-    points(bench, "disk-sled-aead", values, &larder, &raw);
-}
-
-const PARTS: u64 = 500;
-
-/// By many tasks, or filling would wait for a flush after each entry.
-fn filled_grouped<S: Points>(drive: &Drive, mut subject: S, values: &Values) -> S {
-    drive.block_on(async {
-        let parts = (0..PARTS).map(|part| {
-            let (mut subject, values) = (subject.clone(), values.clone());
-            tokio::spawn(async move { fill_part(&mut subject, &values, KEYS, part, PARTS).await })
-        });
-        for part in parts.collect::<Vec<_>>() {
-            part.await.expect("a task ends");
-        }
-        check_points(&mut subject, values, KEYS).await;
-    });
-    subject
+    writes(bench, "disk-sled-aead", values, &larder, &raw);
+    with_ttl(bench, "disk-sled-aead", values, &larder, &raw);
 }
 
 /// Sealing and opening alone, before a store that does nothing.
@@ -110,13 +97,13 @@ impl<C: Cipher> Points for ByHand<C> {
         let name = Name::of(0);
         let (collection, id) = name.parts();
         let found = self.store.get(Key::new(collection, id)).await.expect("a get succeeds")?;
-        Some(self.cipher.open(&name, &found.value))
+        Some(self.cipher.open(name.as_bytes(), &found.value))
     }
 
     async fn put(&mut self, _: u64, value: &Bytes) {
         let name = Name::of(0);
         let (collection, id) = name.parts();
-        let entry = NewEntry::new(self.cipher.seal(&name, value));
+        let entry = NewEntry::new(self.cipher.seal(name.as_bytes(), value));
         self.store.put(Key::new(collection, id), entry, PutMode::Replace).await.expect("a put succeeds");
     }
 }

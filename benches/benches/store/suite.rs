@@ -150,7 +150,7 @@ pub(crate) fn writes<L: Subject, R: Subject>(
     });
 }
 
-/// One entry at a time, which is all that encryption changes.
+/// One entry at a time.
 pub(crate) fn points<L: Points, R: Points>(
     bench: &mut Bench<'_>,
     backend: &str,

@@ -8,7 +8,7 @@ use redb::{Builder, Database, Durability, ReadableDatabase as _, TableDefinition
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::subject::{Points, Subject};
+use crate::subject::{Engine, Points, Subject, listed};
 use crate::workload::{BATCH, IN_COLLECTION, Name, Values};
 
 const DATA: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("data");
@@ -139,8 +139,7 @@ impl Subject for Redb {
     }
 
     async fn put_many(&mut self, numbers: &[u64; BATCH], values: &Values) {
-        let write = |number: &u64| (Name::of(*number), Some(values.of(*number).clone()));
-        self.write(numbers.iter().map(write).collect()).await;
+        self.put_batch(numbers, |number| values.of(number).clone()).await;
     }
 
     async fn page(&mut self, number: u64) -> Self::Page {
@@ -153,6 +152,17 @@ impl Subject for Redb {
     }
 
     fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)> {
-        page.iter().map(|(key, value)| (String::from_utf8_lossy(key).into_owned(), value.clone())).collect()
+        listed::<Self>(page)
+    }
+}
+
+impl Engine for Redb {
+    async fn put_batch(&mut self, numbers: &[u64; BATCH], value: impl Fn(u64) -> Bytes + Send) {
+        let writes = numbers.iter().map(|number| (Name::of(*number), Some(value(*number)))).collect();
+        self.write(writes).await;
+    }
+
+    fn entries(page: &Self::Page) -> impl Iterator<Item = (&[u8], &[u8])> {
+        page.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 }

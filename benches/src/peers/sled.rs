@@ -8,7 +8,7 @@ use sled::{IVec, Tree};
 use tempfile::TempDir;
 
 use super::flusher::Flusher;
-use crate::subject::{Points, Subject};
+use crate::subject::{Engine, Points, Subject, listed};
 use crate::workload::{BATCH, Name, Values};
 
 /// How writes become durable.
@@ -107,10 +107,7 @@ impl Subject for Sled {
     }
 
     async fn put_many(&mut self, numbers: &[u64; BATCH], values: &Values) {
-        for number in numbers {
-            self.write(*number, values.of(*number));
-        }
-        self.settle().await;
+        self.put_batch(numbers, |number| values.of(number).clone()).await;
     }
 
     async fn page(&mut self, number: u64) -> Self::Page {
@@ -120,6 +117,19 @@ impl Subject for Sled {
     }
 
     fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)> {
-        page.iter().map(|(key, value)| (String::from_utf8_lossy(key).into_owned(), value.to_vec())).collect()
+        listed::<Self>(page)
+    }
+}
+
+impl Engine for Sled {
+    async fn put_batch(&mut self, numbers: &[u64; BATCH], value: impl Fn(u64) -> Bytes + Send) {
+        for number in numbers {
+            self.write(*number, &value(*number));
+        }
+        self.settle().await;
+    }
+
+    fn entries(page: &Self::Page) -> impl Iterator<Item = (&[u8], &[u8])> {
+        page.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 }

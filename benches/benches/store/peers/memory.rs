@@ -8,7 +8,7 @@ use moka::Expiry;
 use moka::sync::Cache;
 
 use larder_benches::larder::TTL;
-use larder_benches::subject::{Points, Subject};
+use larder_benches::subject::{Engine, Points, Subject, listed};
 
 /// A cache without limit and without expiry: the fastest that moka is.
 #[derive(Clone)]
@@ -53,9 +53,7 @@ impl Subject for Moka {
     }
 
     async fn put_many(&mut self, numbers: &[u64; BATCH], values: &Values) {
-        for number in numbers {
-            self.put(*number, values.of(*number)).await;
-        }
+        self.put_batch(numbers, |number| values.of(number).clone()).await;
     }
 
     /// moka has no order: whoever lists one collection looks at all of them.
@@ -68,7 +66,19 @@ impl Subject for Moka {
     }
 
     fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)> {
-        page.iter().map(|(key, value)| (key.to_string(), value.to_vec())).collect()
+        listed::<Self>(page)
+    }
+}
+
+impl Engine for Moka {
+    async fn put_batch(&mut self, numbers: &[u64; BATCH], value: impl Fn(u64) -> Bytes + Send) {
+        for number in numbers {
+            self.put(*number, &value(*number)).await;
+        }
+    }
+
+    fn entries(page: &Self::Page) -> impl Iterator<Item = (&[u8], &[u8])> {
+        page.iter().map(|(name, value)| (name.as_bytes(), value.as_ref()))
     }
 }
 
