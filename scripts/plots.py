@@ -55,20 +55,26 @@ def bars(title: str, groups: Bars) -> str:
     return page(y, title, body)
 
 
-def lines(title: str, across: str, series: Series) -> str:
-    """Lines with points, both scales logarithmic."""
+def lines(title: str, across: str, series: Series, *, logarithmic: bool = True) -> str:
+    """Lines with points, on scales that are both logarithmic, or both linear from 0."""
     points = [point for one in series.values() for point in one]
-    xs, ys = [math.log10(x) for x, _ in points], [math.log10(y) for _, y in points]
+    scale = math.log10 if logarithmic else float
+    xs, ys = [scale(x) for x, _ in points], [scale(y) for _, y in points]
     left, right, top, bottom = 60, WIDTH - 190, TOP, 380
-    x_of = lambda x: left + (math.log10(x) - min(xs)) / ((max(xs) - min(xs)) or 1) * (right - left)  # noqa: E731
-    low, high = math.floor(min(ys)), math.ceil(max(ys))
-    y_of = lambda y: bottom - (math.log10(y) - low) / ((high - low) or 1) * (bottom - top)  # noqa: E731
+    if logarithmic:
+        first, last, low, high = min(xs), max(xs), math.floor(min(ys)), math.ceil(max(ys))
+        across_at, up_at = sorted({x for x, _ in points}), [10.0**power for power in range(low, high + 1)]
+    else:
+        first, last, low, high = 0, max(xs), 0, nice(max(ys))
+        across_at, up_at = [last * sixth / 6 for sixth in range(7)], [high * fifth / 5 for fifth in range(6)]
+    x_of = lambda x: left + (scale(x) - first) / ((last - first) or 1) * (right - left)  # noqa: E731
+    y_of = lambda y: bottom - (scale(y) - low) / ((high - low) or 1) * (bottom - top)  # noqa: E731
     body = []
-    for power in range(low, high + 1):
-        y = y_of(10**power)
+    for mark in up_at:
+        y = y_of(mark)
         body.append(f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="{TEXT}" stroke-opacity="0.25"/>')
-        body.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{short(10**power)}</text>')
-    for x in sorted({x for x, _ in points}):
+        body.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{short(mark)}</text>')
+    for x in across_at:
         body.append(f'<text x="{x_of(x):.1f}" y="{bottom + 18}" text-anchor="middle">{short(x)}</text>')
     body.append(f'<text x="{(left + right) / 2:.0f}" y="{bottom + 36}" text-anchor="middle">{escape(across)}</text>')
     for at, (name, one) in enumerate(series.items()):
@@ -80,3 +86,9 @@ def lines(title: str, across: str, series: Series) -> str:
         body.append(f'<rect x="{right + 20}" y="{y - 9:.0f}" width="10" height="10" fill="{colour}"/>')
         body.append(f'<text x="{right + 34}" y="{y:.0f}">{escape(name)}</text>')
     return page(bottom + 50, title, body)
+
+
+def nice(value: float) -> float:
+    """The next of 1, 2, 5 and 10 times a power of ten."""
+    power = 10 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""FastMCP with one tool, answering in JSON: on a free port, which the first line says, or on stdio with `serve-stdio`."""
+"""FastMCP with one tool, answering in JSON: on a free port, which the first line says, or on stdio with `serve-stdio`.
+
+`fastmcp-observed` among the arguments adds a JSON line for each request, its time, and a cache that has every answer.
+"""
 
 import logging
 import os
@@ -9,6 +12,9 @@ import threading
 
 import uvicorn
 from fastmcp import FastMCP
+from fastmcp.server.middleware.caching import ResponseCachingMiddleware
+from fastmcp.server.middleware.logging import StructuredLoggingMiddleware
+from fastmcp.server.middleware.timing import TimingMiddleware
 
 server = FastMCP("bench")
 
@@ -19,13 +25,27 @@ async def echo(text: str) -> str:
     return text
 
 
+def observe() -> None:
+    """Lines that are written to nowhere, as Larder's are."""
+    lines = logging.getLogger("bench")
+    lines.propagate = False
+    lines.setLevel(logging.INFO)
+    lines.addHandler(logging.StreamHandler(open(os.devnull, "w")))
+    server.add_middleware(StructuredLoggingMiddleware(logger=lines))
+    server.add_middleware(TimingMiddleware(logger=lines))
+    server.add_middleware(ResponseCachingMiddleware())
+
+
 def end_with_stdin() -> None:
     sys.stdin.buffer.read()
     os._exit(0)
 
 
 def main() -> None:
-    logging.disable(logging.WARNING)
+    if "fastmcp-observed" in sys.argv:
+        observe()
+    else:
+        logging.disable(logging.WARNING)
     if "serve-stdio" in sys.argv:
         server.run(transport="stdio", show_banner=False)
         return

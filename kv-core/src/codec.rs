@@ -43,7 +43,7 @@ impl Codec {
     /// `Unsupported` for CBOR in a build without it.
     pub fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Bytes> {
         match self {
-            Self::Json => serde_json::to_vec(value).map(Bytes::from).map_err(|_| unwritable("JSON")),
+            Self::Json => serde_json::to_vec(value).map(exact).map_err(|_| unwritable("JSON")),
             Self::Cbor => cbor_bytes(value),
         }
     }
@@ -66,11 +66,16 @@ impl Codec {
     }
 }
 
+/// Without the room that was left to grow: a store in memory keeps what it is given.
+fn exact(bytes: Vec<u8>) -> Bytes {
+    bytes.into_boxed_slice().into()
+}
+
 #[cfg(feature = "cbor")]
 fn cbor_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
     let mut bytes = Vec::new();
     ciborium::into_writer(value, &mut bytes).map_err(|_| unwritable("CBOR"))?;
-    Ok(bytes.into())
+    Ok(exact(bytes))
 }
 
 #[cfg(feature = "cbor")]

@@ -7,6 +7,8 @@
 //! pairs (3), `LARDER_BENCH_JSON` a file that all figures are added to.
 
 mod child;
+#[cfg(feature = "redis")]
+mod commands;
 mod connection;
 mod lines;
 mod load;
@@ -25,6 +27,13 @@ fn main() -> io::Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve-http", kind, size] => servers::serve_http(Kind::named(kind), size.parse().unwrap_or(0)),
         ["serve-stdio", kind] => servers::serve_stdio(Kind::named(kind)),
-        arguments => pairs::run(&Plan::from_arguments(arguments)),
+        arguments => run(&Plan::from_arguments(arguments)),
     }
+}
+
+fn run(plan: &Plan) -> io::Result<()> {
+    pairs::run(plan)?;
+    #[cfg(feature = "redis")]
+    commands::run(plan)?;
+    Ok(())
 }

@@ -27,7 +27,8 @@ pub(crate) const TEXT: &str = "hello world, this is an echo";
 /// The first id; all have as many digits.
 pub(crate) const FIRST_ID: u32 = 100_000_000;
 
-pub(crate) const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"load","version":"1"}}}"#;
+/// With 256 bytes of `clientInfo`.
+pub(crate) const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"load","title":"A client that makes a load and says so at length, as the clients of some hosts do, A client that makes a load and says so at length, as the clients of some hosts do, A client that makes a load and says so at length,.","version":"1"}}}"#;
 pub(crate) const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 const META: &str = r#","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"load","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;

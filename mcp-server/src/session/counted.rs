@@ -88,7 +88,8 @@ struct Pool {
     full_until: Option<Instant>,
 }
 
-type Seen = HashMap<[u8; 16], Instant>;
+/// By the digests of their keys.
+type Seen = HashMap<u64, Instant>;
 
 impl Counted {
     pub(super) fn new(limits: SessionLimits) -> Self {
@@ -118,7 +119,7 @@ impl Counted {
 
     pub(super) fn forget(&self, principal: &Principal, key: &str) {
         let Some(session) = digest(key) else { return };
-        self.with_pool(principal, |pool| pool.forget(&principal.key(), &session));
+        self.with_pool(principal, |pool| pool.forget(&principal.key(), session));
     }
 
     /// The cap on the sessions of this principal alone. Those that are nobody in particular are not told apart.
@@ -179,9 +180,9 @@ impl Pool {
         Err(wait)
     }
 
-    fn forget(&mut self, owner: &[u8; 32], session: &[u8; 16]) {
+    fn forget(&mut self, owner: &[u8; 32], session: u64) {
         let Some(seen) = self.by_principal.get_mut(owner) else { return };
-        if seen.remove(session).is_some() {
+        if seen.remove(&session).is_some() {
             self.sessions -= 1;
         }
         if seen.is_empty() {
@@ -195,9 +196,9 @@ fn left<'a>(seen: impl Iterator<Item = &'a Instant>, idle: Duration, now: Instan
     seen.min().map_or(idle, |oldest| idle.saturating_sub(now.duration_since(*oldest)))
 }
 
-/// The first half of a session's key: enough to count it by.
-fn digest(key: &str) -> Option<[u8; 16]> {
-    u128::from_str_radix(key.get(..32)?, 16).ok().map(u128::to_be_bytes)
+/// The first quarter of a session's key: enough to count it by, and nobody chooses it.
+fn digest(key: &str) -> Option<u64> {
+    u64::from_str_radix(key.get(..16)?, 16).ok()
 }
 
 impl fmt::Debug for Counted {
