@@ -16,8 +16,12 @@ pub(crate) struct Slot {
     pub(crate) version: Version,
     deadline_ms: u64,
     value: Bytes,
-    meta: Option<Arc<Meta>>,
+    codec: u16,
+    /// Few entries have any.
+    tags: Option<Arc<Tags>>,
 }
+
+type Tags = Vec<(Box<str>, [u8; 16])>;
 
 /// The deadline of what never expires.
 const NEVER: u64 = u64::MAX;
@@ -28,8 +32,9 @@ impl Slot {
     pub(crate) fn new(name: Name, entry: NewEntry, now_ms: u64) -> Result<Self> {
         let (value, version, lifetime, meta) = entry.into_parts();
         let deadline_ms = ttl::checked_ttl(lifetime)?.map_or(NEVER, |ms| ttl::deadline(now_ms, ms));
-        let meta = (!meta.is_plain()).then(|| Arc::new(meta));
-        Ok(Self { name, version, deadline_ms, value, meta })
+        let Meta { codec, tags, .. } = meta;
+        let tags = (!tags.is_empty()).then(|| Arc::new(tags));
+        Ok(Self { name, version, deadline_ms, value, codec, tags })
     }
 
     /// The last millisecond of the monotonic clock in which it lives; `None` never expires.
@@ -44,7 +49,7 @@ impl Slot {
 
     /// What it counts for under `max_bytes`.
     pub(crate) fn bytes(&self) -> u64 {
-        let tags = self.meta.as_ref().map_or(0, |meta| meta.tags.iter().map(|(tag, _)| tag.len() + 16).sum());
+        let tags = self.tags.as_ref().map_or(0, |tags| tags.iter().map(|(tag, _)| tag.len() + 16).sum());
         (self.name.len() + self.value.len() + tags) as u64
     }
 
@@ -54,7 +59,8 @@ impl Slot {
             Some(deadline) => Some(ttl::remaining(deadline, clock.monotonic_ms())?),
             None => None,
         };
-        let meta = self.meta.map(Arc::unwrap_or_clone).unwrap_or_default();
+        let mut meta = Meta::codec(self.codec);
+        meta.tags = self.tags.map(Arc::unwrap_or_clone).unwrap_or_default();
         Some(Entry::new(self.value, self.version, left, meta))
     }
 }

@@ -8,6 +8,8 @@
 mod copies;
 #[path = "replicas/crossing.rs"]
 mod crossing;
+#[path = "replicas/latency.rs"]
+mod latency;
 #[path = "replicas/living.rs"]
 mod living;
 #[path = "replicas/pages.rs"]
@@ -62,6 +64,11 @@ impl Gate {
 
     fn note(&self, deed: &str) {
         self.deeds.lock().unwrap().push(deed.to_owned());
+    }
+
+    /// What was done counts no more.
+    fn forget(&self) {
+        self.deeds.lock().unwrap().clear();
     }
 
     /// Waits until a handler has done this.
