@@ -36,6 +36,7 @@ fn cases() -> Vec<Case> {
     let large = [
         call("http", Kind::LarderObserved, Era::Modern, 64),
         Case { work: Work::List, ..call("http", Kind::LarderTools, Era::Modern, 64) },
+        call("http", Kind::LarderAmong, Era::Modern, 64),
         call("http", Kind::Turbomcp, Era::Session, 64),
         call("http", Kind::RustMcpSdk, Era::Modern, 64),
         call("http", Kind::FastMcp, Era::Modern, 64),

@@ -19,8 +19,10 @@ pub(crate) enum Kind {
     Larder,
     /// The same with a log and a cache that always has the answer.
     LarderObserved,
-    /// The same with a thousand tools.
+    /// The same with a thousand tools, whose list is asked for.
     LarderTools,
+    /// The same with a thousand tools, of which one is called.
+    LarderAmong,
     /// A bare axum handler, or a bare loop over lines.
     Bare,
     /// rmcp as its documentation has it, answering in JSON and without sessions.
@@ -37,10 +39,11 @@ pub(crate) enum Kind {
     FastMcpObserved,
 }
 
-const ALL: [Kind; 10] = [
+const ALL: [Kind; 11] = [
     Kind::Larder,
     Kind::LarderObserved,
     Kind::LarderTools,
+    Kind::LarderAmong,
     Kind::Bare,
     Kind::Rmcp,
     Kind::RmcpSessions,
@@ -56,6 +59,7 @@ impl Kind {
             Self::Larder => "larder",
             Self::LarderObserved => "larder-observed",
             Self::LarderTools => "larder-tools",
+            Self::LarderAmong => "larder-among-1000",
             Self::Bare => "bare",
             Self::Rmcp => "rmcp",
             Self::RmcpSessions => "rmcp-sessions",
@@ -93,7 +97,7 @@ pub(crate) fn serve_http(kind: Kind, size: usize) -> io::Result<()> {
         match kind {
             Kind::Larder => larder::http(listener, Larder::Plain).await,
             Kind::LarderObserved => larder::http(listener, Larder::Observed).await,
-            Kind::LarderTools => larder::http(listener, Larder::Tools).await,
+            Kind::LarderTools | Kind::LarderAmong => larder::http(listener, Larder::Tools).await,
             Kind::Bare => bare::http(listener, size).await,
             Kind::Rmcp => sdk::http(listener, false).await,
             Kind::RmcpSessions => sdk::http(listener, true).await,
@@ -105,7 +109,9 @@ pub(crate) fn serve_http(kind: Kind, size: usize) -> io::Result<()> {
 /// Serves stdin and stdout until stdin ends.
 pub(crate) fn serve_stdio(kind: Kind) -> io::Result<()> {
     match kind {
-        Kind::Larder | Kind::LarderObserved | Kind::LarderTools => runtime()?.block_on(larder::stdio()),
+        Kind::Larder | Kind::LarderObserved | Kind::LarderTools | Kind::LarderAmong => {
+            runtime()?.block_on(larder::stdio())
+        }
         Kind::Bare => bare::stdio(),
         Kind::Rmcp | Kind::RmcpSessions => runtime()?.block_on(sdk::stdio()),
         Kind::Turbomcp | Kind::RustMcpSdk | Kind::FastMcp | Kind::FastMcpObserved => Err(not_here(kind)),

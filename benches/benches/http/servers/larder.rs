@@ -14,7 +14,7 @@ pub(crate) enum Larder {
     Plain,
     /// A JSON line for each request, with the time it took, and every answer from the cache.
     Observed,
-    /// A thousand tools.
+    /// A thousand tools, `echo` among them.
     Tools,
 }
 
@@ -42,7 +42,7 @@ fn service(larder: Larder) -> io::Result<Service> {
     let server = match larder {
         Larder::Plain => server.tool(echo),
         Larder::Observed => server.tool(cached_echo).with(Logging::new()).with(ResponseCache::new()),
-        Larder::Tools => (0..TOOLS).map(numbered).fold(server, Server::tool),
+        Larder::Tools => (1..TOOLS).map(numbered).fold(server.tool(echo), Server::tool),
     };
     server.build().map_err(io::Error::other)
 }
