@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use kv_core::{
-    Capabilities, Consistency, Cursor, Entry, Error, ErrorKind, Judge, Key, Listing, NewEntry, Page, PutMode,
-    Result, RoundTrips, Scan, Version,
+    Capabilities, Consistency, Cursor, Entry, Error, ErrorKind, Judge, Key, Listing, NewEntry, Outcome, Page,
+    PutMode, Result, RoundTrips, Scan, Version,
 };
 use tokio::sync::{RwLock, RwLockReadGuard};
 
@@ -200,9 +200,11 @@ fn not_taken(met: Option<&Item>, now_ms: u64) -> Result<Option<Entry>> {
     }
 }
 
-/// What a `take` found was not to be read, and is removed all the same.
+/// What a `take` found was not to be read, and is removed all the same: nobody may believe that nothing happened.
 fn removed(error: Error) -> Error {
-    Error::new(error.kind(), "what was taken cannot be read, and is removed").because(error)
+    Error::new(error.kind(), "what was taken cannot be read, and is removed")
+        .with_outcome(Outcome::Unknown)
+        .because(error)
 }
 
 /// What holds for every table.

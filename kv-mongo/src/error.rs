@@ -17,6 +17,13 @@ pub(crate) fn damaged() -> Error {
     Error::new(ErrorKind::Corrupt, "the stored document is not of the form that this version writes")
 }
 
+/// What a `take` found was not to be read, and is removed all the same: nobody may believe that nothing happened.
+pub(crate) fn removed(error: Error) -> Error {
+    Error::new(error.kind(), "what was taken cannot be read, and is removed")
+        .with_outcome(Outcome::Unknown)
+        .because(error)
+}
+
 /// An answer that says less than it must.
 pub(crate) fn strange(what: &'static str) -> Error {
     Error::new(ErrorKind::Unexpected, what)

@@ -1,7 +1,7 @@
 //! What the handles of a store share, and the operations on one entry.
 
 use kv_core::{Capabilities, Entry, Error, ErrorKind, Key, NewEntry, PutMode, Result, Version};
-use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 
@@ -124,9 +124,7 @@ impl Inner {
             let removing = self.collection().find_one_and_delete(alive(name, version, now));
             let removed = removing.projection(wire::fields()).await.map_err(|e| error::driver(&e))?;
             if let Some(removed) = removed {
-                wire::check_name(&removed, name)?;
-                let left = self.time().left_of_removed(wire::deadline_of(&removed)?, now);
-                return wire::entry(&removed, left).map(Some);
+                return self.taken(&removed, name, now).map(Some).map_err(error::removed);
             }
             let Some(version) = version else { return Ok(None) };
             match self.version(name).await? {
@@ -136,6 +134,13 @@ impl Inner {
             }
         }
         Err(conflict())
+    }
+
+    /// The entry that the server removed and handed back.
+    fn taken(&self, removed: &RawDocument, name: &Name, now: Now) -> Result<Entry> {
+        wire::check_name(removed, name)?;
+        let left = self.time().left_of_removed(wire::deadline_of(removed)?, now);
+        wire::entry(removed, left)
     }
 
     /// The version of the live entry.

@@ -168,6 +168,13 @@ pub(crate) fn nonsense() -> Error {
     Error::new(ErrorKind::Unexpected, "the server's answer has an unexpected form")
 }
 
+/// What a `take` found was not to be read, and is removed all the same: nobody may believe that nothing happened.
+pub(crate) fn removed(error: Error) -> Error {
+    Error::new(error.kind(), "what was taken cannot be read, and is removed")
+        .with_outcome(Outcome::Unknown)
+        .because(error)
+}
+
 /// A failure before anything was sent.
 pub(crate) fn not_done(kind: ErrorKind, message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(kind, message).with_outcome(Outcome::NotDone)

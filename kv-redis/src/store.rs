@@ -152,12 +152,7 @@ impl Inner {
         if matches!(answer, Value::Int(0)) {
             return Err(another_version());
         }
-        self.opened(&key, answer).map_err(|error| match error.kind() {
-            ErrorKind::Corrupt => {
-                Error::new(ErrorKind::Corrupt, "the entry was removed, and it was damaged").because(error)
-            }
-            _ => error,
-        })
+        self.opened(&key, answer).map_err(error::removed)
     }
 
     /// What others wrote is theirs.

@@ -1,6 +1,6 @@
 //! What is asked of the service: the stand-in is always consistent and strict, Amazon's own only if it is told to be.
 
-use kv_core::{Key, NewEntry, PutMode, Scan, Store, Version};
+use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Scan, Store, Version};
 use serde_json::{Value, json};
 
 use crate::scripted::{Answer, Scripted, ready};
@@ -132,4 +132,18 @@ async fn a_page_tells_damaged_items_beside_the_others_where_that_is_asked_for() 
     assert_eq!(page.items.iter().map(|item| &*item.id).collect::<Vec<_>>(), ["b"]);
     let damaged: Vec<_> = page.damaged.iter().map(|one| one.key().map(|key| key.id)).collect();
     assert_eq!(damaged, [Some("a"), None], "of the last not even the name is known");
+}
+
+#[tokio::test]
+async fn a_damaged_item_that_was_taken_is_gone_and_the_error_does_not_deny_it() {
+    let server = Scripted::start(ready(|operation, _| {
+        assert_eq!(operation, "DeleteItem");
+        Answer::ok(json!({ "Attributes": { "pk": { "S": "larder/c" }, "sk": { "S": "ia" } } }))
+    }))
+    .await;
+    let store = server.open().await;
+    for version in [None, Some(Version::from_bytes([0; 16]))] {
+        let error = store.take(Key::new(C, "a"), version).await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Corrupt, Outcome::Unknown), "{error:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kv_core::{ErrorKind, Key, Meta, NewEntry, PutMode, Scan, Store};
+use kv_core::{ErrorKind, Key, Meta, NewEntry, Outcome, PutMode, Scan, Store};
 use kv_mongo::MongoStore;
 use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
@@ -128,4 +128,19 @@ async fn who_makes_nothing_finds_no_store_in_an_empty_database_and_leaves_it_so(
     assert!(names.is_empty(), "{names:?}");
     put(&server.open().await, "a", "1").await.unwrap();
     assert_eq!(value(&MongoStore::open(config).await.unwrap(), "a").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_damaged_document_that_was_taken_is_gone_and_the_error_does_not_deny_it() {
+    let Some(server) = Server::start(&[]) else { return };
+    let store = server.open().await;
+    let documents = server.documents().await;
+    for conditional in [false, true] {
+        let version = put(&store, "a", "x").await.unwrap();
+        documents.update_one(doc! { "_id": "larder/c/a" }, doc! { "$set": { "d": "text" } }).await.unwrap();
+        let key = Key::new("c", "a");
+        let error = store.take(key, conditional.then_some(version)).await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Corrupt, Outcome::Unknown), "{error:?}");
+        assert!(store.get(key).await.unwrap().is_none());
+    }
 }

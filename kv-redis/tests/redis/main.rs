@@ -8,6 +8,7 @@
 
 mod cluster;
 mod crash;
+mod damage;
 mod denied;
 mod failover;
 mod full;
