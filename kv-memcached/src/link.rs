@@ -38,11 +38,30 @@ impl Answers {
     }
 }
 
+/// A connection that stood when it was handed out. What the server told over it, such as the number of an item, holds as
+/// long as it stands: the server that a later one leads to may have begun to count anew.
+#[derive(Clone)]
+pub(crate) struct Connection(mpsc::UnboundedSender<Job>);
+
+impl Connection {
+    /// Sends commands in one piece and waits for the answers, of which there are as many. Gives the commands back if the
+    /// connection has ended: then nothing was sent.
+    pub(crate) async fn ask(&self, commands: Vec<u8>, answers: usize) -> Result<Answers, Vec<u8>> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Job { commands, answers, reply }).map_err(|unsent| unsent.0.commands)?;
+        Ok(answer.await.unwrap_or_else(|_| Answers::none(lost())))
+    }
+
+    fn has_ended(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
 /// The way to one server. Reconnects when the connection has ended.
 pub(crate) struct Link {
     dialer: Arc<Dialer>,
     server: (String, u16),
-    jobs: StdMutex<Option<mpsc::UnboundedSender<Job>>>,
+    standing: StdMutex<Option<Connection>>,
     dialling: Mutex<Option<Failed>>,
     item_size: AtomicUsize,
 }
@@ -58,7 +77,7 @@ impl Link {
         Self {
             dialer,
             server,
-            jobs: StdMutex::default(),
+            standing: StdMutex::default(),
             dialling: Mutex::default(),
             item_size: AtomicUsize::new(0),
         }
@@ -76,49 +95,54 @@ impl Link {
 
     /// Connects unless that was done.
     pub(crate) async fn connect(&self) -> Result<()> {
-        self.sender().await.map(drop)
+        self.connection().await.map(drop)
     }
 
     /// Sends commands in one piece and waits for the answers, of which there are as many.
     pub(crate) async fn ask(&self, commands: Vec<u8>, answers: usize) -> Answers {
-        let (reply, answer) = oneshot::channel();
-        let mut job = Job { commands, answers, reply };
+        let asked = self.ask_somebody(commands, answers).await;
+        asked.map_or_else(Answers::none, |(answers, _)| answers)
+    }
+
+    /// As `ask`, with the connection that the answers came over.
+    pub(crate) async fn ask_somebody(
+        &self,
+        mut commands: Vec<u8>,
+        answers: usize,
+    ) -> Result<(Answers, Connection)> {
         // The connection may end between being found and being used; then nothing was sent.
         for _ in 0..2 {
-            let sender = match self.sender().await {
-                Ok(sender) => sender,
-                Err(e) => return Answers::none(e),
-            };
-            match sender.send(job) {
-                Ok(()) => return answer.await.unwrap_or_else(|_| Answers::none(lost())),
-                Err(unsent) => job = unsent.0,
+            let connection = self.connection().await?;
+            match connection.ask(commands, answers).await {
+                Ok(answers) => return Ok((answers, connection)),
+                Err(unsent) => commands = unsent,
             }
         }
-        Answers::none(error::not_sent())
+        Err(error::not_sent())
     }
 
     /// Ends the connection once all that was asked has been answered.
     pub(crate) fn end(&self) {
-        *self.jobs() = None;
+        *self.standing() = None;
     }
 
-    fn jobs(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<Job>>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn standing(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn live(&self) -> Option<mpsc::UnboundedSender<Job>> {
-        self.jobs().as_ref().filter(|sender| !sender.is_closed()).cloned()
+    fn live(&self) -> Option<Connection> {
+        self.standing().as_ref().filter(|connection| !connection.has_ended()).cloned()
     }
 
     /// The connection there is, or a new one. Of many callers one connects and the others share what comes of it.
-    async fn sender(&self) -> Result<mpsc::UnboundedSender<Job>> {
-        if let Some(sender) = self.live() {
-            return Ok(sender);
+    async fn connection(&self) -> Result<Connection> {
+        if let Some(connection) = self.live() {
+            return Ok(connection);
         }
         let asked = Instant::now();
         let mut last = self.dialling.lock().await;
-        if let Some(sender) = self.live() {
-            return Ok(sender);
+        if let Some(connection) = self.live() {
+            return Ok(connection);
         }
         if let Some(failed) = last.as_ref().filter(|failed| failed.began >= asked) {
             return Err(failed.error.clone());
@@ -136,12 +160,13 @@ impl Link {
         }
     }
 
-    fn start(&self, Ready { wire, item_size }: Ready) -> mpsc::UnboundedSender<Job> {
+    fn start(&self, Ready { wire, item_size }: Ready) -> Connection {
         self.item_size.store(item_size, Ordering::Relaxed);
         let (sender, jobs) = mpsc::unbounded_channel();
         tokio::spawn(serve(wire, jobs, self.dialer.config().response_timeout));
-        *self.jobs() = Some(sender.clone());
-        sender
+        let connection = Connection(sender);
+        *self.standing() = Some(connection.clone());
+        connection
     }
 }
 

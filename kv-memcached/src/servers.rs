@@ -8,7 +8,7 @@ use kv_core::Result;
 use crate::config::MemcachedConfig;
 use crate::dial::Dialer;
 use crate::error;
-use crate::link::{Answers, Link};
+use crate::link::{Answers, Connection, Link};
 use crate::wire::Reply;
 
 /// What one round trip of a batch carries at most: so many commands, about so many bytes.
@@ -66,12 +66,14 @@ impl Servers {
 
     /// One command to one server.
     pub(crate) async fn ask(&self, server: usize, command: Vec<u8>) -> Result<Reply> {
+        self.ask_somebody(server, command).await.map(|(reply, _)| reply)
+    }
+
+    /// As `ask`, with the connection that the answer came over.
+    pub(crate) async fn ask_somebody(&self, server: usize, command: Vec<u8>) -> Result<(Reply, Connection)> {
         let link = self.0.get(server).ok_or_else(error::unexpected)?;
-        let Answers { mut replies, error } = link.ask(command, 1).await;
-        match (replies.pop(), error) {
-            (Some(reply), _) => Ok(reply),
-            (None, error) => Err(error.unwrap_or_else(error::unexpected)),
-        }
+        let (answers, connection) = link.ask_somebody(command, 1).await?;
+        Ok((only(answers)?, connection))
     }
 
     /// A batch: to each server its commands in order, the servers at the same time. One answer for each, in order.
@@ -110,6 +112,14 @@ impl Servers {
     /// Ends all connections once what was asked has been answered.
     pub(crate) fn end(&self) {
         self.0.iter().for_each(Link::end);
+    }
+}
+
+/// The answer to a single command.
+pub(crate) fn only(Answers { mut replies, error }: Answers) -> Result<Reply> {
+    match (replies.pop(), error) {
+        (Some(reply), _) => Ok(reply),
+        (None, error) => Err(error.unwrap_or_else(error::unexpected)),
     }
 }
 

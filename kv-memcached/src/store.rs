@@ -15,8 +15,9 @@ use crate::config::MemcachedConfig;
 use crate::diagnosis::findings;
 use crate::dial::identity;
 use crate::error;
+use crate::link::Connection;
 use crate::name::{Name, Names};
-use crate::servers::{BATCH, Command, Servers};
+use crate::servers::{BATCH, Command, Servers, only};
 use crate::stored::{self, Item};
 use crate::wire::{self, Condition, Reply};
 
@@ -39,10 +40,24 @@ struct Inner {
     shown: Vec<String>,
 }
 
-/// An item that was read, with the number by which a later command knows that it is still the same.
+/// An item that was read, and by what a later command knows that it is still the same.
 struct Found {
     data: Bytes,
+    same: Same,
+}
+
+/// The number of an item, which means that item alone on the connection that told it: a server that was started anew gives
+/// the same numbers to other items.
+struct Same {
     cas: u64,
+    connection: Connection,
+}
+
+impl Same {
+    /// Asks what depends on the number; `None` if the connection has ended, and nothing was sent.
+    async fn ask(&self, command: Vec<u8>) -> Result<Option<Reply>> {
+        self.connection.ask(command, 1).await.ok().map(only).transpose()
+    }
 }
 
 impl MemcachedStore {
@@ -128,16 +143,16 @@ impl Inner {
             if stored::open(name, key, found.data, &self.clock)?.is_some() {
                 break;
             }
-            match set(servers, name, item, Condition::Cas(found.cas)).await? {
-                Reply::Done => return Ok(()),
-                Reply::Changed | Reply::Missing => {}
-                other => return Err(odd(&other)),
+            match found.same.ask(setting(name, item, Condition::Cas(found.same.cas))).await? {
+                Some(Reply::Done) => return Ok(()),
+                Some(Reply::Changed | Reply::Missing) | None => {}
+                Some(other) => return Err(odd(&other)),
             }
         }
         Err(error::already_exists())
     }
 
-    /// Two steps: read, then write if it is still the same.
+    /// Two steps: read, then write if it is still the same. If that cannot be told any more, again.
     async fn update(
         &self,
         servers: &Servers,
@@ -146,16 +161,20 @@ impl Inner {
         item: &Item,
         version: Version,
     ) -> Result<()> {
-        let found = find(servers, name).await.map_err(not_done)?.ok_or_else(error::conflict)?;
-        let entry = stored::open(name, key, found.data, &self.clock)?;
-        if entry.is_none_or(|entry| entry.version != version) {
-            return Err(error::conflict());
+        for _ in 0..ATTEMPTS {
+            let found = find(servers, name).await.map_err(not_done)?.ok_or_else(error::conflict)?;
+            let entry = stored::open(name, key, found.data, &self.clock)?;
+            if entry.is_none_or(|entry| entry.version != version) {
+                return Err(error::conflict());
+            }
+            match found.same.ask(setting(name, item, Condition::Cas(found.same.cas))).await? {
+                Some(Reply::Done) => return Ok(()),
+                Some(Reply::Changed | Reply::Missing) => return Err(error::conflict()),
+                Some(other) => return Err(odd(&other)),
+                None => {}
+            }
         }
-        match set(servers, name, item, Condition::Cas(found.cas)).await? {
-            Reply::Done => Ok(()),
-            Reply::Changed | Reply::Missing => Err(error::conflict()),
-            other => Err(odd(&other)),
-        }
+        Err(error::not_sent())
     }
 
     /// Two steps: read, then remove if it is still the same. If it is not, again.
@@ -168,12 +187,12 @@ impl Inner {
                 return Err(error::conflict());
             }
             let mut command = Vec::new();
-            wire::delete(&mut command, &name.stored, Some(found.cas));
-            match servers.ask(name.server, command).await? {
-                Reply::Done => return Ok(Some(entry)),
-                Reply::Missing => return Ok(None),
-                Reply::Changed => {}
-                other => return Err(odd(&other)),
+            wire::delete(&mut command, &name.stored, Some(found.same.cas));
+            match found.same.ask(command).await? {
+                Some(Reply::Done) => return Ok(Some(entry)),
+                Some(Reply::Missing) => return Ok(None),
+                Some(Reply::Changed) | None => {}
+                Some(other) => return Err(odd(&other)),
             }
         }
         Err(Error::new(kv_core::ErrorKind::Conflict, "the entry changed at each of 64 attempts to take it"))
@@ -211,21 +230,27 @@ impl Inner {
 async fn find(servers: &Servers, name: &Name) -> Result<Option<Found>> {
     let mut command = Vec::new();
     wire::get(&mut command, &name.stored);
-    found(servers.ask(name.server, command).await?)
+    let (reply, connection) = servers.ask_somebody(name.server, command).await?;
+    Ok(item(reply)?.map(|(data, cas)| Found { data, same: Same { cas, connection } }))
 }
 
-fn found(reply: Reply) -> Result<Option<Found>> {
+/// The bytes of an item and its number.
+fn item(reply: Reply) -> Result<Option<(Bytes, u64)>> {
     match reply {
-        Reply::Value { data, cas: Some(cas) } => Ok(Some(Found { data, cas })),
+        Reply::Value { data, cas: Some(cas) } => Ok(Some((data, cas))),
         Reply::Missing => Ok(None),
         other => Err(odd(&other)),
     }
 }
 
 async fn set(servers: &Servers, name: &Name, item: &Item, condition: Condition) -> Result<Reply> {
+    servers.ask(name.server, setting(name, item, condition)).await
+}
+
+fn setting(name: &Name, item: &Item, condition: Condition) -> Vec<u8> {
     let mut command = Vec::with_capacity(item.data.len() + 128);
     wire::set(&mut command, &name.stored, &item.data, item.exptime, condition);
-    servers.ask(name.server, command).await
+    command
 }
 
 /// The error of an answer that is no success.
@@ -270,8 +295,8 @@ impl Store for MemcachedStore {
             if place % PACE == PACE - 1 {
                 yield_now().await;
             }
-            let entry = answer.and_then(|(reply, name)| match found(reply)? {
-                Some(found) => stored::open(&name, *key, found.data, &self.0.clock),
+            let entry = answer.and_then(|(reply, name)| match item(reply)? {
+                Some((data, _)) => stored::open(&name, *key, data, &self.0.clock),
                 None => Ok(None),
             });
             read.push(entry.map_err(|e| named(e).at(*key)));

@@ -11,6 +11,7 @@ mod clocks;
 mod memory;
 #[cfg(test)]
 mod pair;
+mod renumbered;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
