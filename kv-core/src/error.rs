@@ -21,7 +21,8 @@ pub enum ErrorKind {
     Corrupt,
     /// The credentials are wrong or lack a right.
     Denied,
-    /// No room: the limit of the store, its disk or its memory is reached. The old value stays.
+    /// No room: the limit of the store, its disk or its memory is reached. The old value stays, unless the outcome is
+    /// `Unknown`.
     Full,
     /// The request itself is wrong; it will never succeed.
     Invalid,

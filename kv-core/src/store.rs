@@ -34,7 +34,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `AlreadyExists` and `Conflict` as [`PutMode`] says; `Invalid` for a ttl of zero or above 100 years;
-    /// `TooLarge` and `Full` leave the old entry.
+    /// `TooLarge` and `Full` leave the old entry, unless their outcome is `Unknown`.
     fn put(
         &self,
         key: Key<'_>,

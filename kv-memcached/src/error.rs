@@ -43,20 +43,20 @@ pub(crate) fn unexpected() -> Error {
     Error::new(ErrorKind::Unexpected, "the answer does not belong to the command")
 }
 
-/// What a server could not do with one command.
+/// What a server could not do with one command. Where it has no room for a write it removes the item that is there, lest a
+/// stale one stay: nobody may believe that nothing happened.
 pub(crate) fn failed(failure: Failure) -> Error {
-    match failure {
-        Failure::TooLarge => Error::new(
+    let (kind, message) = match failure {
+        Failure::TooLarge => (
             ErrorKind::TooLarge,
-            "the server takes no item of that size any more, and has dropped the earlier one",
+            "the server takes no item of that size any more, and may have dropped the earlier one",
         ),
         Failure::OutOfMemory => {
-            Error::new(ErrorKind::Full, "the server has no memory left, and has dropped the earlier entry")
+            (ErrorKind::Full, "the server has no memory left, and may have dropped the earlier entry")
         }
-        Failure::Other => {
-            Error::new(ErrorKind::Unexpected, "the server failed").with_outcome(Outcome::Unknown)
-        }
-    }
+        Failure::Other => (ErrorKind::Unexpected, "the server failed"),
+    };
+    Error::new(kind, message).with_outcome(Outcome::Unknown)
 }
 
 pub(crate) fn too_large() -> Error {
@@ -96,8 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_could_not_do_is_named() {
-        let kinds = [Failure::TooLarge, Failure::OutOfMemory, Failure::Other].map(|f| failed(f).kind());
+    fn what_a_server_could_not_do_is_named_and_may_have_removed_the_earlier_entry() {
+        let errors = [Failure::TooLarge, Failure::OutOfMemory, Failure::Other].map(failed);
+        let kinds = errors.each_ref().map(Error::kind);
         assert_eq!(kinds, [ErrorKind::TooLarge, ErrorKind::Full, ErrorKind::Unexpected]);
+        assert!(errors.iter().all(|error| error.outcome() == Outcome::Unknown));
     }
 }
