@@ -1,19 +1,21 @@
 //! Batches: one round trip for 1,000 keys or 8 MiB, to all nodes at once.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use kv_core::each::Pause;
-use kv_core::{Entry, Error, Key, NewEntry, Result, Version};
+use kv_core::{Entry, Error, Key, NewEntry, PutMode, Result, Version};
 use redis::{Cmd, Pipeline, Value};
 
 use crate::cluster::{FOLLOWS, Way, moving};
 use crate::error::{Fault, nonsense};
 use crate::fleet::{Division, Fleet, Homeless, Part, Share, moved};
+use crate::link::ServerClock;
 use crate::node::Node;
 use crate::store::Inner;
-use crate::wire;
+use crate::wire::{self, Command, Put};
 
 /// Keys that one round trip carries.
 pub(crate) const MOST: usize = 1_000;
@@ -28,11 +30,31 @@ pub(crate) struct Asked {
     pub(crate) key: Vec<u8>,
 }
 
-/// A command of a batch that writes, and the place of its answer.
+/// What of a batch writes, and the place of its answer.
 struct Write {
     asked: Asked,
-    cmd: Cmd,
+    what: What,
+    /// About so many are sent.
     bytes: usize,
+}
+
+enum What {
+    Put { entry: NewEntry, ttl_ms: Option<u64>, largest: usize },
+    Delete,
+}
+
+impl Command for Write {
+    fn at(&self, clock: &ServerClock) -> Result<Cow<'_, Cmd>> {
+        let key = self.asked.key.as_slice();
+        match &self.what {
+            What::Put { entry, ttl_ms, largest } => {
+                let (ttl_ms, largest) = (*ttl_ms, *largest);
+                Put { key, entry, ttl_ms, mode: PutMode::Replace, known: true, largest }.cmd(clock)
+            }
+            What::Delete => Ok(wire::of_key("UNLINK", key)),
+        }
+        .map(Cow::Owned)
+    }
 }
 
 impl Part for Asked {
@@ -83,7 +105,7 @@ impl Inner {
         let mut pause = Pause::every(BYTES_A_TURN);
         for (place, (key, entry)) in entries.into_iter().enumerate() {
             pause.after(entry.value().len()).await;
-            match (self.prepared(place, key, &entry), last.get(&key)) {
+            match (self.prepared(place, key, entry), last.get(&key)) {
                 (Ok(_), Some(last)) if *last != place => overtaken.push((place, *last)),
                 (Ok(write), _) => writes.push(write),
                 (Err(error), _) => answers.push((place, Err(error))),
@@ -109,11 +131,7 @@ impl Inner {
         let answers = match &self.fleet {
             Fleet::One(node) => delete_on(node, asked).await,
             Fleet::Cluster(_) => {
-                let write = |asked: Asked| Write {
-                    cmd: wire::of_key("UNLINK", &asked.key),
-                    bytes: asked.key.len(),
-                    asked,
-                };
+                let write = |asked: Asked| Write { bytes: asked.key.len(), asked, what: What::Delete };
                 let writes = asked.into_iter().map(write).collect();
                 self.everywhere(writes, |share, pause| self.write_share(share, pause, was_counted)).await
             }
@@ -154,11 +172,11 @@ impl Inner {
         keys.iter().enumerate().map(|(place, key)| Asked { place, key: self.names.key(*key) }).collect()
     }
 
-    fn prepared(&self, place: usize, key: Key<'_>, entry: &NewEntry) -> Result<Write> {
+    fn prepared(&self, place: usize, key: Key<'_>, entry: NewEntry) -> Result<Write> {
         let key = self.names.key(key);
-        let (stored, ttl_ms) = self.stored(&key, entry)?;
-        let cmd = wire::set(&key, &stored, ttl_ms, false);
-        Ok(Write { bytes: key.len() + stored.len(), asked: Asked { place, key }, cmd })
+        let Put { ttl_ms, largest, .. } = self.writing(&key, &entry, PutMode::Replace)?;
+        let bytes = key.len() + wire::about(&entry);
+        Ok(Write { asked: Asked { place, key }, what: What::Put { entry, ttl_ms, largest }, bytes })
     }
 
     async fn read_share(&self, share: Share<Asked>, mut pause: Pause) -> Told<Asked, Option<Entry>> {
@@ -215,35 +233,55 @@ impl Inner {
         mut pause: Pause,
         check: fn(&Value) -> Result<()>,
     ) -> Told<Write, ()> {
-        let mut answers = Vec::with_capacity(share.parts.len());
-        let mut parts = share.parts.into_iter().peekable();
-        while parts.peek().is_some() {
-            let (mut asked, mut pipeline, mut bytes) = (Vec::new(), Pipeline::new(), 0);
-            while let Some(write) = parts.next_if(|next| fits(asked.len(), bytes, next.bytes)) {
-                bytes += write.bytes;
-                pipeline.add_command(write.cmd);
-                pause.after(write.bytes).await;
-                asked.push((write.asked, write.bytes));
+        let Share { node, parts } = share;
+        let mut answers = Vec::with_capacity(parts.len());
+        let clock = match node.clock().await {
+            Ok(clock) => clock,
+            Err(fault) if fault.is_homeless() => {
+                return Told { answers, homeless: homeless(&node, parts.into_iter(), &fault.into()) };
             }
-            match share.node.write_all(&mut pipeline).await {
+            Err(fault) => {
+                answers.extend(all_failed(parts.iter().map(|write| &write.asked), fault.into()));
+                return Told { answers, homeless: Vec::new() };
+            }
+        };
+        let mut parts = parts.into_iter().peekable();
+        while parts.peek().is_some() {
+            let (mut writes, mut pipeline, mut bytes) = (Vec::new(), Pipeline::new(), 0);
+            while let Some(write) = parts.next_if(|next| fits(writes.len(), bytes, next.bytes)) {
+                match write.at(clock) {
+                    Ok(cmd) => pipeline.add_command(cmd.into_owned()),
+                    Err(error) => {
+                        answers.push((write.place(), Err(error)));
+                        continue;
+                    }
+                };
+                bytes += write.bytes;
+                pause.after(write.bytes).await;
+                writes.push(write);
+            }
+            if writes.is_empty() {
+                continue;
+            }
+            match node.write_all(pipeline).await {
                 // What comes behind may write the same keys again: it keeps its place.
                 Err(fault) if fault.is_homeless() => {
-                    let unsent = asked.into_iter().zip(pipeline.cmd_iter().cloned());
-                    let unsent = unsent.map(|((asked, bytes), cmd)| Write { asked, cmd, bytes });
-                    let left = unsent.chain(parts);
-                    return Told { answers, homeless: homeless(&share.node, left, &fault.into()) };
+                    let left = writes.into_iter().chain(parts);
+                    return Told { answers, homeless: homeless(&node, left, &fault.into()) };
                 }
-                Err(fault) => answers.extend(all_failed(asked.iter().map(|(asked, _)| asked), fault.into())),
+                Err(fault) => {
+                    answers.extend(all_failed(writes.iter().map(|write| &write.asked), fault.into()))
+                }
                 Ok(values) => {
-                    for (((asked, _), value), cmd) in asked.iter().zip(values).zip(pipeline.cmd_iter()) {
+                    for (write, value) in writes.iter().zip(values) {
                         let value = if moved(&value) {
-                            self.fleet.send(&asked.key, cmd, Way::Write).await
+                            self.fleet.send(write.key(), write, Way::Write).await
                         } else {
                             Ok(value)
                         };
                         let outcome = value.map_err(Error::from).and_then(|value| check(&value));
                         pause.after(0).await;
-                        answers.push((asked.place, outcome));
+                        answers.push((write.place(), outcome));
                     }
                 }
             }

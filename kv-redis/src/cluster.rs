@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, Shared};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use kv_core::{ErrorKind, Outcome, Result};
-use redis::{Cmd, Pipeline, ServerError, Value};
+use redis::{ServerError, Value};
 
 use crate::error::{self, Fault};
 use crate::link::{Address, AnyOf, Dial, Link, Target};
@@ -16,6 +16,7 @@ use crate::names::Names;
 use crate::news::News;
 use crate::node::{Node, Wait};
 use crate::server;
+use crate::wire::Command;
 
 mod map;
 
@@ -95,7 +96,12 @@ impl Cluster {
     }
 
     /// Sends a command of one key to its owner, wherever that is by now.
-    pub(crate) async fn send(self: &Arc<Self>, key: &[u8], cmd: &Cmd, way: Way) -> Result<Value, Fault> {
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        key: &[u8],
+        command: &impl Command,
+        way: Way,
+    ) -> Result<Value, Fault> {
         let mut next = None;
         for _ in 0..FOLLOWS {
             let map = self.map();
@@ -103,7 +109,7 @@ impl Cluster {
                 self.refresh(Some(&map)).await.map_err(Fault::Unsent)?;
                 continue;
             };
-            let fault = match run(&node, cmd, way).await {
+            let fault = match run(&node, command, way).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
@@ -112,7 +118,9 @@ impl Cluster {
                     self.refresh(Some(&map)).await.map_err(Fault::Unsent)?;
                     next = self.named(&refusal);
                 }
-                Fault::Said(refusal) if refusal.code() == "ASK" => return self.ask(&refusal, cmd, way).await,
+                Fault::Said(refusal) if refusal.code() == "ASK" => {
+                    return self.ask(&refusal, command, way).await;
+                }
                 // Neither was executed: perhaps another node owns the key since.
                 fault @ (Fault::Unsent(_) | Fault::Said(_)) if fault.is_homeless() => {
                     self.refresh(Some(&map)).await.map_err(Fault::Unsent)?;
@@ -247,23 +255,13 @@ impl Cluster {
     }
 
     /// Sends a command to the node that is about to own its key.
-    async fn ask(&self, refusal: &ServerError, cmd: &Cmd, way: Way) -> Result<Value, Fault> {
+    async fn ask(&self, refusal: &ServerError, command: &impl Command, way: Way) -> Result<Value, Fault> {
         let node = match (self.named(refusal), map::redirected(refusal)) {
             (Some(node), _) => node,
             (None, Some(address)) => self.node(String::new(), &address),
             (None, None) => return Err(Fault::Said(refusal.clone())),
         };
-        let mut pipeline = Pipeline::with_capacity(3);
-        pipeline.cmd("ASKING").add_command(cmd.clone());
-        let answers = match way {
-            Way::Read => node.read_all(&pipeline).await?,
-            Way::Write => node.write_all(&mut pipeline).await?,
-        };
-        match answers.into_iter().nth(1) {
-            Some(Value::ServerError(refusal)) => Err(Fault::Said(refusal)),
-            Some(answer) => Ok(answer),
-            None => Err(Fault::Unsent(error::nonsense())),
-        }
+        node.ask(command, way).await
     }
 }
 
@@ -278,10 +276,10 @@ pub(crate) fn moving() -> kv_core::Error {
     error::not_done(ErrorKind::Unavailable, "the key moves within the cluster")
 }
 
-async fn run(node: &Node, cmd: &Cmd, way: Way) -> Result<Value, Fault> {
+async fn run(node: &Node, command: &impl Command, way: Way) -> Result<Value, Fault> {
     match way {
-        Way::Read => node.read(cmd).await,
-        Way::Write => node.write(cmd).await,
+        Way::Read => node.read(command).await,
+        Way::Write => node.write(command).await,
     }
 }
 

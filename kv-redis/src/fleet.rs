@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use kv_core::{Error, ErrorKind};
-use redis::{Cmd, Value};
+use redis::Value;
 
 use crate::cluster::{Cluster, Map, Way};
 use crate::error::{self, Fault};
-use crate::link::{Link, Live};
+use crate::link::{Link, Live, ServerClock};
 use crate::node::Node;
+use crate::wire::Command;
 
 /// One server, or the masters of a cluster.
 #[derive(Debug)]
@@ -53,14 +54,15 @@ pub(crate) struct Division<T> {
 
 impl Fleet {
     /// Sends a command of one key to who owns it.
-    pub(crate) async fn send(&self, key: &[u8], cmd: &Cmd, way: Way) -> Result<Value, Fault> {
+    pub(crate) async fn send(&self, key: &[u8], command: &impl Command, way: Way) -> Result<Value, Fault> {
         // The straight way, with nothing between the operation's future and the driver's.
         if let Some((link, mut live)) = self.ready(way) {
+            let cmd = command.at(link.clock()).map_err(Fault::Unsent)?;
             let awaited = link.awaited();
-            let answer = live.send(cmd).await;
+            let answer = live.send(&cmd).await;
             return awaited.judge(&live, answer);
         }
-        Box::pin(self.seek(key, cmd, way)).await
+        Box::pin(self.seek(key, command, way)).await
     }
 
     /// A connection that is there already, where there is no choice of them.
@@ -73,19 +75,23 @@ impl Fleet {
         }
     }
 
-    async fn seek(&self, key: &[u8], cmd: &Cmd, way: Way) -> Result<Value, Fault> {
+    async fn seek(&self, key: &[u8], command: &impl Command, way: Way) -> Result<Value, Fault> {
         match (self, way) {
-            (Self::One(node), Way::Read) => node.read(cmd).await,
-            (Self::One(node), Way::Write) => node.write(cmd).await,
-            (Self::Cluster(cluster), way) => cluster.send(key, cmd, way).await,
+            (Self::One(node), Way::Read) => node.read(command).await,
+            (Self::One(node), Way::Write) => node.write(command).await,
+            (Self::Cluster(cluster), way) => cluster.send(key, command, way).await,
         }
     }
 
-    /// The clock of the server that judges this key, in milliseconds since the epoch.
+    /// The clock of the server that judges this key, in milliseconds since the epoch. Where nobody owns the key any more, it
+    /// is the clock of this machine.
     pub(crate) fn server_ms(&self, key: &[u8]) -> u64 {
         match self {
             Self::One(node) => node.link.clock().now_ms(),
-            Self::Cluster(cluster) => cluster.owner(key).map_or(0, |node| node.link.clock().now_ms()),
+            Self::Cluster(cluster) => match cluster.owner(key) {
+                Some(node) => node.link.clock().now_ms(),
+                None => ServerClock::unread().now_ms(),
+            },
         }
     }
 

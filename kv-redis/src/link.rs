@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::error::{self, Fault};
 use crate::news::News;
+use crate::wire::Command;
 
 mod clock;
 mod dial;
@@ -64,7 +65,7 @@ impl Link {
     /// A link that is not connected yet. With `tended`, a task keeps its clock and notices when it dies unused.
     pub(crate) fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
         let wake = news.wake();
-        let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::new());
+        let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::unread());
         let link = Self(Arc::new(Inner { target, dial, slot, clock, news, tended, wake }));
         if tended {
             keeper::start(&link.0);
@@ -112,9 +113,10 @@ impl Link {
     }
 
     /// Sends one command.
-    pub(crate) async fn send(&self, cmd: &Cmd) -> Result<Value, Fault> {
+    pub(crate) async fn send(&self, command: &impl Command) -> Result<Value, Fault> {
         let live = self.ready().await?;
-        self.send_on(live, cmd).await
+        let cmd = command.at(&self.0.clock).map_err(Fault::Unsent)?;
+        self.send_on(live, &cmd).await
     }
 
     /// Sends one command on this very connection.
@@ -125,7 +127,7 @@ impl Link {
     }
 
     /// The connection that stands; waiting for a new one is rare, and stays out of everybody's future.
-    async fn ready(&self) -> Result<Live, Fault> {
+    pub(crate) async fn ready(&self) -> Result<Live, Fault> {
         match self.standing() {
             Some(live) => Ok(live),
             None => Box::pin(self.live()).await.map_err(Fault::Unsent),
@@ -139,7 +141,21 @@ impl Link {
 
     /// Sends several commands; each has its own answer, which may be an error.
     pub(crate) async fn send_all(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Fault> {
-        let mut live = self.ready().await?;
+        let live = self.ready().await?;
+        self.send_all_on(live, pipeline).await
+    }
+
+    /// Sends several commands that are made once it is known who gets them.
+    pub(crate) async fn send_made(
+        &self,
+        make: impl FnOnce(&ServerClock) -> Result<Pipeline>,
+    ) -> Result<Vec<Value>, Fault> {
+        let live = self.ready().await?;
+        let pipeline = make(&self.0.clock).map_err(Fault::Unsent)?;
+        self.send_all_on(live, &pipeline).await
+    }
+
+    async fn send_all_on(&self, mut live: Live, pipeline: &Pipeline) -> Result<Vec<Value>, Fault> {
         let mut awaited = self.awaited();
         let answers = live.send_all(pipeline).await;
         awaited.came = true;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, Value};
+use redis::{Pipeline, Value};
 
-use crate::error::Fault;
-use crate::link::{Address, Dial, Link, Target};
+use crate::cluster::Way;
+use crate::error::{self, Fault};
+use crate::link::{Address, Dial, Link, ServerClock, Target};
 use crate::names::Names;
 use crate::news::News;
+use crate::wire::Command;
 
 /// Connections for writes that wait: `WAIT` holds up what comes behind it on its connection.
 const WAITING_CONNECTIONS: usize = 8;
@@ -62,16 +64,36 @@ impl Node {
     }
 
     /// Sends a command that changes nothing.
-    pub(crate) async fn read(&self, cmd: &Cmd) -> Result<Value, Fault> {
-        self.link.send(cmd).await
+    pub(crate) async fn read(&self, command: &impl Command) -> Result<Value, Fault> {
+        self.link.send(command).await
     }
 
     /// Sends a command that writes, and waits for replicas if the store does.
-    pub(crate) async fn write(&self, cmd: &Cmd) -> Result<Value, Fault> {
+    pub(crate) async fn write(&self, command: &impl Command) -> Result<Value, Fault> {
         match &self.replicated {
-            None => self.link.send(cmd).await,
-            Some(replicated) => Box::pin(replicated.send_one(cmd)).await,
+            None => self.link.send(command).await,
+            Some(replicated) => Box::pin(replicated.send_one(command)).await,
         }
+    }
+
+    /// Sends a command that follows a key which is about to be this node's.
+    pub(crate) async fn ask(&self, command: &impl Command, way: Way) -> Result<Value, Fault> {
+        let make = |clock: &ServerClock| {
+            let mut pipeline = Pipeline::with_capacity(3);
+            pipeline.cmd("ASKING").add_command(command.at(clock)?.into_owned());
+            Ok(pipeline)
+        };
+        let answers = match (&self.replicated, way) {
+            (Some(replicated), Way::Write) => replicated.send(1, make).await?,
+            _ => self.link.send_made(make).await?,
+        };
+        said(answers.into_iter().nth(1))
+    }
+
+    /// The server's clock, as a connection to it has told it.
+    pub(crate) async fn clock(&self) -> Result<&ServerClock, Fault> {
+        self.link.ready().await?;
+        Ok(self.link.clock())
     }
 
     /// Sends commands that change nothing; each has its own answer.
@@ -80,10 +102,10 @@ impl Node {
     }
 
     /// Sends commands that write; each has its own answer.
-    pub(crate) async fn write_all(&self, pipeline: &mut Pipeline) -> Result<Vec<Value>, Fault> {
+    pub(crate) async fn write_all(&self, pipeline: Pipeline) -> Result<Vec<Value>, Fault> {
         match &self.replicated {
-            None => self.link.send_all(pipeline).await,
-            Some(replicated) => replicated.send(pipeline).await,
+            None => self.link.send_all(&pipeline).await,
+            Some(replicated) => replicated.send(0, |_| Ok(pipeline)).await,
         }
     }
 
@@ -125,37 +147,49 @@ impl Drop for Using<'_> {
 }
 
 impl Lane {
-    async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, Fault> {
+    async fn send(
+        &self,
+        make: impl FnOnce(&ServerClock) -> kv_core::Result<Pipeline>,
+    ) -> Result<Vec<Value>, Fault> {
         let _turn = self.turn.lock().await;
         let mut using = Using { link: &self.link, answered: false };
-        let answers = self.link.send_all(pipeline).await;
+        let answers = self.link.send_made(make).await;
         using.answered = true;
         answers
     }
 }
 
 impl Replicated {
-    async fn send_one(&self, cmd: &Cmd) -> Result<Value, Fault> {
-        let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.add_command(cmd.clone());
-        let answer = self.send(&mut pipeline).await?.into_iter().next();
-        match answer.unwrap_or(Value::Nil) {
-            Value::ServerError(refusal) => Err(Fault::Said(refusal)),
-            answer => Ok(answer),
-        }
+    async fn send_one(&self, command: &impl Command) -> Result<Value, Fault> {
+        let make = |clock: &ServerClock| {
+            let mut pipeline = Pipeline::with_capacity(2);
+            pipeline.add_command(command.at(clock)?.into_owned());
+            Ok(pipeline)
+        };
+        said(self.send(0, make).await?.into_iter().next())
     }
 
-    /// Sends the commands with a `WAIT` behind them; the answers to the commands alone.
-    async fn send(&self, pipeline: &mut Pipeline) -> Result<Vec<Value>, Fault> {
+    /// Sends the commands with a `WAIT` behind them; the answers to the commands alone. The first `aside` of them write
+    /// nothing, whatever is answered.
+    async fn send(
+        &self,
+        aside: usize,
+        make: impl FnOnce(&ServerClock) -> kv_core::Result<Pipeline>,
+    ) -> Result<Vec<Value>, Fault> {
         let Wait { replicas, within } = self.wait;
         let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        pipeline.cmd("WAIT").arg(replicas).arg(within);
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len().max(1);
         let Some(lane) = self.lanes.get(number) else { return Err(Fault::Unconfirmed) };
-        let mut answers = lane.send(pipeline).await?;
+        let waiting = |clock: &ServerClock| {
+            let mut pipeline = make(clock)?;
+            pipeline.cmd("WAIT").arg(replicas).arg(within);
+            Ok(pipeline)
+        };
+        let mut answers = lane.send(waiting).await?;
         let confirmed = answers.pop();
         let wrote = answers
             .iter()
+            .skip(aside)
             .any(|answer| !matches!(answer, Value::Nil | Value::ServerError(_) | Value::Int(0)));
         match confirmed {
             Some(Value::Int(count)) if !wrote || count >= i64::from(replicas) => Ok(answers),
@@ -164,6 +198,15 @@ impl Replicated {
             Some(Value::ServerError(refusal)) if !wrote => Err(Fault::Said(refusal)),
             _ => Err(Fault::Unconfirmed),
         }
+    }
+}
+
+/// The answer to a command that was sent among others.
+fn said(answer: Option<Value>) -> Result<Value, Fault> {
+    match answer {
+        Some(Value::ServerError(refusal)) => Err(Fault::Said(refusal)),
+        Some(answer) => Ok(answer),
+        None => Err(Fault::Unsent(error::nonsense())),
     }
 }
 

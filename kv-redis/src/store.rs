@@ -21,7 +21,7 @@ use crate::names::Names;
 use crate::news::News;
 use crate::node::{Node, Wait};
 use crate::server::Settings;
-use crate::wire;
+use crate::wire::{self, Put};
 use kv_core::backend::Gate;
 
 /// A store in Redis or Valkey. Cheap to clone; clones share one connection to each server.
@@ -88,19 +88,14 @@ impl Inner {
         Ok(Self { names, fleet, home, news, gate: Gate::default(), capabilities, config })
     }
 
-    /// The stored form of `entry`, and its ttl in milliseconds.
-    pub(crate) fn stored(&self, key: &[u8], entry: &NewEntry) -> Result<(Vec<u8>, Option<u64>)> {
+    /// What writes `entry`, which is found fit to be sent.
+    pub(crate) fn writing<'a>(&self, key: &'a [u8], entry: &'a NewEntry, mode: PutMode) -> Result<Put<'a>> {
         let ttl_ms = wire::ttl_ms(entry)?;
         let most = self.capabilities.max_value.unwrap_or(usize::MAX);
         if entry.value().len() > most {
             return Err(Error::new(ErrorKind::TooLarge, format!("a value has at most {most} bytes")));
         }
-        let server_ms = ttl_ms.map_or(0, |_| self.fleet.server_ms(key));
-        let stored = wire::seal(key, entry, ttl_ms, server_ms)?;
-        if stored.len() > most + (wire::LARGEST_STORED - wire::largest_value(wire::LARGEST_STORED)) {
-            return Err(Error::new(ErrorKind::TooLarge, "value and tags are larger than the server takes"));
-        }
-        Ok((stored, ttl_ms))
+        Ok(Put { key, entry, ttl_ms, mode, known: true, largest: wire::largest_stored(most) })
     }
 
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
@@ -114,15 +109,11 @@ impl Inner {
         let _pass = self.gate.enter()?;
         self.writable()?;
         let key = self.names.key(key);
-        let (stored, ttl_ms) = self.stored(&key, &entry)?;
-        let cmd = |known| match &mode {
-            PutMode::Replace => wire::set(&key, &stored, ttl_ms, false),
-            PutMode::Create => wire::set(&key, &stored, ttl_ms, true),
-            PutMode::Update(version) => wire::update(known, &key, version, &stored, ttl_ms),
-        };
-        let mut answer = self.fleet.send(&key, &cmd(true), Way::Write).await;
+        let mut put = self.writing(&key, &entry, mode)?;
+        let mut answer = self.fleet.send(&key, &put, Way::Write).await;
         if answer.as_ref().is_err_and(Fault::is_unknown_script) {
-            answer = Box::pin(self.fleet.send(&key, &cmd(false), Way::Write)).await;
+            put.known = false;
+            answer = Box::pin(self.fleet.send(&key, &put, Way::Write)).await;
         }
         match (mode, answer?) {
             (PutMode::Replace | PutMode::Create, Value::Okay) | (PutMode::Update(_), Value::Int(1)) => {

@@ -1,11 +1,14 @@
 //! Commands as they are sent, and entries as they come back.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use kv_core::{Entry, Error, Meta, NewEntry, Result, Version, header, ttl};
+use kv_core::{Entry, Error, ErrorKind, Meta, NewEntry, PutMode, Result, Version, header, ttl};
 use redis::{Cmd, Value};
 
 use crate::digest::Digest;
 use crate::error;
+use crate::link::ServerClock;
 
 /// Sets the key if the entry under it has the version that is expected.
 const UPDATE: Script = Script {
@@ -46,6 +49,51 @@ impl Script {
     }
 }
 
+/// A command as the server that gets it needs it: deadlines are told by that server's clock, whichever it turns out to be.
+pub(crate) trait Command: Sync {
+    /// The command for the server that has this clock.
+    fn at(&self, clock: &ServerClock) -> Result<Cow<'_, Cmd>>;
+}
+
+impl Command for Cmd {
+    fn at(&self, _: &ServerClock) -> Result<Cow<'_, Cmd>> {
+        Ok(Cow::Borrowed(self))
+    }
+}
+
+/// The write of an entry.
+pub(crate) struct Put<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) entry: &'a NewEntry,
+    pub(crate) ttl_ms: Option<u64>,
+    pub(crate) mode: PutMode,
+    /// Whether the server should know the script that it takes.
+    pub(crate) known: bool,
+    /// The largest stored form that the server takes.
+    pub(crate) largest: usize,
+}
+
+impl Put<'_> {
+    pub(crate) fn cmd(&self, clock: &ServerClock) -> Result<Cmd> {
+        let Self { key, entry, ttl_ms, mode, known, largest } = *self;
+        let stored = seal(key, entry, ttl_ms, ttl_ms.map_or(0, |_| clock.now_ms()))?;
+        if stored.len() > largest {
+            return Err(Error::new(ErrorKind::TooLarge, "value and tags are larger than the server takes"));
+        }
+        Ok(match mode {
+            PutMode::Replace => set(key, &stored, ttl_ms, false),
+            PutMode::Create => set(key, &stored, ttl_ms, true),
+            PutMode::Update(version) => update(known, key, &version, &stored, ttl_ms),
+        })
+    }
+}
+
+impl Command for Put<'_> {
+    fn at(&self, clock: &ServerClock) -> Result<Cow<'_, Cmd>> {
+        self.cmd(clock).map(Cow::Owned)
+    }
+}
+
 /// A command of one key and nothing else.
 pub(crate) fn of_key(name: &str, key: &[u8]) -> Cmd {
     let mut cmd = Cmd::with_capacity(2, name.len() + key.len());
@@ -65,7 +113,7 @@ pub(crate) fn of_keys<'a>(name: &str, keys: impl ExactSizeIterator<Item = &'a [u
 }
 
 /// `SET`, whatever is there, or only if nothing is.
-pub(crate) fn set(key: &[u8], stored: &[u8], ttl_ms: Option<u64>, create: bool) -> Cmd {
+fn set(key: &[u8], stored: &[u8], ttl_ms: Option<u64>, create: bool) -> Cmd {
     let mut cmd = Cmd::with_capacity(6, 32 + key.len() + stored.len());
     cmd.arg("SET").arg(key).arg(stored);
     if let Some(ms) = ttl_ms {
@@ -78,7 +126,7 @@ pub(crate) fn set(key: &[u8], stored: &[u8], ttl_ms: Option<u64>, create: bool) 
 }
 
 /// The script that sets the key if the entry under it has this version; `known` unless the server has to be told.
-pub(crate) fn update(known: bool, key: &[u8], version: &Version, stored: &[u8], ttl_ms: Option<u64>) -> Cmd {
+fn update(known: bool, key: &[u8], version: &Version, stored: &[u8], ttl_ms: Option<u64>) -> Cmd {
     let ttl = ttl_ms.map(|ms| ms.to_string()).unwrap_or_default();
     UPDATE.call(known, key, &[version.as_bytes(), stored, ttl.as_bytes()])
 }
@@ -98,13 +146,25 @@ pub(crate) const fn largest_value(bulk: usize) -> usize {
     bulk.saturating_sub(BESIDE_VALUE)
 }
 
+/// The largest stored form of values up to `most` bytes.
+pub(crate) const fn largest_stored(most: usize) -> usize {
+    most.saturating_add(BESIDE_VALUE)
+}
+
+/// About how long the stored form of `entry` is.
+pub(crate) fn about(entry: &NewEntry) -> usize {
+    let tags: usize =
+        entry.meta_ref().tags.iter().map(|(tag, generation)| tag.len() + 8 + generation.len()).sum();
+    header::HEAD_BYTES + tags + entry.value().len()
+}
+
 /// The ttl in milliseconds, checked.
 pub(crate) fn ttl_ms(entry: &NewEntry) -> Result<Option<u64>> {
     ttl::checked_ttl(entry.lifetime())
 }
 
 /// The stored form of `entry`. The server judges expiry by its own means; the deadline in the head only reports the rest.
-pub(crate) fn seal(key: &[u8], entry: &NewEntry, ttl_ms: Option<u64>, server_ms: u64) -> Result<Vec<u8>> {
+fn seal(key: &[u8], entry: &NewEntry, ttl_ms: Option<u64>, server_ms: u64) -> Result<Vec<u8>> {
     header::encode(key, entry, ttl_ms.map(|ms| ttl::deadline(server_ms, ms)), None)
 }
 

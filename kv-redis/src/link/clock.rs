@@ -22,7 +22,8 @@ pub(crate) struct ServerClock {
 }
 
 impl ServerClock {
-    pub(super) fn new() -> Self {
+    /// One that no server has told anything yet: that of this machine.
+    pub(crate) fn unread() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let ahead = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
         Self { start: Instant::now(), ahead: AtomicI64::new(ahead) }
@@ -74,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_belief_that_fits_is_kept_and_one_that_does_not_is_replaced() {
-        let clock = ServerClock::new();
+        let clock = ServerClock::unread();
         clock.learn(5_000_000, 1_000, 3_000);
         let ahead = |clock: &ServerClock| clock.ahead.load(std::sync::atomic::Ordering::Relaxed);
         assert_eq!(ahead(&clock), 4_998_000);

@@ -1,6 +1,8 @@
 //! A cluster whose slots move while it is used.
 
-use kv_core::{ErrorKind, Key, NewEntry, PutMode, Scan, Store};
+use std::time::Duration;
+
+use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Scan, Store, Version};
 use kv_redis::RedisStore;
 use redis::Value;
 
@@ -146,4 +148,30 @@ async fn the_nodes_that_stand_go_on_while_one_is_down() {
         answers.is_ok_and(|answers| answers.iter().all(Result::is_ok))
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_opens_the_door_of_a_moving_slot_is_no_write_that_replicas_have_to_confirm() {
+    let Some(nodes) = cluster().await else { return };
+    let store = open(&nodes).await;
+    let key = Key::new("c", "id");
+    let Value::Int(slot) = say(&mut nodes[0].raw().await, "CLUSTER KEYSLOT test:c:id").await else {
+        panic!("a slot")
+    };
+    let (from, to) = if slot < 8_192 { (&nodes[0], &nodes[1]) } else { (&nodes[1], &nodes[0]) };
+    let (from_id, to_id) = (id_of(from).await, id_of(to).await);
+    say(&mut to.raw().await, &format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}")).await;
+    say(&mut from.raw().await, &format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}")).await;
+    store.put(key, NewEntry::new("1"), PutMode::Replace).await.unwrap();
+
+    // No replica is there to confirm anything, and nothing is written that one would have to.
+    let mut config = config(&format!("redis+cluster://127.0.0.1:{}", from.port), "test");
+    (config.wait, config.response_timeout) = (1, Duration::from_secs(3));
+    let waiting = RedisStore::open(config).await.unwrap();
+    let error = waiting.put(key, NewEntry::new("2"), PutMode::Create).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error:?}");
+    let error = waiting.take(key, Some(Version::random())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+    let error = waiting.put(key, NewEntry::new("3"), PutMode::Replace).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::Unknown), "{error:?}");
 }
