@@ -68,7 +68,8 @@ impl KeyRing {
         Self::from_text(&text).map(Some).map_err(named)
     }
 
-    /// Reads a key file: text as [`KeyRing::from_text`] reads it, at most 64 KiB.
+    /// Reads a key file: text as [`KeyRing::from_text`] reads it, at most 64 KiB. One that is only begun is waited for, up to
+    /// 2 s.
     ///
     /// # Errors
     /// `Denied` where others than the owner may read or write the file (Unix); `Invalid` where it does not exist,
@@ -84,7 +85,8 @@ impl KeyRing {
 
     /// Makes a key file with one fresh key, for its owner alone (0600; missing directories 0700), and reads it.
     ///
-    /// The file appears whole or not at all, under its name and on disk, and never replaces another one.
+    /// The file appears whole or not at all, under its name and on disk, and never replaces another one. On a file system
+    /// without hard links it is there for a moment before its key is, and who reads it then waits for that.
     ///
     /// # Errors
     /// `AlreadyExists` where there is a file; `Denied` where nothing may be written, `Full` where there is no room,

@@ -24,7 +24,7 @@ pub mod stored;
 mod submit;
 
 pub use diagnosis::findings;
-pub use directory::{Directory, close_to_others, sync_dir};
+pub use directory::{Directory, close_to_others, make_dir, sync_dir};
 pub use durability::Durability;
 pub use engine::Engine;
 pub use handle::{Handle, Held};

@@ -58,6 +58,16 @@ fn a_store_that_was_closed_is_no_longer_called_so_on_the_disk_before_the_first_w
 }
 
 #[test]
+fn the_name_of_a_directory_that_was_made_is_on_the_disk_before_the_first_write() {
+    let dir = TempDir::new().unwrap();
+    let Some(calls) = traced(mode(Engine::Sled, Durability::Os), dir.path()) else { return };
+    let above = dir.path().canonicalize().unwrap();
+    let written = calls.iter().find(|call| call.text.contains(&mark(0))).expect("it was written to").began;
+    let synced = |call: &Call| call.name == "fsync" && Path::new(&call.path) == above && call.ended < written;
+    assert!(calls.iter().any(synced));
+}
+
+#[test]
 fn redb_syncs_before_it_acknowledges() {
     let dir = TempDir::new().unwrap();
     let Some(calls) = traced(mode(Engine::Redb, Durability::Always), dir.path()) else { return };

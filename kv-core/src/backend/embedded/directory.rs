@@ -18,7 +18,7 @@ use self::lock::Lock;
 use crate::backend::embedded::error;
 use crate::{Error, ErrorKind, Result};
 
-pub use self::access::{close_to_others, sync_dir};
+pub use self::access::{close_to_others, make_dir, sync_dir};
 
 const LOCK: &str = "LOCK";
 const DATA: &str = "data";
@@ -123,7 +123,7 @@ fn prepared(dir: &Path, create: bool) -> Result<PathBuf> {
     }
     if missing {
         refuse_dangling(dir)?;
-        access::make_dir(dir).map_err(|e| error::io("making", dir, e))?;
+        make_dir(dir).map_err(|e| error::io("making", dir, e))?;
     }
     // Absolute, so that a later change of the working directory does no harm.
     dir.canonicalize().map_err(|e| error::io("opening", dir, e))
@@ -197,7 +197,7 @@ fn start_over(new: &Path) -> io::Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    access::make_dir(new)
+    make_dir(new)
 }
 
 fn sync_tree(dir: &Path) -> io::Result<()> {

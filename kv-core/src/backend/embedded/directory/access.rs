@@ -4,13 +4,29 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Makes `dir` and what is missing above it, for the owner alone.
-pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
+/// Makes `dir` and what is missing above it, for the owner alone, and waits until the names of all that are on the disk.
+///
+/// # Errors
+/// Those of the system.
+pub fn make_dir(dir: &Path) -> io::Result<()> {
+    let is_missing = |part: &&Path| !part.as_os_str().is_empty() && !part.exists();
+    let missing: Vec<_> = dir.ancestors().take_while(is_missing).collect();
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
+    builder.create(dir)?;
+    missing.into_iter().rev().try_for_each(sync_name)
+}
+
+/// Waits until the name of `path` is on the disk.
+fn sync_name(path: &Path) -> io::Result<()> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match sync_dir(above) {
+        // Where one may write and not read, nothing can be opened to be synced; what was made there is good all the same.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Opens `path` to read and write, made for the owner alone if it is missing.
