@@ -161,4 +161,9 @@ mod permissions {
     async fn a_link_to_nothing_is_refused_as_what_it_is() {
         each(permissions::refuse_a_link_to_nothing).await;
     }
+
+    #[tokio::test]
+    async fn a_directory_without_the_right_to_it_is_denied() {
+        each(permissions::are_lacking).await;
+    }
 }

@@ -148,4 +148,9 @@ mod permissions {
     async fn a_link_to_nothing_is_refused_as_what_it_is() {
         in_a_directory(permissions::refuse_a_link_to_nothing).await;
     }
+
+    #[tokio::test]
+    async fn a_directory_without_the_right_to_it_is_denied() {
+        in_a_directory(permissions::are_lacking).await;
+    }
 }

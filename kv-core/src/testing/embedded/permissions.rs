@@ -3,12 +3,13 @@
 #![expect(clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 use std::fs::{self, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use super::fill;
 use super::kind::{Kind, Opening, opened};
-use crate::{ErrorKind, Store as _};
+use crate::{ErrorKind, Outcome, Store as _};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("the file").permissions().mode() & 0o777
@@ -101,4 +102,29 @@ pub async fn refuse_a_link_to_nothing<K: Kind>(kind: K, dir: &Path) {
     }
     fs::create_dir(gone).expect("a directory");
     opened(kind, &link).await.close().await.expect("it closes");
+}
+
+/// Where nothing may be made, and where what is there may not be looked at, it is `Denied`.
+pub async fn are_lacking<K: Kind>(kind: K, dir: &Path) {
+    if cfg!(target_os = "linux") {
+        // Where even root may make nothing.
+        let error =
+            kind.open(Path::new("/sys/larder/store"), Opening::default()).await.expect_err("it is refused");
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    }
+    let root = dir.join("store");
+    opened(kind, &root).await.close().await.expect("it closes");
+    for closed in [root.clone(), root.join("data")] {
+        set_mode(&closed, 0o000);
+        if fs::read_dir(&closed).is_ok() {
+            let skipped = "SKIPPED: root may look at everything, so nobody saw a store refused that is another user's\n";
+            std::io::stderr().write_all(skipped.as_bytes()).expect("somebody reads");
+        } else {
+            let error = kind.open(&root, Opening::default()).await.expect_err("it is refused");
+            assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+            assert_eq!(error.outcome(), Outcome::NotDone, "{error}");
+        }
+        set_mode(&closed, 0o700);
+    }
+    opened(kind, &root).await.close().await.expect("it closes");
 }
