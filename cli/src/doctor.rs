@@ -50,7 +50,9 @@ impl Doctor {
         let took = started.elapsed();
         let (store, of_backend) = match opened {
             Ok(opened) => opened,
-            Err(error) if trial::is_mistake(&error) => return Err(store::failure(&url, "URL", error)),
+            Err(error) if trial::is_mistake(&error) => {
+                return Err(store::failure(&url, &self.url.place("URL"), error));
+            }
             Err(error) => {
                 self.answer(&[trial::unopened(&url, &error)])?;
                 return Err(Failure::new("the store did not open"));

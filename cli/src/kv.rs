@@ -88,7 +88,7 @@ impl Common {
         W: FnOnce(AnyStore) -> F,
         F: Future<Output = Result<T, Failure>>,
     {
-        on(store::open_existing(&self.resolved()?, "URL").await?, work).await
+        on(store::open_existing(&self.resolved()?, &self.place()).await?, work).await
     }
 
     /// Works on a store that is made if need be.
@@ -97,18 +97,23 @@ impl Common {
         W: FnOnce(AnyStore) -> F,
         F: Future<Output = Result<T, Failure>>,
     {
-        on(store::open(&self.resolved()?, "URL").await?, work).await
+        on(store::open(&self.resolved()?, &self.place()).await?, work).await
     }
 
     fn resolved(&self) -> Result<String, Failure> {
         resolved(&self.url, "URL")
+    }
+
+    /// What errors ask to be changed.
+    fn place(&self) -> String {
+        self.url.place("URL")
     }
 }
 
 /// The URL that `given` stands for; `what` names the argument in errors.
 pub(crate) fn resolved(given: &UrlArgument, what: &str) -> Result<String, Failure> {
     match given.as_given() {
-        "default" => store::default_url(),
+        "default" => store::default_url(what),
         _ => given.resolve(what),
     }
 }
@@ -137,10 +142,15 @@ impl KeyArguments {
 
 /// What the store said, as an error of the command.
 pub(crate) fn failed(error: kv_core::Error) -> Failure {
+    failed_of("the store", error)
+}
+
+/// As [`failed`], of one of several stores.
+pub(crate) fn failed_of(store: &str, error: kv_core::Error) -> Failure {
     match error.kind() {
         kv_core::ErrorKind::Invalid | kv_core::ErrorKind::Unsupported | kv_core::ErrorKind::TooLarge => {
-            Failure::usage("the store refused").because(error)
+            Failure::usage(format!("{store} refused")).because(error)
         }
-        _ => Failure::new("the store failed").because(error),
+        _ => Failure::new(format!("{store} failed")).because(error),
     }
 }

@@ -97,7 +97,7 @@ impl ServeSettings {
     pub(crate) fn url(&self) -> Result<String, Failure> {
         match self.store.as_ref().filter(|store| !store.as_given().is_empty()) {
             Some(store) => store.resolve(Self::STORE),
-            None => store::default_url(),
+            None => store::default_url(Self::STORE),
         }
     }
 

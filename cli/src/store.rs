@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use kv_core::{AnyStore, ErrorKind, RedactedUrl, StoreUrl};
+use kv_core::{AnyStore, ErrorKind, RedactedUrl, Reserved, StoreUrl};
+use larder::encrypt::KeyRing;
 use larder::platform::{self, Os, Platform, System};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -17,19 +18,24 @@ const ESCAPED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// The URL of the store that `larder serve` uses when it is given none: an encrypted directory among the user's data.
+/// `what` names the flag or argument in errors.
 ///
 /// # Errors
 /// The user has no data directory.
-pub(crate) fn default_url() -> Result<String, Failure> {
+pub(crate) fn default_url(what: &str) -> Result<String, Failure> {
     let dir = platform::data_dir(&System, APP).map_err(|error| {
-        Failure::usage("there is no place for the default store: give --store URL").because(error)
+        Failure::usage(format!("there is no place for the default store: {}", another(what))).because(error)
     })?;
     let dir = dir.join("store");
     let path = dir.to_str().ok_or_else(|| {
-        Failure::usage(format!("{} is not UTF-8: give --store URL, or set XDG_DATA_HOME", dir.display()))
+        Failure::usage(format!("{} is not UTF-8: {}, or set XDG_DATA_HOME", dir.display(), another(what)))
     })?;
     let slash = if path.starts_with('/') { "" } else { "/" };
     Ok(format!("disk://{slash}{}?encrypt=aead", percent_encode(path.replace('\\', "/").as_bytes(), ESCAPED)))
+}
+
+fn another(what: &str) -> String {
+    format!("give a URL such as disk:///var/lib/larder with {what}")
 }
 
 /// Where the key of a store in a directory stands if nothing else is said.
@@ -87,29 +93,106 @@ impl Platform for Program {
 }
 
 pub(crate) fn failure(url: &str, what: &str, error: kv_core::Error) -> Failure {
-    let shown = RedactedUrl::new(url);
-    let change = match error.operation() {
-        Some(platform::FINDING_THE_KEY) if is_encrypted(url) => {
-            "see to the key file, or to LARDER_KEY".to_owned()
-        }
-        _ => format!("change {what}"),
-    };
-    let message = format!("the store {shown} did not open ({change})");
+    let message =
+        format!("the store {} did not open ({})", RedactedUrl::new(url), advice(&Program, url, what, &error));
     match error.kind() {
         ErrorKind::Invalid | ErrorKind::Unsupported => Failure::usage(message).because(error),
         _ => Failure::new(message).because(error),
     }
 }
 
-fn is_encrypted(url: &str) -> bool {
-    StoreUrl::parse(url).is_ok_and(|url| url.reserved().encrypt.is_some())
+/// What to change so that the store opens.
+fn advice(platform: &impl Platform, url: &str, what: &str, error: &kv_core::Error) -> String {
+    let Ok(parsed) = StoreUrl::parse(url) else { return format!("change {what}") };
+    let Reserved { encrypt, key_file: named, password_env, password_file, .. } = parsed.reserved();
+    match (error.operation(), error.kind()) {
+        (Some(platform::FINDING_THE_KEY), _) if encrypt.is_some() => {
+            let is_set =
+                platform.var(KeyRing::ENV).is_some_and(|text| !text.to_string_lossy().trim().is_empty());
+            match (is_set, named, key_file(platform).filter(|_| is_directory(url))) {
+                (true, ..) => "change LARDER_KEY".to_owned(),
+                (false, Some(_), _) => {
+                    format!("see to the key file that `key_file` in {what} names, or set LARDER_KEY")
+                }
+                (false, None, Some(path)) => {
+                    format!("see to the key file {}, or set LARDER_KEY", path.display())
+                }
+                (false, None, None) => "set LARDER_KEY".to_owned(),
+            }
+        }
+        (_, ErrorKind::Denied) if password_env.is_some() => {
+            format!("change {what}, or the variable that its `password_env` names")
+        }
+        (_, ErrorKind::Denied) if password_file.is_some() => {
+            format!("change {what}, or the file that its `password_file` names")
+        }
+        _ => format!("change {what}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::ffi::OsString;
+    use std::path::{Path, PathBuf};
 
-    use super::{directory, is_directory};
+    use kv_core::{Error, ErrorKind};
+    use larder::platform::{FINDING_THE_KEY, Os, Platform};
+
+    use super::{advice, directory, is_directory};
+
+    /// A home, and perhaps a LARDER_KEY.
+    struct Fake(Option<&'static str>);
+
+    impl Platform for Fake {
+        fn os(&self) -> Os {
+            Os::Linux
+        }
+
+        fn var(&self, name: &str) -> Option<OsString> {
+            self.0.filter(|_| name == "LARDER_KEY").map(OsString::from)
+        }
+
+        fn home(&self) -> Option<PathBuf> {
+            Some("/home/ann".into())
+        }
+
+        fn tell(&self, _: &str) {}
+    }
+
+    #[test]
+    fn what_is_to_be_changed_is_named() {
+        let keyless = Error::new(ErrorKind::Invalid, "no key").during(FINDING_THE_KEY);
+        let denied = Error::new(ErrorKind::Denied, "wrong password");
+        for (variable, url, error, expected) in [
+            (
+                None,
+                "disk:///a?encrypt=aead",
+                &keyless,
+                "/home/ann/.config/larder/larder.key, or set LARDER_KEY",
+            ),
+            (
+                None,
+                "disk:///a?encrypt=aead&key_file=/k",
+                &keyless,
+                "`key_file` in URL names, or set LARDER_KEY",
+            ),
+            (None, "redis://h?encrypt=aead", &keyless, "set LARDER_KEY"),
+            (Some(" "), "redis://h?encrypt=aead", &keyless, "set LARDER_KEY"),
+            (Some("oops"), "disk:///a?encrypt=aead", &keyless, "change LARDER_KEY"),
+            (None, "disk:///a", &keyless, "change URL"),
+            (
+                None,
+                "redis://h?password_env=PW",
+                &denied,
+                "change URL, or the variable that its `password_env` names",
+            ),
+            (None, "redis://:x@h", &denied, "change URL"),
+            (None, "no url", &denied, "change URL"),
+        ] {
+            let told = advice(&Fake(variable), url, "URL", error);
+            assert!(told.ends_with(expected), "{url}: {told}");
+        }
+    }
 
     #[test]
     fn only_a_store_on_disk_has_a_directory() {

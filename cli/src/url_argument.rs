@@ -33,6 +33,15 @@ impl UrlArgument {
         self.0.strip_prefix('$')
     }
 
+    /// What has to be changed where the URL is wrong: the flag or argument `what`, or where that leads to.
+    pub(crate) fn place(&self, what: &str) -> String {
+        match self.points() {
+            None => what.to_owned(),
+            Some(Points::File(path)) => format!("the file {path}, which {what} names"),
+            Some(Points::Variable(name)) => format!("the variable {name}, which {what} names"),
+        }
+    }
+
     /// The URL itself; `what` names the flag or argument in errors.
     ///
     /// # Errors
@@ -48,7 +57,10 @@ impl UrlArgument {
             })?,
         };
         match text.trim() {
-            "" => Err(Failure::usage(format!("{what} is empty: give a URL such as disk:///var/lib/larder"))),
+            "" => {
+                let place = self.place(what);
+                Err(Failure::usage(format!("{place} is empty: give a URL such as disk:///var/lib/larder")))
+            }
             url => Ok(url.to_owned()),
         }
     }
@@ -105,6 +117,11 @@ mod tests {
         );
         assert!(argument("@/no/such/file").resolve("URL").unwrap_err().to_string().contains("/no/such/file"));
         assert!(argument(" ").resolve("--store").unwrap_err().to_string().contains("--store"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = argument(&format!("@{}", file.path().display())).resolve("SRC").unwrap_err().to_string();
+        assert!(error.contains("SRC") && error.contains(&*file.path().to_string_lossy()), "{error}");
+        assert_eq!(argument("$NAME").place("DST"), "the variable NAME, which DST names");
+        assert_eq!(argument("memory://").place("DST"), "DST");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::export::tell;
 use super::listing::{Listing, OnDamage, Step, passed_over};
 use super::output::Output;
 use super::progress::{Progress, Whom};
-use super::{failed, resolved};
+use super::{failed_of, resolved};
 use crate::url_argument::UrlArgument;
 use crate::{Failure, serve, store};
 
@@ -99,7 +99,7 @@ impl Copy {
         if same::is_same(&from, &to) {
             return Err(Failure::usage("SRC and DST are the same store: change one of them"));
         }
-        let source = store::open_existing(&from, "SRC").await?;
+        let source = store::open_existing(&from, &self.from.place("SRC")).await?;
         let done =
             if self.dry_run { self.count(&source).await } else { self.transfer(&from, &to, &source).await };
         serve::close(&source).await;
@@ -115,7 +115,7 @@ impl Copy {
     }
 
     async fn transfer(&self, from: &str, to: &str, source: &AnyStore) -> Result<(), Failure> {
-        let target = store::open(to, "DST").await?;
+        let target = store::open(to, &self.to.place("DST")).await?;
         let done = self.copy_and_verify(from, to, source, &target).await;
         serve::close(&target).await;
         done
@@ -217,7 +217,10 @@ impl Copy {
             return Ok(());
         };
         let keys: Vec<_> = names.iter().map(|(collection, id)| Key::new(collection, id)).collect();
-        let written = target.put_many(keys.iter().copied().zip(entries).collect()).await.map_err(failed)?;
+        let written = target
+            .put_many(keys.iter().copied().zip(entries).collect())
+            .await
+            .map_err(|error| failed_of("DST", error))?;
         for answer in written {
             match answer {
                 Ok(_) => counts.copied += 1,
@@ -225,7 +228,7 @@ impl Copy {
                     tell(&format!("left out: {error}"));
                     counts.refused += 1;
                 }
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(failed_of("DST", error)),
             }
         }
         Ok(())

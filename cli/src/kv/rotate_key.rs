@@ -44,7 +44,7 @@ impl RotateKey {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let url = self.common.resolved()?;
         let opened = platform::open_encrypted(&Program, &url).await;
-        let sealed = opened.map_err(|error| store::failure(&url, "URL", error))?;
+        let sealed = opened.map_err(|error| store::failure(&url, &self.common.place(), error))?;
         let sealed = if self.migrate { sealed.mode(larder::encrypt::Mode::Migration) } else { sealed };
         let done = self.rotate(&sealed).await;
         if let Err(error) = sealed.close().await {
