@@ -278,3 +278,17 @@ fn a_directory_in_use_names_its_owner_and_what_to_do() {
     assert!(owner.end().success());
     done(&home.run(["kv", "list", store]));
 }
+
+#[test]
+fn where_a_wrong_url_stands_is_named() {
+    let home = Home::new();
+    std::fs::write(home.path("url"), "disk:none\n").unwrap();
+    let of_file = home.run(["kv", "list", "@url"]);
+    assert_eq!(of_file.status.code(), Some(2));
+    assert!(stderr(&of_file).contains("change the file url, which URL names"), "{}", stderr(&of_file));
+    let mut command = home.larder(["kv", "copy", "memory://", "$WHERE"]);
+    let of_variable = command.env("WHERE", "nonsense://x").output().unwrap();
+    assert_eq!(of_variable.status.code(), Some(2));
+    let told = stderr(&of_variable);
+    assert!(told.contains("change the variable WHERE, which DST names"), "{told}");
+}

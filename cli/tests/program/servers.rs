@@ -37,6 +37,9 @@ fn servers(home: &Home) -> Vec<Server> {
 }
 
 const ENTRIES: u64 = 1_200;
+/// 32 zero bytes, and 31 and a one.
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const NEW_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
 
 /// Puts entries that live for an hour into the store of this URL, so that nothing stays on a shared server.
 fn fill(home: &Home, url: &str) {
@@ -81,6 +84,35 @@ fn a_bench_measures_every_operation_of_every_server() {
         if lists {
             assert_eq!(done(&home.run(["kv", "list", &url])), "", "{name}: it leaves nothing");
         }
+    }
+}
+
+#[test]
+fn keys_are_rotated_on_every_server_that_lists_and_the_new_one_opens_all_alone() {
+    let home = Home::new();
+    let run = |key: &str, arguments: &[&str]| {
+        home.larder(["kv"]).args(arguments).env("LARDER_KEY", key).output().unwrap()
+    };
+    let both = format!("{NEW_KEY},{KEY}");
+    for Server { name, url, lists } in servers(&home) {
+        let url = format!("{url}&encrypt=aead");
+        for id in ["a", "b", "c"] {
+            done(&run(KEY, &["put", &url, "rotated", id, "value", "--ttl", "1h"]));
+        }
+        let rotated = run(&both, &["rotate-key", &url, "--json"]);
+        if !lists {
+            assert_eq!(rotated.status.code(), Some(2), "{name}");
+            assert!(stderr(&rotated).contains("cannot list its entries"), "{name}: {}", stderr(&rotated));
+            assert_eq!(done(&run(&both, &["get", &url, "rotated", "b"])), "value", "{name}");
+            continue;
+        }
+        let told = &parsed(&done(&rotated))[0];
+        assert_eq!(told["rotation"], json!({ "rotated": 3, "already": 0, "gone": 0 }), "{name}");
+        for id in ["a", "b", "c"] {
+            assert_eq!(done(&run(NEW_KEY, &["get", &url, "rotated", id])), "value", "{name}");
+        }
+        let old = run(KEY, &["get", &url, "rotated", "a"]);
+        assert_eq!((old.status.code(), stdout(&old).as_str()), (Some(2), ""), "{name}: {}", stderr(&old));
     }
 }
 
