@@ -3,6 +3,7 @@
 mod pace;
 mod place;
 mod same;
+mod total;
 mod verify;
 
 use std::num::NonZeroU32;
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use self::pace::Pace;
 use self::place::{LeftOut, Place};
+use self::total::total;
 use self::verify::Comparison;
 use super::export::tell;
 use super::listing::{Listing, OnDamage, Step, passed_over};
@@ -164,6 +166,11 @@ impl Copy {
         counts: &mut Counts,
     ) -> Result<(), Failure> {
         let progress = Progress::new(if self.dry_run { "counted" } else { "copied" }, Whom::of(self.json));
+        if progress.is_shown()
+            && let Some(total) = total(source, self.names(), place.cursor()).await
+        {
+            progress.expect(total);
+        }
         let mut throttle = Pace::new(self.rate);
         let mut listing = self.listing(source).from(place.cursor(), counts.damaged);
         loop {
@@ -235,8 +242,11 @@ impl Copy {
     }
 
     fn scan(&self) -> Scan<'_> {
-        let of = self.collection.as_deref().map_or(Scan::under(&self.under), Scan::one);
-        of.prefix(&self.prefix).values().limit(PAGE)
+        self.names().values().limit(PAGE)
+    }
+
+    fn names(&self) -> Scan<'_> {
+        self.collection.as_deref().map_or(Scan::under(&self.under), Scan::one).prefix(&self.prefix)
     }
 
     /// What a kept place belongs to. Never a password: this is hashed into a file.

@@ -37,14 +37,24 @@ impl Progress {
     fn on(shown: bool, verb: &'static str) -> Self {
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {msg} {human_pos} entries ({per_sec}, {elapsed})")
-        {
-            bar.set_style(style);
-        }
+        set_style(&bar, "{spinner} {msg} {human_pos} entries ({per_sec}, {elapsed})");
         bar.set_message(verb);
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
+    }
+
+    /// Whether anybody sees it.
+    pub(super) fn is_shown(&self) -> bool {
+        !self.0.is_hidden()
+    }
+
+    /// Shows from now on how much of `total` is done. Others may write meanwhile: it may come to more or less.
+    pub(super) fn expect(&self, total: u64) {
+        self.0.set_length(total);
+        set_style(
+            &self.0,
+            "[{bar:24}] {msg} {human_pos} of {human_len} entries ({per_sec}, {elapsed}, {eta} left)",
+        );
     }
 
     pub(super) fn add(&self, entries: u64) {
@@ -54,6 +64,12 @@ impl Progress {
     /// Counts from nothing again.
     pub(super) fn again(&self) {
         self.0.set_position(0);
+    }
+}
+
+fn set_style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
     }
 }
 
