@@ -102,6 +102,52 @@ async fn what_a_session_of_nobody_in_particular_keeps_reaches_no_other_session_t
 }
 
 #[tokio::test]
+async fn nothing_private_is_cached_for_callers_without_name_and_session() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let router = counting(&calls);
+    for (name, expected) in [("private", ["call 0", "call 1"]), ("public", ["call 2", "call 2"])] {
+        for text in expected {
+            let reply = modern(&router, "tools/call", name, json!({ "name": name })).await.json();
+            assert_eq!(reply["result"]["content"][0]["text"], text, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn callers_without_name_and_session_join_no_private_run_of_each_other() {
+    let (both, calls) = (Arc::new(tokio::sync::Barrier::new(2)), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&calls);
+    let tool = Tool::new("met", json!({ "type": "object" }), move |_: Context, _: Json| {
+        let (both, call) = (Arc::clone(&both), counter.fetch_add(1, Ordering::SeqCst));
+        async move {
+            both.wait().await; // ends only if both callers run it
+            format!("call {call}")
+        }
+    });
+    let server = Server::new("s").tool(tool.cache(CachePolicy::private(MINUTE))).with(ResponseCache::new());
+    let router = server.into_router().unwrap();
+    let call = || modern(&router, "tools/call", "met", json!({ "name": "met" }));
+    let (one, other) = tokio::time::timeout(MINUTE, async { tokio::join!(call(), call()) }).await.unwrap();
+    assert_ne!(one.json()["result"]["content"], other.json()["result"]["content"]);
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+/// A server with a response cache and two tools that count all calls, `private` and `public`.
+fn counting(calls: &Arc<AtomicUsize>) -> Router {
+    let tool = |name: &str, policy| {
+        let calls = Arc::clone(calls);
+        let tool = Tool::new(name, json!({ "type": "object" }), move |_: Context, _: Json| {
+            let call = calls.fetch_add(1, Ordering::SeqCst);
+            async move { format!("call {call}") }
+        });
+        tool.cache(policy)
+    };
+    let server = Server::new("s").tool(tool("private", CachePolicy::private(MINUTE)));
+    let server = server.tool(tool("public", CachePolicy::public(MINUTE))).with(ResponseCache::new());
+    server.into_router().unwrap()
+}
+
+#[tokio::test]
 async fn a_resource_with_a_check_is_never_told_to_be_everybodys() {
     let read = |uri: &str| Resource::new(uri, |_, _| async { "x" }).cache(CachePolicy::public(MINUTE));
     let checked = read("r://checked").check(|_| async { Ok(()) });

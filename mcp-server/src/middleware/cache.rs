@@ -24,9 +24,9 @@ use crate::{
 /// Answers calls of tools, reads of resources and prompts from the server's store, where that was allowed.
 ///
 /// Nothing is cached unless a lifetime is declared for it: by `#[tool(cache = "60s")]`, by `.cache(..)` of a component,
-/// or here by name. Answers belong to the principal that asked (to its session where nobody is authenticated), unless
-/// declared public; to the definition of the component, so that a deploy never answers from the old code; and to the exact arguments, whatever the order of
-/// their keys. Errors, failed calls and questions are never kept, and rights are checked before any kept answer is
+/// or here by name. Answers belong to the principal that asked (to its session where nobody is authenticated; without a session,
+/// as on 2026-07-28, nothing of such callers is kept or shared), unless declared public; to the definition of the component, so
+/// that a deploy never answers from the old code; and to the exact arguments, whatever the order of their keys. Errors, failed calls and questions are never kept, and rights are checked before any kept answer is
 /// used. Callers that ask for the same at once share one run; log and progress of it go to the first of them.
 ///
 /// A store that fails makes every call run, and costs no answer.

@@ -27,8 +27,8 @@ async fn echo(
     text
 }
 
-/// The same, and its answer may be a minute old.
-#[tool(name = "echo", read_only, cache = "60s")]
+/// The same, and its answer may be a minute old. Public, since callers of the bench are anonymous and have no session.
+#[tool(name = "echo", read_only, cache = "60s", public)]
 async fn cached_echo(
     /** what to answer */
     text: String,

@@ -10,7 +10,7 @@ use crate::{Operation, Request};
 /// clear in a store, and no part can pass for another.
 ///
 /// `None` where the arguments cannot be brought into one form: nested deeper than a parser follows, or with numbers that
-/// it rounds.
+/// it rounds; and where a private answer has nobody to belong to.
 pub(super) fn key(server: &str, fingerprint: &[u8; 32], public: bool, request: &Request) -> Option<String> {
     let mut hash = Sha256::new();
     let mut add = |part: &[u8]| {
@@ -25,9 +25,9 @@ pub(super) fn key(server: &str, fingerprint: &[u8; 32], public: bool, request: &
     } else {
         add(b"private");
         add(&request.principal.key());
-        // Nobody in particular is many people: what one's session keeps must not reach another.
-        if let Some(session) = request.session.as_ref().filter(|_| request.principal.is_anonymous()) {
-            add(session.as_str().as_bytes());
+        // Nobody in particular is many people: only a session tells one of them from another.
+        if request.principal.is_anonymous() {
+            add(request.session.as_ref()?.as_str().as_bytes());
         }
     }
     add(request.operation.method().as_bytes());
