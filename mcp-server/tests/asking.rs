@@ -153,6 +153,25 @@ async fn missing_and_misfit_answers_are_asked_again_and_a_refusal_is_an_answer()
 }
 
 #[tokio::test]
+async fn who_never_answers_is_asked_in_a_hundred_rounds() {
+    let client = client(&store());
+    let arguments = json!({ "room": "Oak" });
+    let mut asked = client.call_tool("book", arguments.clone()).await.expect("a question");
+    for _ in 1..100 {
+        asked = again(&client, "book", arguments.clone(), &asked, json!({})).await;
+        assert_eq!(asked["resultType"], "input_required");
+    }
+    let params = json!({ "name": "book", "arguments": arguments, "requestState": asked["requestState"] });
+    let error = client.request("tools/call", params.clone()).await.expect_err("one round too many");
+    assert_eq!(error.code, -32602);
+    assert!(error.message.contains("100 rounds"), "{error}");
+    let mut answered = params;
+    answered["inputResponses"] = json!({ "question-1": { "action": "decline" } });
+    let done = client.request("tools/call", answered).await.expect("an answer ends it even now");
+    assert_eq!(text(&done), "nothing booked: Declined");
+}
+
+#[tokio::test]
 async fn a_state_opens_for_its_caller_request_and_server_alone() {
     let shared = store();
     let client = client(&shared);

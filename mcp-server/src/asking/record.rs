@@ -24,6 +24,8 @@ use crate::{Answer, Operation, Request};
 pub(crate) const EXPIRY: Duration = Duration::from_secs(3600);
 /// A larger record lies in the store, and the client carries its name.
 const CARRIED: usize = 32 << 10;
+/// In how many rounds one request may be asked: who never answers what is asked is not asked for ever.
+const MAX_ROUNDS: u32 = 100;
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
 
@@ -39,6 +41,9 @@ pub(super) struct Record {
     /// Tickets to pages, by the key of the question.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) pages: BTreeMap<String, Box<RawValue>>,
+    /// How many rounds have asked.
+    #[serde(default)]
+    pub(super) rounds: u32,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -106,8 +111,11 @@ impl Records {
         }
     }
 
-    /// The answer that asks: the questions, and what the next round needs.
+    /// The answer that asks: the questions, and what the next round needs. A request that has been asked too often fails.
     pub(crate) async fn ask(&self, request: &Request, questions: Questions) -> Answer {
+        if questions.record.rounds > MAX_ROUNDS {
+            return too_many_rounds().into();
+        }
         match self.seal(request, questions.record).await {
             Ok(state) => Answer::Asked(InputRequired::new(questions.requests, Some(state))),
             Err(failure) => failure.into(),
@@ -228,6 +236,12 @@ fn opened(key: &Key, nonce: &[u8; NONCE], bound: &[u8], sealed: &[u8]) -> Option
 fn foreign() -> Failure {
     Failure::invalid_params(
         "requestState was not made for this request and this caller, or is too old: send the request again without it",
+    )
+}
+
+fn too_many_rounds() -> Failure {
+    Failure::invalid_params(
+        "this request was asked in 100 rounds and its questions are still open: send it again without requestState",
     )
 }
 

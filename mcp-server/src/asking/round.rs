@@ -154,6 +154,7 @@ impl Round {
         }
         let asked = std::mem::take(&mut state.asked);
         let mut record = std::mem::take(&mut state.record);
+        record.rounds = record.rounds.saturating_add(1);
         record.open = asked.iter().map(|open| (open.key.clone(), open.digest.clone())).collect();
         let request = |open: &Open| serde_json::json!({ "method": open.method, "params": open.params });
         let requests: serde_json::Map<_, _> =
