@@ -17,8 +17,8 @@ use tokio::time::timeout;
 
 use crate::store::Program;
 
-/// How long an owner may take to answer: longer, and it does not live.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an owner may take to answer. One that has died hangs up, so whoever is silent may only be slow.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a URL sees of its directory, and what it would leave there. Two with different namespaces or prefixes share
 /// nothing; of two that keep values otherwise, the one that takes over could not read, or not protect, what is there.
@@ -102,7 +102,7 @@ enum Greeting {
 pub(super) enum Reception {
     Welcome(UnixStream),
     OtherScope(Difference),
-    /// It does not answer: it is ending, or no owner at all.
+    /// It hung up, since it is ending; or it is no owner at all, or hangs.
     Silence,
 }
 
@@ -153,9 +153,14 @@ fn line(greeting: &Greeting) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use kv_core::StoreUrl;
+    use std::time::Duration;
 
-    use super::{Difference, FirstLine, Greeting, Scope, line, receive};
+    use kv_core::StoreUrl;
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::UnixStream;
+    use tokio::time::sleep;
+
+    use super::{Difference, FirstLine, Greeting, Reception, Scope, introduce, line, receive};
 
     fn scope(url: &str, key: Option<&str>) -> Scope {
         Scope::new(StoreUrl::parse(url).unwrap().reserved().clone(), key.map(str::to_owned))
@@ -177,6 +182,23 @@ mod tests {
         }
         let keyed = |key| scope("disk:a?encrypt=aead", Some(key));
         assert_eq!(keyed("01234567").difference(&keyed("01234568")), Some(Difference::Key));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_owner_that_is_slow_is_waited_for_and_one_that_hangs_up_is_not() {
+        let scope = Scope::default();
+        let (joiner, owner) = UnixStream::pair().unwrap();
+        let slow = async {
+            let (mut owner, mut greeting) = (BufReader::new(owner), String::new());
+            owner.read_line(&mut greeting).await.unwrap();
+            sleep(Duration::from_secs(20)).await;
+            owner.write_all(&line(&Greeting::Welcome)).await.unwrap();
+        };
+        let (received, ()) = tokio::join!(introduce(joiner, &scope), slow);
+        assert!(matches!(received, Reception::Welcome(_)));
+        let (joiner, owner) = UnixStream::pair().unwrap();
+        drop(owner);
+        assert!(matches!(introduce(joiner, &scope).await, Reception::Silence));
     }
 
     #[test]

@@ -24,9 +24,9 @@ const TOO_LONG: usize = MAX_MESSAGE + 2;
 
 /// One client on stdin and stdout, and what must be known of it to go on with another owner.
 #[derive(Debug)]
-pub(super) struct Relay {
+pub(super) struct Relay<O = Stdout> {
     input: mpsc::Receiver<Vec<u8>>,
-    output: Stdout,
+    output: O,
     tracking: Mutex<Tracking>,
     /// Rings when the owner has answered our `initialize`.
     settled: Notify,
@@ -49,7 +49,7 @@ impl Ended {
     }
 }
 
-impl Relay {
+impl Relay<Stdout> {
     /// Reads stdin, and listens for signals, from now on.
     pub(super) fn new() -> Self {
         let (lines, input) = mpsc::channel(WAITING);
@@ -66,11 +66,17 @@ impl Relay {
             asked_to_stop().await;
             stop.send_replace(true);
         });
-        Self { input, output: stdout(), tracking: Mutex::default(), settled: Notify::new(), stopping }
+        Self::of(input, stdout(), stopping)
+    }
+}
+
+impl<O: AsyncWrite + Send + Unpin> Relay<O> {
+    fn of(input: mpsc::Receiver<Vec<u8>>, output: O, stopping: watch::Receiver<bool>) -> Self {
+        Self { input, output, tracking: Mutex::default(), settled: Notify::new(), stopping }
     }
 
     /// Waits until the process is asked to stop.
-    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<O> {
         stopped(self.stopping.clone())
     }
 
@@ -87,21 +93,26 @@ impl Relay {
             let down = down(from_owner, output, tracking, settled);
             tokio::pin!(up, down);
             tokio::select! {
-                ended = &mut up => {
-                    let rest = timeout(GRACE, down).await; // what was answered before it ended still arrives
-                    rest.unwrap_or(Ok(())).map(|()| ended)
-                }
+                // What was answered before it ended still arrives.
+                ended = &mut up => match ended {
+                    Ended::Over => timeout(GRACE, down).await.unwrap_or(Ok(())).map(|()| ended),
+                    // However slowly the client reads: what follows must not stand in the middle of a line.
+                    Ended::Lost => tokio::select! {
+                        read = down => read.map(|()| ended),
+                        () = stopped(stopping.clone()) => Ok(Ended::Over),
+                    },
+                },
                 read = &mut down => read.map(|()| Ended::Lost),
                 () = stopped(stopping.clone()) => Ok(Ended::Over),
             }
         };
         match ended {
             Ok(Ended::Lost) => {
-                let lost = locked(tracking).lost();
-                for answer in lost {
-                    output.write_all(&answer).await?;
+                let lost = locked(tracking).lost().concat();
+                tokio::select! {
+                    told = tell(output, &lost) => told.map(|()| Ended::Lost),
+                    () = stopped(stopping.clone()) => Ok(Ended::Over),
                 }
-                output.flush().await.map(|()| Ended::Lost)
             }
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Over), // the client has gone
             ended => ended,
@@ -150,7 +161,7 @@ async fn greet(
 /// From the owner to the client, until the owner ends; a line cut off by that is none. An error is the client's.
 async fn down(
     owner: impl AsyncRead + Unpin,
-    output: &mut Stdout,
+    output: &mut (impl AsyncWrite + Unpin),
     tracking: &Mutex<Tracking>,
     settled: &Notify,
 ) -> io::Result<()> {
@@ -158,13 +169,17 @@ async fn down(
     while let Some(line) = next_line(&mut owner).await.filter(|line| line.ends_with(b"\n")) {
         let for_client = locked(tracking).received(&line);
         if for_client {
-            output.write_all(&line).await?;
-            output.flush().await?;
+            tell(output, &line).await?;
         } else {
             settled.notify_one();
         }
     }
     Ok(())
+}
+
+async fn tell(client: &mut (impl AsyncWrite + Unpin), lines: &[u8]) -> io::Result<()> {
+    client.write_all(lines).await?;
+    client.flush().await
 }
 
 async fn send(owner: &mut (impl AsyncWrite + Unpin), line: &[u8]) -> io::Result<()> {
@@ -215,9 +230,87 @@ fn locked(tracking: &Mutex<Tracking>) -> MutexGuard<'_, Tracking> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::BufReader;
+    use std::time::Duration;
 
-    use super::{TOO_LONG, next_line_of_client};
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, duplex};
+    use tokio::sync::{mpsc, watch};
+    use tokio::task::JoinHandle;
+    use tokio::time::sleep;
+
+    use super::{Ended, Relay, TOO_LONG, WAITING, next_line_of_client};
+
+    /// Longer than anything here is patient with.
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    /// A relay between a client and an owner that are both played.
+    struct Played {
+        client: DuplexStream,
+        to_owner: mpsc::Sender<Vec<u8>>,
+        owner: DuplexStream,
+        relaying: JoinHandle<Ended>,
+        _stop: watch::Sender<bool>,
+    }
+
+    fn played() -> Played {
+        let (to_owner, input) = mpsc::channel(WAITING);
+        let (client, output) = duplex(64);
+        let (owner, joined) = duplex(1 << 20);
+        let (stop, stopping) = watch::channel(false);
+        let mut relay = Relay::of(input, output, stopping);
+        let relaying = tokio::spawn(async move { relay.through(joined).await.unwrap() });
+        Played { client, to_owner, owner, relaying, _stop: stop }
+    }
+
+    fn request(id: u32) -> Vec<u8> {
+        format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": "ping" })).into_bytes()
+    }
+
+    fn answer(id: u32, text: &str) -> Vec<u8> {
+        format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "result": { "text": text } })).into_bytes()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_slowly_gets_whole_lines_when_its_owner_dies() {
+        let Played { mut client, to_owner, mut owner, relaying, _stop } = played();
+        to_owner.send(request(1)).await.unwrap();
+        to_owner.send(request(2)).await.unwrap();
+        let mut asked = vec![0; 2 * request(1).len()];
+        owner.read_exact(&mut asked).await.unwrap();
+        owner.write_all(&answer(1, &"x".repeat(100_000))).await.unwrap();
+        owner.write_all(&answer(2, "cut off")[..20]).await.unwrap();
+        drop(owner);
+        to_owner.send(request(3)).await.unwrap(); // by which the relay sees that the owner is gone
+        sleep(LONG).await;
+        let mut seen = String::new();
+        client.read_to_string(&mut seen).await.unwrap();
+        assert_eq!(relaying.await.unwrap(), Ended::Lost);
+        let seen: Vec<Value> = seen.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&seen[0]["id"], seen[0]["result"]["text"].as_str().unwrap().len()), (&json!(1), 100_000));
+        let mut lost: Vec<_> =
+            seen[1..].iter().map(|answer| (&answer["id"], &answer["error"]["code"])).collect();
+        lost.sort_by_key(|(id, _)| id.as_u64());
+        assert_eq!(lost, [(&json!(2), &json!(-32_603)), (&json!(3), &json!(-32_603))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_owner_that_answers_slowly_is_waited_for_and_asked_once() {
+        let Played { mut client, to_owner, mut owner, relaying, _stop } = played();
+        to_owner.send(request(1)).await.unwrap();
+        sleep(LONG).await;
+        let slow = answer(1, "at last");
+        owner.write_all(&slow).await.unwrap();
+        let mut seen = vec![0; slow.len()];
+        client.read_exact(&mut seen).await.unwrap();
+        assert_eq!(seen, slow);
+        assert!(!relaying.is_finished());
+        drop(to_owner);
+        let mut asked = Vec::new();
+        owner.read_to_end(&mut asked).await.unwrap();
+        assert_eq!(asked, request(1));
+        drop(owner);
+        assert_eq!(relaying.await.unwrap(), Ended::Over);
+    }
 
     #[tokio::test]
     async fn a_line_takes_no_more_memory_than_an_owner_would_read() {
