@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use kv_core::{AnyStore, Store, parse_duration};
+use larder::encrypt::KeyRing;
+use larder::platform::Platform;
 use mcp_server::{Server, Service};
 use tokio::net::TcpListener;
 
@@ -122,7 +124,7 @@ impl ServeSettings {
             return Err(Failure::usage(format!("the {backend} store takes no writes: change --store")));
         }
         let cache_ttl = Some(self.cache_ttl).filter(|ttl| !ttl.is_zero());
-        let mut server = memory::server(store, cache_ttl);
+        let mut server = sealing(&store::Program, memory::server(store, cache_ttl))?;
         let named =
             |names: &'_ [String]| names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
         server = named(&self.allow_host).into_iter().fold(server, Server::allow_host);
@@ -132,6 +134,19 @@ impl ServeSettings {
         }
         Ok(server.build()?)
     }
+}
+
+/// The server, that seals what clients carry by the first key of `LARDER_KEY`, if it is set: whoever has the key opens it,
+/// other replicas and later processes among them, and whoever reads the store alone does not.
+fn sealing(platform: &impl Platform, server: Server) -> Result<Server, Failure> {
+    let Some(text) = platform.var(KeyRing::ENV) else { return Ok(server) };
+    let text = text.to_string_lossy();
+    // As a ring separates its keys.
+    let mut keys = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|key| !key.is_empty());
+    let Some(first) = keys.next() else { return Ok(server) };
+    KeyRing::from_text(&text)
+        .map_err(|error| Failure::usage("LARDER_KEY holds no usable keys: change it").because(error))?;
+    Ok(server.secret(first))
 }
 
 /// A duration; an empty variable is none.
@@ -209,5 +224,86 @@ async fn stdio(settings: &ServeSettings) -> Result<(), Failure> {
 pub(crate) async fn close(store: &AnyStore) {
     if let Err(error) = store.close().await {
         tracing::warn!(%error, "the store did not close properly");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::PathBuf;
+
+    use kv_core::AnyStore;
+    use larder::platform::{Os, Platform};
+    use mcp_server::{AskError, Context, Form, TestClient, tool};
+    use serde_json::{Value, json};
+
+    use super::{memory, sealing};
+
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const OTHER: &str = "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    /// A process with this in `LARDER_KEY`.
+    struct Process(Option<String>);
+
+    impl Platform for Process {
+        fn os(&self) -> Os {
+            Os::Linux
+        }
+
+        fn var(&self, name: &str) -> Option<OsString> {
+            self.0.as_ref().filter(|_| name == "LARDER_KEY").map(OsString::from)
+        }
+
+        fn home(&self) -> Option<PathBuf> {
+            None
+        }
+
+        fn tell(&self, _: &str) {}
+    }
+
+    #[derive(Debug, Form)]
+    struct Sure {
+        /// Really?
+        sure: bool,
+    }
+
+    #[tool]
+    async fn ask(ctx: Context) -> Result<String, AskError> {
+        Ok(format!("{:?}", ctx.elicit::<Sure>("Sure?").await?.accepted().map(|form| form.sure)))
+    }
+
+    /// A server with nothing in common with any other but its key: neither process nor store.
+    fn client(key: Option<String>) -> TestClient {
+        let store = AnyStore::new(kv_memory::MemoryStore::new());
+        let server = sealing(&Process(key), memory::server(&store, None)).unwrap().tool(ask);
+        server.test_client().unwrap().capabilities(json!({ "elicitation": {} }))
+    }
+
+    /// What `second` makes of a state that `first` has given.
+    async fn carried(first: &TestClient, second: &TestClient) -> Result<Value, i64> {
+        let asked = first.call_tool("ask", json!({})).await.unwrap();
+        let answers = json!({ "question-1": { "action": "accept", "content": { "sure": true } } });
+        let params =
+            json!({ "name": "ask", "inputResponses": answers, "requestState": asked["requestState"] });
+        let answer = second.request("tools/call", params).await;
+        answer.map(|result| result["content"][0]["text"].clone()).map_err(|error| error.code)
+    }
+
+    #[tokio::test]
+    async fn what_clients_carry_opens_wherever_the_key_is_the_same() {
+        let keyed = |key: &str| client(Some(key.to_owned()));
+        let (first, second) = (keyed(KEY), keyed(&format!(" {KEY},{OTHER}")));
+        assert_eq!(carried(&first, &second).await, Ok(json!("Some(true)")));
+        for stranger in [keyed(OTHER), client(None)] {
+            assert_eq!(carried(&first, &stranger).await, Err(-32_602));
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_refused_and_an_empty_variable_is_none() {
+        let server = || memory::server(&AnyStore::new(kv_memory::MemoryStore::new()), None);
+        let refused = sealing(&Process(Some("hunter2".to_owned())), server()).unwrap_err();
+        assert!(!refused.on_one_line().contains("hunter2"), "{}", refused.on_one_line());
+        assert!(sealing(&Process(Some(" ".to_owned())), server()).is_ok());
     }
 }

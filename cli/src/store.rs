@@ -13,6 +13,10 @@ use crate::Failure;
 /// The program's name among the user's data.
 const APP: &str = "larder";
 
+/// The schemes of the feature `full`.
+const FULL: [&str; 4] = ["dynamodb", "mongodb", "mongodb+srv", "rocksdb"];
+const WITH_ALL: &str = "cargo install larder-cli --features full";
+
 /// What stands unescaped in a path of ours.
 const ESCAPED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
@@ -126,8 +130,16 @@ fn advice(platform: &impl Platform, url: &str, what: &str, error: &kv_core::Erro
         (_, ErrorKind::Denied) if password_file.is_some() => {
             format!("change {what}, or the file that its `password_file` names")
         }
+        _ if is_left_out(&parsed) => {
+            format!("install the program with every backend: `{WITH_ALL}`; or change {what}")
+        }
         _ => format!("change {what}"),
     }
+}
+
+/// Whether the scheme is one of those that take long to compile, and this program is without.
+fn is_left_out(url: &StoreUrl) -> bool {
+    FULL.contains(&url.scheme()) && !larder::schemes().any(|built| built == url.scheme())
 }
 
 #[cfg(test)]

@@ -94,6 +94,8 @@ fn the_help_of_kv_names_every_kind_of_server_that_the_program_opens() {
         let told = stderr(&home.run(["kv", "get", &format!("{scheme}://x?no_such_parameter=1"), "c", "id"]));
         let is_built = ALWAYS.contains(scheme) || cfg!(feature = "full");
         assert_eq!(told.contains("needs the feature"), !is_built, "{scheme}: {told}");
+        let remedy = "cargo install larder-cli --features full";
+        assert_eq!(told.contains(remedy), !is_built, "{scheme}: {told}");
     }
 }
 
