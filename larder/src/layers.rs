@@ -244,20 +244,59 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_wrappers_stand_in_one_order_however_the_url_is_written() {
-        let mut order = vec!["TtlPolicy", "Retry", "Timeout", "Prefix", "Faulty"];
-        if cfg!(feature = "metrics") {
-            order.insert(0, "Metered");
+    /// Each order of `rest` behind `begun`.
+    fn orders(begun: &[&'static str], rest: &[&'static str]) -> Vec<String> {
+        if rest.is_empty() {
+            return vec![begun.join("&")];
         }
-        if cfg!(feature = "tracing") {
-            order.insert(0, "Traced");
+        let behind = |(at, next): (usize, &&'static str)| {
+            let left: Vec<_> =
+                rest.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, left)| *left).collect();
+            orders(&[begun, &[*next]].concat(), &left)
+        };
+        rest.iter().enumerate().flat_map(behind).collect()
+    }
+
+    /// A wrapper, and what asks for it in a URL; in the order of `around`, the outermost first.
+    const WRAPPERS: [(bool, &str, &str); 7] = [
+        (true, "TtlPolicy", "ttl=1h"),
+        (cfg!(feature = "near"), "NearCache", "near=5s"),
+        (true, "Retry", "retry=2"),
+        (true, "Timeout", "timeout=1s"),
+        (true, "Prefix", "prefix=p"),
+        (cfg!(feature = "compress"), "Compress", "compress=zstd"),
+        (cfg!(feature = "encrypt"), "Encrypted", "encrypt=aead"),
+    ];
+
+    #[tokio::test]
+    async fn the_wrappers_stand_in_one_order_however_the_url_is_written() {
+        let built = || WRAPPERS.iter().filter(|(is_built, ..)| *is_built);
+        let watching = [(cfg!(feature = "tracing"), "Traced"), (cfg!(feature = "metrics"), "Metered")];
+        let watching = watching.into_iter().filter_map(|(is_built, name)| is_built.then_some(name));
+        let stack: Vec<_> = watching.chain(built().map(|(_, name, _)| *name)).chain(["Faulty"]).collect();
+        let asked: Vec<_> = built().map(|(_, _, asked)| *asked).collect();
+        let orders = orders(&[], &asked);
+        assert_eq!(orders.len(), (1..=asked.len()).product::<usize>());
+        for query in orders {
+            let backend = Faulty::new(ReferenceStore::new(&Clock::manual()), &Faults::none());
+            let shown =
+                format!("{:?}", around(backend, &reserved(&query).unwrap(), sealed(), &Note::Missing));
+            let places: Vec<_> = stack.iter().map(|name| shown.find(&format!("{name} {{"))).collect();
+            assert!(
+                places.iter().all(Option::is_some) && places.is_sorted(),
+                "{query}: {stack:?} in {shown}"
+            );
         }
-        for query in ["ttl=1h&retry=2&timeout=1s&prefix=p", "prefix=p&timeout=1s&retry=2&ttl=1h"] {
-            let shown = format!("{:?}", server(query).0);
-            let places: Vec<_> = order.iter().map(|name| shown.find(name)).collect();
-            assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{order:?} in {shown}");
-        }
+    }
+
+    #[cfg(feature = "encrypt")]
+    fn sealed() -> Option<crate::keys::Seal> {
+        Some(crate::keys::Seal::of_bytes(&[1]))
+    }
+
+    #[cfg(not(feature = "encrypt"))]
+    const fn sealed() -> Option<crate::keys::Seal> {
+        None
     }
 
     #[cfg(feature = "near")]
