@@ -1,4 +1,8 @@
 //! Copies of sessions that were read a moment ago, where `.session_cache(..)` asks for them.
+//!
+//! By hand, since neither cache of the family does it: what was read before a change must not be kept behind it
+//! ([`Copies::asking`]), which moka cannot be told, and `kv_cache::NearCache` keeps bytes, which each request would decode
+//! anew, and follows the store's news, which is what these copies are without. What is left is two maps.
 
 use std::collections::HashMap;
 use std::fmt;
