@@ -53,7 +53,8 @@ impl Effects {
 
     /// Whether a mark is set.
     pub fn has(&self, name: &str) -> bool {
-        self.marks.borrow().contains(name)
+        let is_file = || self.dir.as_ref().is_some_and(|dir| dir.join(name).exists());
+        self.marks.borrow().contains(name) || is_file()
     }
 
     /// Waits for a mark, for ever.

@@ -278,7 +278,7 @@ pub(crate) async fn a_page_is_opened_once_by_who_was_sent_there(h: Harness) -> S
     assert_eq!(question["mode"], "url");
     assert!(question["url"].as_str().unwrap().starts_with("https://mcp.example/connect?to=files&ticket="));
     assert_eq!(question.get("elicitationId").is_some(), !h.is_stateless(), "{question}");
-    let (pages, ticket) = (site.service.pages(), ticket(question));
+    let (pages, ticket) = (site.service().pages(), ticket(question));
     for other in [Principal::user("test", "eve"), Principal::user("other", "ada"), Principal::anonymous()] {
         assert!(pages.open::<String>(&ticket, &other).await.unwrap().is_none(), "{other:?}");
     }
@@ -298,17 +298,17 @@ pub(crate) async fn that_a_page_is_done_is_told_to_its_session_on_2025_11_25_alo
     let params = json!({ "name": "connect", "arguments": {} });
     let (asked, _) =
         played(h, &client, "tools/call", params, &[("question-1", json!({ "action": "accept" }))]).await;
-    let opened = site.service.pages().open::<String>(&ticket(&asked[0]), &ada(h)).await.unwrap().unwrap();
+    let opened = site.service().pages().open::<String>(&ticket(&asked[0]), &ada(h)).await.unwrap().unwrap();
     if h.is_stateless() {
         let (mut told, _) =
             Told::of(&client, json!("s"), json!({ "resourceSubscriptions": ["plan://Oak"] })).await;
-        site.service.pages().complete(&opened.elicitation);
-        site.service.resource_updated("plan://Oak");
+        site.service().pages().complete(&opened.elicitation);
+        site.service().resource_updated("plan://Oak");
         told.assert_updated("plan://Oak").await; // and nothing before it
         return Ok(());
     }
     let mut told = Told::in_session(&site, &client).await;
-    site.service.pages().complete(&opened.elicitation);
+    site.service().pages().complete(&opened.elicitation);
     let message = told.next().await.unwrap();
     assert_eq!(message["method"], "notifications/elicitation/complete");
     assert_eq!(message["params"], json!({ "elicitationId": asked[0]["elicitationId"] }));
@@ -331,7 +331,7 @@ pub(crate) async fn what_needs_a_page_first_is_minus_32042_on_2025_11_25_alone(h
                 (&json!("url"), &json!("Connect your files."))
             );
             let opened = site
-                .service
+                .service()
                 .pages()
                 .open::<String>(&ticket(&elicitations[0]), &ada(h))
                 .await

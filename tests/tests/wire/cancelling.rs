@@ -3,8 +3,13 @@
 
 use std::time::Duration;
 
+use kv_core::{Scan, Store as _, StoreExt as _};
+use kv_memory::MemoryStore;
 use larder_tests::effects::Effects;
 use larder_tests::http::HttpRequest;
+use larder_tests::shared::Shared;
+use mcp_server::protocol::Level;
+use mcp_server::{Context, State, tool};
 use serde_json::{Value, json};
 
 use crate::client::{Call, Client, text};
@@ -213,6 +218,57 @@ pub(crate) async fn what_a_run_without_its_connection_says_is_kept_for_resumptio
     Ok(())
 }
 
+/// As `hold`, and talks only afterwards.
+#[tool]
+async fn hold_then_speak(key: String, ctx: Context, effects: State<Effects>) -> &'static str {
+    let watched = effects.begin(&key);
+    watched.opened().await;
+    ctx.log(Level::Error, format!("after {key}"));
+    watched.done();
+    "held"
+}
+
+/// All that the store holds, as text.
+async fn kept(store: &MemoryStore) -> String {
+    let page = store.scan(Scan::under("").values(), None).await.unwrap();
+    let entries = page.items.iter().filter_map(|item| item.entry.as_ref());
+    entries.map(|entry| String::from_utf8_lossy(&entry.value).into_owned()).collect()
+}
+
+pub(crate) async fn what_a_run_says_that_lost_its_connection_before_it_spoke_is_discarded(
+    h: Harness,
+) -> Shown {
+    only_handshake_http(h)?;
+    let store = MemoryStore::new();
+    let shared = Shared::new(store.clone().erased());
+    let (site, effects) = h.fixture_with(|server| server.storage(shared).tool(hold_then_speak)).await;
+    let client = site.client().await;
+    // Until the server has noticed that nobody listens it opens a stream: on a slow machine that takes more than one try.
+    for round in 0..8 {
+        let (lost, heard) = (format!("lost{round}"), format!("heard{round}"));
+        let call = client.begin_call("hold_then_speak", json!({ "key": lost })).await;
+        effects.wait(&format!("began:{lost}")).await;
+        call.http().disconnect();
+        tokio::time::sleep(NOTICED * 2_u32.pow(round)).await;
+        effects.open(&lost);
+        effects.wait(&format!("done:{lost}")).await;
+        effects.open(&heard);
+        let next = client.request("tools/call", hold_then_speaking(&heard)).await;
+        assert_eq!((next.said.len(), &next.said[0]["params"]["data"]), (1, &json!(format!("after {heard}"))));
+        // A log is written in order, and before its stream ends.
+        let kept = kept(&store).await;
+        assert!(kept.contains(&format!("after {heard}")), "{kept}");
+        if !kept.contains(&format!("after {lost}")) {
+            return Ok(());
+        }
+    }
+    panic!("what was said to nobody is kept");
+}
+
+fn hold_then_speaking(key: &str) -> Value {
+    json!({ "name": "hold_then_speak", "arguments": { "key": key } })
+}
+
 pub(crate) async fn the_end_of_a_session_cancels_what_it_has_in_flight(h: Harness) -> Shown {
     only_handshake_http(h)?;
     let (site, effects) = h.fixture().await;
@@ -247,6 +303,7 @@ pub(crate) async fn initialize_is_never_cancelled(h: Harness) -> Shown {
 
 pub(crate) async fn the_end_of_the_input_ends_at_once_what_has_nothing_in_flight(h: Harness) -> Shown {
     h.only_lines()?;
+    h.only_in_this_process()?; // `cancelled_children` and `children` look at real ones
     let (client, _) = h.client().await;
     client.result("tools/list", json!({})).await;
     tokio::time::pause();
@@ -259,6 +316,7 @@ pub(crate) async fn the_end_of_the_input_ends_at_once_what_has_nothing_in_flight
 
 pub(crate) async fn the_end_of_the_input_gives_2_s_to_what_is_in_flight(h: Harness) -> Shown {
     h.only_lines()?;
+    h.only_in_this_process()?; // `cancelled_children` and `children` look at real ones
     let (client, effects) = h.client().await;
     let quick = client.begin_call("hold", json!({ "key": "quick" })).await;
     let slow = client.begin_call("hold", json!({ "key": "slow" })).await;

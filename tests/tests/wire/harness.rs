@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
+use std::sync::Arc;
 
 use larder_tests::effects::Effects;
 use larder_tests::fixture;
 use mcp_server::protocol::Revision;
 use mcp_server::{Server, Service};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::client::Client;
@@ -18,6 +21,8 @@ use crate::lines::Lines;
 pub(crate) enum Transport {
     /// A message a line, over a pair of pipes: what stdio is.
     Lines,
+    /// The standard streams of a process for each client, which serves the fixture.
+    Process,
     /// Streamable HTTP, over TCP.
     Http,
     /// The client in the same process.
@@ -38,11 +43,16 @@ pub(crate) enum NotShown {
     NotApplicable(&'static str),
 }
 
+/// Of the process no test changes the server, holds it in its hands, or stops its clock.
+pub(crate) const IN_THIS_PROCESS: NotShown =
+    NotShown::NotApplicable("a process of its own serves the fixture as it is");
+
 /// How a behaviour ends that was not broken.
 pub(crate) type Shown = Result<(), NotShown>;
 
 impl Harness {
-    pub(crate) const TRANSPORTS: [Transport; 3] = [Transport::Lines, Transport::Http, Transport::Memory];
+    pub(crate) const TRANSPORTS: [Transport; 4] =
+        [Transport::Lines, Transport::Process, Transport::Http, Transport::Memory];
 
     pub(crate) fn is_stateless(self) -> bool {
         self.revision.is_stateless()
@@ -62,7 +72,11 @@ impl Harness {
     }
 
     pub(crate) fn only_lines(self) -> Shown {
-        only(self.transport == Transport::Lines, "a matter of lines")
+        only(matches!(self.transport, Transport::Lines | Transport::Process), "a matter of lines")
+    }
+
+    pub(crate) fn only_in_this_process(self) -> Shown {
+        if self.transport == Transport::Process { Err(IN_THIS_PROCESS) } else { Ok(()) }
     }
 
     pub(crate) fn only_stateless(self) -> Shown {
@@ -75,7 +89,12 @@ impl Harness {
 
     /// The fixture, served; what its handlers do is in the effects.
     pub(crate) async fn fixture(self) -> (Site, Effects) {
-        self.fixture_with(|server| server).await
+        if self.transport != Transport::Process {
+            return self.fixture_with(|server| server).await;
+        }
+        let dir = Arc::new(TempDir::new().unwrap());
+        let effects = Effects::in_dir(dir.path());
+        (Site { harness: self, served: Served::ByProcesses(dir), address: None }, effects)
     }
 
     /// The fixture with other settings.
@@ -90,10 +109,12 @@ impl Harness {
         (site.client().await, effects)
     }
 
+    /// Ends the behaviour where the server is in another process.
     pub(crate) async fn serve(self, server: Server) -> Site {
+        self.only_in_this_process().unwrap_or_else(|not_shown| resume_unwind(Box::new(not_shown)));
         let service = server.build().unwrap();
         let address = if self.is_http() { Some(listen(&service).await) } else { None };
-        Site { harness: self, service, address }
+        Site { harness: self, served: Served::Here(service), address }
     }
 }
 
@@ -113,11 +134,25 @@ async fn listen(service: &Service) -> SocketAddr {
 /// A server that is reached in the way of its cell.
 pub(crate) struct Site {
     pub(crate) harness: Harness,
-    pub(crate) service: Service,
+    served: Served,
     address: Option<SocketAddr>,
 }
 
+enum Served {
+    Here(Service),
+    /// Each client has one of its own; what their handlers do is in the directory.
+    ByProcesses(Arc<TempDir>),
+}
+
 impl Site {
+    /// The server itself. Ends the behaviour where it is in another process.
+    pub(crate) fn service(&self) -> &Service {
+        match &self.served {
+            Served::Here(service) => service,
+            Served::ByProcesses(_) => resume_unwind(Box::new(IN_THIS_PROCESS)),
+        }
+    }
+
     /// Where HTTP is served.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address.unwrap()
@@ -137,13 +172,14 @@ impl Site {
 
     /// A client that has said nothing yet.
     pub(crate) fn stranger(&self, capabilities: Value, token: Option<&str>) -> Client {
-        let lines = match self.harness.transport {
-            Transport::Http => None,
-            Transport::Lines => Some(Lines::over_pipes(&self.service)),
-            Transport::Memory => {
-                let client = self.service.test_client().revision(self.harness.revision);
+        let lines = match (&self.served, self.harness.transport) {
+            (Served::ByProcesses(dir), _) => Some(Lines::of_a_process(dir)),
+            (Served::Here(_), Transport::Http) => None,
+            (Served::Here(service), Transport::Memory) => {
+                let client = service.test_client().revision(self.harness.revision);
                 Some(Lines::in_memory(client.capabilities(capabilities.clone())))
             }
+            (Served::Here(service), _) => Some(Lines::over_pipes(service)),
         };
         Client::new(self.harness, lines, self.address, capabilities, token)
     }
@@ -153,6 +189,7 @@ impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Lines => "lines",
+            Self::Process => "a process",
             Self::Http => "HTTP",
             Self::Memory => "memory",
         })

@@ -1,12 +1,15 @@
 //! Messages as lines: what went out, and an inbox of what came.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mcp_server::{Service, TestClient};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, Command};
 use tokio::sync::{Notify, mpsc};
 
 /// A line that came: its text and what it says.
@@ -21,6 +24,14 @@ pub(crate) struct Line {
 pub(crate) struct Lines {
     out: Arc<std::sync::Mutex<Option<mpsc::UnboundedSender<Vec<u8>>>>>,
     inbox: Arc<Inbox>,
+    /// Who is at the other end, where that is nobody in this process.
+    _process: Option<Arc<Process>>,
+}
+
+/// A server in a process of its own, which ends with its last client, and the directory of its effects.
+struct Process {
+    _child: Child,
+    _dir: Arc<TempDir>,
 }
 
 #[derive(Default)]
@@ -36,17 +47,40 @@ const PATIENCE: Duration = Duration::from_secs(60);
 impl Lines {
     fn new() -> (Self, mpsc::UnboundedReceiver<Vec<u8>>) {
         let (out, outgoing) = mpsc::unbounded_channel();
-        (Self { out: Arc::new(std::sync::Mutex::new(Some(out))), inbox: Arc::default() }, outgoing)
+        let out = Arc::new(std::sync::Mutex::new(Some(out)));
+        (Self { out, inbox: Arc::default(), _process: None }, outgoing)
     }
 
     /// A connection of `service`, as stdio would be.
     pub(crate) fn over_pipes(service: &Service) -> Self {
-        let (lines, mut outgoing) = Self::new();
         let (near, far) = tokio::io::duplex(1 << 16);
         let (input, output) = tokio::io::split(far);
         let service = service.clone();
         tokio::spawn(async move { service.serve_lines(input, output).await.unwrap() });
-        let (read, mut write) = tokio::io::split(near);
+        let (read, write) = tokio::io::split(near);
+        Self::between(read, write)
+    }
+
+    /// The standard streams of a process that serves the fixture and shows in `dir` what its handlers do.
+    pub(crate) fn of_a_process(dir: &Arc<TempDir>) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wire-server"))
+            .arg("--effects")
+            .arg(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null()) // its handlers panic where they are told to
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let lines = Self::between(child.stdout.take().unwrap(), child.stdin.take().unwrap());
+        Self { _process: Some(Arc::new(Process { _child: child, _dir: Arc::clone(dir) })), ..lines }
+    }
+
+    fn between(
+        read: impl AsyncRead + Send + Unpin + 'static,
+        mut write: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Self {
+        let (lines, mut outgoing) = Self::new();
         tokio::spawn(async move {
             while let Some(mut line) = outgoing.recv().await {
                 line.push(b'\n');

@@ -202,6 +202,7 @@ macro_rules! each_behaviour {
                 in_a_session_a_lost_connection_cancels_nothing,
                 a_run_without_its_connection_is_still_cancelled_by_message,
                 what_a_run_without_its_connection_says_is_kept_for_resumption,
+                what_a_run_says_that_lost_its_connection_before_it_spoke_is_discarded,
                 the_end_of_a_session_cancels_what_it_has_in_flight,
                 initialize_is_never_cancelled,
                 the_end_of_the_input_ends_at_once_what_has_nothing_in_flight,
@@ -249,6 +250,7 @@ macro_rules! tests_of {
     ($name:ident $revision:ident $($list:tt)*) => {
         mod $name {
             mod lines { $crate::tests_in! { $revision Lines $($list)* } }
+            mod process { $crate::tests_in! { $revision Process $($list)* } }
             mod http { $crate::tests_in! { $revision Http $($list)* } }
             mod memory { $crate::tests_in! { $revision Memory $($list)* } }
         }

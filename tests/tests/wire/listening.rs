@@ -43,7 +43,7 @@ pub(crate) async fn a_subscription_is_acknowledged_first_with_what_of_it_is_hono
         let expected =
             json!({ "toolsListChanged": true, "resourceSubscriptions": ["item://7", "note://text"] });
         assert_eq!(honoured, expected);
-        site.service.resource_updated("item://7");
+        site.service().resource_updated("item://7");
         told.assert_updated("item://7").await;
         told.cancel(&client).await;
     }
@@ -58,11 +58,11 @@ pub(crate) async fn what_was_asked_for_is_told_and_nothing_else(h: Harness) -> S
     let client = site.client().await;
     let filter = json!({ "toolsListChanged": true, "resourceSubscriptions": ["note://text"] });
     let (mut told, _) = Told::of(&client, json!(7), filter).await;
-    let components = site.service.components();
+    let components = site.service().components();
     components.add_resource(note("note://later")).unwrap();
-    site.service.resource_updated("note://later");
-    site.service.resource_updated("note://blob");
-    site.service.resource_updated("note://text");
+    site.service().resource_updated("note://later");
+    site.service().resource_updated("note://blob");
+    site.service().resource_updated("note://text");
     told.assert_updated("note://text").await;
     components.add_tool(tool("later")).unwrap();
     told.assert_list_changed("tools").await;
@@ -82,7 +82,7 @@ pub(crate) async fn what_is_logged_is_told_on_no_subscription(h: Harness) -> Sho
     let loud =
         json!({ "name": "say", "arguments": {}, "_meta": { "io.modelcontextprotocol/logLevel": "debug" } });
     assert_eq!(client.request("tools/call", loud).await.said.len(), 4);
-    site.service.resource_updated("note://text");
+    site.service().resource_updated("note://text");
     told.assert_updated("note://text").await; // and nothing before it
     Ok(())
 }
@@ -95,13 +95,13 @@ pub(crate) async fn two_subscriptions_at_once_each_hear_their_own(h: Harness) ->
     let text_alone = json!({ "resourceSubscriptions": ["note://text"] });
     let (mut two, _) = Told::of(&client, json!("two"), text_alone).await;
     let (mut three, _) = Told::of(&client, json!("three"), json!({ "toolsListChanged": true })).await;
-    site.service.components().add_tool(tool("later")).unwrap();
-    site.service.resource_updated("note://text");
+    site.service().components().add_tool(tool("later")).unwrap();
+    site.service().resource_updated("note://text");
     two.assert_updated("note://text").await;
     three.assert_list_changed("tools").await;
     one.assert_list_changed("tools").await;
     one.cancel(&client).await;
-    site.service.components().remove_tool("later").unwrap();
+    site.service().components().remove_tool("later").unwrap();
     three.assert_list_changed("tools").await;
     Ok(())
 }
@@ -127,7 +127,8 @@ pub(crate) async fn what_a_caller_may_not_read_is_not_told_and_asked_for_each_ti
     let filter = json!({ "resourceSubscriptions": ["note://a", "note://b", "note://text"] });
     let (mut told, honoured) = Told::of(&client, json!(7), filter).await;
     assert_eq!(honoured["resourceSubscriptions"], json!(["note://a", "note://text"]));
-    let update_all = || ["note://a", "note://b", "note://text"].map(|uri| site.service.resource_updated(uri));
+    let update_all =
+        || ["note://a", "note://b", "note://text"].map(|uri| site.service().resource_updated(uri));
     update_all();
     told.assert_updated("note://a").await;
     told.assert_updated("note://text").await;
@@ -150,7 +151,7 @@ pub(crate) async fn a_subscription_outlasts_what_a_call_may_take_and_takes_no_pl
     let (mut told, _) = Told::of(&client, json!(7), json!({ "toolsListChanged": true })).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(text(&client.call("echo", json!({ "text": "x" })).await), "x");
-    site.service.components().add_tool(tool("later")).unwrap();
+    site.service().components().add_tool(tool("later")).unwrap();
     told.assert_list_changed("tools").await;
     Ok(())
 }
@@ -161,17 +162,17 @@ pub(crate) async fn who_reads_slowly_is_told_each_thing_once(h: Harness) -> Show
     let client = site.client().await;
     let filter = json!({ "toolsListChanged": true, "resourceSubscriptions": ["note://text", "note://blob"] });
     let (mut told, _) = Told::of(&client, json!(7), filter).await;
-    let components = site.service.components();
+    let components = site.service().components();
     for _ in 0..500 {
         components.add_tool(tool("later")).unwrap();
         components.remove_tool("later").unwrap();
-        site.service.resource_updated("note://text");
-        site.service.resource_updated("note://blob");
+        site.service().resource_updated("note://text");
+        site.service().resource_updated("note://blob");
     }
     told.assert_list_changed("tools").await;
     told.assert_updated("note://blob").await;
     told.assert_updated("note://text").await;
-    site.service.resource_updated("note://text");
+    site.service().resource_updated("note://text");
     told.assert_updated("note://text").await;
     Ok(())
 }
@@ -268,7 +269,7 @@ pub(crate) async fn a_cancelled_subscription_is_told_nothing_more(h: Harness) ->
     let (told, _) = Told::of(&client, json!(7), json!({ "toolsListChanged": true })).await;
     let (mut other, _) = Told::of(&client, json!(8), json!({ "toolsListChanged": true })).await;
     told.cancel(&client).await;
-    site.service.components().add_tool(tool("later")).unwrap();
+    site.service().components().add_tool(tool("later")).unwrap();
     other.assert_list_changed("tools").await;
     let said = client.request("tools/list", json!({})).await.said;
     assert_eq!(said, [] as [Value; 0], "of all that came, nothing is left");

@@ -13,7 +13,7 @@ use std::time::Duration;
 use mcp_server::protocol::Revision;
 
 use crate::BEHAVIOURS;
-use crate::harness::{Harness, NotShown, Shown, Transport};
+use crate::harness::{Harness, IN_THIS_PROCESS, NotShown, Shown, Transport};
 
 /// A behaviour that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,6 +35,8 @@ pub(crate) fn run(
     let (ended, end) = mpsc::channel();
     std::thread::spawn(move || ended.send(catch_unwind(AssertUnwindSafe(|| executed(harness, body)))));
     let outcome = end.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(Box::new("it did not end in time")));
+    // From where there is no other way back.
+    let outcome = outcome.or_else(|panic| panic.downcast::<NotShown>().map(|not_shown| Err(*not_shown)));
     record(harness, behaviour, outcome.as_ref().ok().cloned());
     match outcome {
         Ok(Ok(())) => {}
@@ -134,6 +136,7 @@ fn write_row(
     let reasons: BTreeSet<_> = cells
         .values()
         .filter_map(|outcome| match outcome {
+            Some(Err(not_shown)) if *not_shown == IN_THIS_PROCESS => None, // the page says so once
             Some(Err(NotShown::NotApplicable(why))) => Some((*why).to_owned()),
             _ => None,
         })
@@ -151,6 +154,7 @@ fn sentence(behaviour: &str) -> String {
 const fn transport_letters(transport: Transport) -> &'static str {
     match transport {
         Transport::Lines => "L",
+        Transport::Process => "P",
         Transport::Http => "H",
         Transport::Memory => "M",
     }

@@ -47,19 +47,19 @@ pub(crate) async fn a_session_is_told_of_the_resources_that_it_subscribed_to(h: 
     let mut told = Told::in_session(&site, &client).await;
     subscribe(&client, "item://7").await;
     for uri in ["note://blob", "note://text", "item://7", "item://8"] {
-        site.service.resource_updated(uri);
+        site.service().resource_updated(uri);
     }
     told.assert_updated("item://7").await;
     told.assert_updated("note://text").await;
     unsubscribe(&client, "item://7").await;
     unsubscribe(&client, "note://never").await;
-    site.service.resource_updated("item://7");
-    site.service.resource_updated("note://text");
+    site.service().resource_updated("item://7");
+    site.service().resource_updated("note://text");
     told.assert_updated("note://text").await;
     let other = site.client().await;
     let mut others = Told::in_session(&site, &other).await;
-    site.service.resource_updated("note://text");
-    site.service.components().add_tool(tool("later")).unwrap();
+    site.service().resource_updated("note://text");
+    site.service().components().add_tool(tool("later")).unwrap();
     others.assert_list_changed("tools").await;
     Ok(())
 }
@@ -74,7 +74,7 @@ pub(crate) async fn a_list_that_changes_is_told_to_each_session_and_shown_by_the
     for client in &clients {
         streams.push(Told::in_session(&site, client).await);
     }
-    let components = site.service.components();
+    let components = site.service().components();
     components.add_tool(tool("later")).unwrap();
     for told in &mut streams {
         told.assert_list_changed("tools").await;
@@ -121,13 +121,13 @@ pub(crate) async fn what_is_told_stands_on_no_stream_of_a_request(h: Harness) ->
     let mut told = Told::in_session(&site, &client).await;
     let mut request = client.begin_call("hold_speaking", json!({ "key": "k" })).await.http().head().await;
     assert!(request.message().await.unwrap().data.unwrap().contains("before k"));
-    site.service.components().add_tool(tool("later")).unwrap();
+    site.service().components().add_tool(tool("later")).unwrap();
     told.assert_list_changed("tools").await;
     effects.open("k");
     assert!(request.message().await.unwrap().data.unwrap().contains("after k"));
     assert!(request.message().await.unwrap().data.unwrap().contains("held k"));
     assert_eq!(request.message().await, None);
-    site.service.components().remove_tool("later").unwrap();
+    site.service().components().remove_tool("later").unwrap();
     told.assert_list_changed("tools").await; // and no answer before it
     Ok(())
 }
@@ -140,7 +140,7 @@ pub(crate) async fn nothing_is_told_before_the_client_is_initialized(h: Harness)
     let hello = client.initialize(h.revision.as_str()).await;
     client.session = hello.http.and_then(|http| http.header("mcp-session-id").map(str::to_owned));
     let early = if h.is_http() { Some(Told::in_session(&site, &client).await) } else { None };
-    site.service.components().add_tool(tool("later")).unwrap();
+    site.service().components().add_tool(tool("later")).unwrap();
     let early_words = client.request("tools/list", json!({})).await.said;
     assert_eq!(early_words, [] as [Value; 0]);
     client.notify("notifications/initialized", json!({})).await;
@@ -149,7 +149,7 @@ pub(crate) async fn nothing_is_told_before_the_client_is_initialized(h: Harness)
         None => Told::in_session(&site, &client).await,
     };
     if !h.is_http() {
-        site.service.components().remove_tool("later").unwrap();
+        site.service().components().remove_tool("later").unwrap();
     }
     told.assert_list_changed("tools").await;
     Ok(())
@@ -163,7 +163,7 @@ pub(crate) async fn the_newest_stream_of_a_session_wins(h: Harness) -> Shown {
     let mut older = Told::in_session(&site, &client).await;
     let mut newer = Told::in_session(&site, &client).await;
     assert_eq!(older.next().await, None);
-    site.service.resource_updated("note://text");
+    site.service().resource_updated("note://text");
     newer.assert_updated("note://text").await;
     Ok(())
 }
@@ -208,7 +208,7 @@ pub(crate) async fn a_stream_ends_with_its_session_and_another_session_has_its_o
         (Told::in_session(&site, &client).await, Told::in_session(&site, &other).await);
     assert_eq!(client.fetch(client.sign(HttpRequest::new("DELETE", ""))).await.status, Some(204));
     assert_eq!(told.next().await, None);
-    site.service.components().add_tool(tool("later")).unwrap();
+    site.service().components().add_tool(tool("later")).unwrap();
     others.assert_list_changed("tools").await;
     Ok(())
 }
