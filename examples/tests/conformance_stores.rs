@@ -1,5 +1,5 @@
 //! What the official conformance suite requires of two revisions, of a server that keeps its sessions and state on disk and
-//! on Redis; `conformance.rs` has all of the suite, in memory.
+//! on Redis; `conformance.rs` has the same and all of the suite, in memory.
 
 mod suite;
 mod under_test;
