@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kv_core::{
-    AnyStore, Capabilities, Changes, Cursor, Entry, Key, NewEntry, Page, PutMode, Result, Scan, Signals,
-    Store, Version,
+    AnyStore, Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Page, PutMode, Result,
+    Scan, Signals, Store, Version,
 };
 
 /// One process's handle on a store that others share.
@@ -16,6 +16,7 @@ pub struct Shared {
     capabilities: Capabilities,
     trips: Arc<Mutex<Vec<String>>>,
     slow: Arc<Mutex<Option<(&'static str, Duration)>>>,
+    broken: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Shared {
@@ -23,14 +24,14 @@ impl Shared {
     pub fn new(inner: AnyStore) -> Self {
         let mut capabilities = inner.capabilities().clone();
         capabilities.exclusive = false;
-        Self { inner, capabilities, trips: Arc::default(), slow: Arc::default() }
+        Self { inner, capabilities, trips: Arc::default(), slow: Arc::default(), broken: Arc::default() }
     }
 
     /// Another process's handle on the same store.
     #[must_use]
     pub fn another(&self) -> Self {
         let (inner, capabilities) = (self.inner.clone(), self.capabilities.clone());
-        Self { inner, capabilities, trips: Arc::default(), slow: Arc::default() }
+        Self { inner, capabilities, trips: Arc::default(), slow: Arc::default(), broken: Arc::default() }
     }
 
     /// The same without ringing: whoever waits has to look.
@@ -50,7 +51,17 @@ impl Shared {
         *self.slow.lock().unwrap_or_else(PoisonError::into_inner) = Some((collection, by));
     }
 
-    async fn trip(&self, operation: &str, collection: &str) {
+    /// From now on each operation on this collection fails.
+    pub fn break_down(&self, collection: &'static str) {
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(collection);
+    }
+
+    /// From now on nothing fails.
+    pub fn mend(&self) {
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    async fn trip(&self, operation: &str, collection: &str) -> Result<()> {
         let name = collection.rsplit('/').next().unwrap_or_default();
         let trip = format!("{operation} {name}").trim_end().to_owned();
         self.trips.lock().unwrap_or_else(PoisonError::into_inner).push(trip);
@@ -58,6 +69,11 @@ impl Shared {
         if let Some((_, by)) = slow.filter(|(slow, _)| *slow == name) {
             tokio::time::sleep(by).await;
         }
+        let broken = *self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        if !name.is_empty() && broken == Some(name) {
+            return Err(Error::new(ErrorKind::Unavailable, "the test broke it"));
+        }
+        Ok(())
     }
 }
 
@@ -67,48 +83,48 @@ fn first<'a>(keys: impl IntoIterator<Item = &'a Key<'a>>) -> &'a str {
 
 impl Store for Shared {
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
-        self.trip("get", key.collection).await;
+        self.trip("get", key.collection).await?;
         self.inner.get(key).await
     }
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
-        self.trip("put", key.collection).await;
+        self.trip("put", key.collection).await?;
         self.inner.put(key, entry, mode).await
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
-        self.trip("take", key.collection).await;
+        self.trip("take", key.collection).await?;
         self.inner.take(key, version).await
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
-        self.trip("get_many", first(keys)).await;
+        self.trip("get_many", first(keys)).await?;
         self.inner.get_many(keys).await
     }
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
         let name = entries.first().map_or("", |(key, _)| key.collection).to_owned();
-        self.trip("put_many", &name).await;
+        self.trip("put_many", &name).await?;
         self.inner.put_many(entries).await
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
-        self.trip("delete_many", first(keys)).await;
+        self.trip("delete_many", first(keys)).await?;
         self.inner.delete_many(keys).await
     }
 
     async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
-        self.trip("scan", "").await;
+        self.trip("scan", "").await?;
         self.inner.scan(scan, from).await
     }
 
     async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {
-        self.trip("signal", "").await;
+        self.trip("signal", "").await?;
         self.inner.signal(topic, message).await
     }
 
     async fn signals(&self, topic: &str) -> Result<Signals> {
-        self.trip("signals", "").await;
+        self.trip("signals", "").await?;
         self.inner.signals(topic).await
     }
 

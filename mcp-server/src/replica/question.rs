@@ -38,7 +38,10 @@ impl Replica {
         Some(Expected { inner: Arc::clone(inner), key, _waiting: self.waiting() })
     }
 
-    /// Hands an answer that nobody here waits for to the process that asked, if there is one: the first alone.
+    /// Hands an answer that nobody here waits for to the process that asked, if there is one.
+    ///
+    /// The question is forgotten only once its answer is handed over: one that could not be can be sent again. Of two that
+    /// are handed over at once, the process that asked goes by the first.
     pub(crate) async fn hand_over(
         &self,
         session: &str,
@@ -47,13 +50,17 @@ impl Replica {
     ) -> kv_core::Result<()> {
         let Some(inner) = &self.0 else { return Ok(()) };
         let Some(key) = key(session, question) else { return Ok(()) };
-        let Some(entry) = inner.post.store().take(Key::new(QUESTIONS, &key), None).await? else {
+        let Some(entry) = inner.post.store().get(Key::new(QUESTIONS, &key)).await? else {
             return Ok(());
         };
         let Ok(asked_by) = std::str::from_utf8(&entry.value) else { return Ok(()) };
         let (session, question) = (session.to_owned(), question.as_json());
         let letter = Letter::Answered { session, question, answer: outcome.into() };
-        self.send(asked_by, &letter).await
+        self.send(asked_by, &letter).await?;
+        if let Err(error) = inner.post.store().delete(Key::new(QUESTIONS, &key)).await {
+            tracing::debug!(%error, "a question stays until whoever asked it forgets it");
+        }
+        Ok(())
     }
 }
 

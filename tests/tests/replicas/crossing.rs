@@ -105,6 +105,23 @@ async fn an_answer_reaches_whoever_asked_from_that_session_alone() {
 }
 
 #[tokio::test]
+async fn an_answer_that_could_not_be_handed_over_can_be_sent_again() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        let mut stream = caller.open(&pair.a, &caller.call("ask", &json!({}))).await;
+        let (_, question) = soon(said(&mut stream)).await.unwrap();
+        pair.store_b.break_down("inbox");
+        let refused = caller.send(&pair.b, &one_root(&question)).await;
+        assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true));
+        pair.store_b.mend();
+        assert_eq!(caller.send(&pair.b, &one_root(&question)).await.status, 202);
+        let (_, answer) = soon(said(&mut stream)).await.unwrap();
+        assert_eq!(answer["result"]["content"][0]["text"], "1 roots");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_update_is_told_by_every_replica() {
     each(async |pair| {
         let caller = Caller::begin(&pair.a, "2025-11-25").await;
