@@ -97,6 +97,13 @@ impl Hub {
         }
     }
 
+    /// As [`Hub::stir`], also while the listener waits for what it hears.
+    pub(crate) fn look(&self, session: &str) {
+        if let Some((_, ear)) = self.read().of_session(session) {
+            ear.look();
+        }
+    }
+
     /// What the person was asked under `id` in that session is done; tells whether its listener is in this process.
     pub(crate) fn completed(&self, session: &str, id: &str) -> bool {
         let Some((_, ear)) = self.read().of_session(session) else { return false };

@@ -149,6 +149,11 @@ impl Replica {
         self.tell_all(&Letter::Subscribed { session: session.to_owned(), uri: uri.to_owned(), wanted }).await
     }
 
+    /// A session has a new stream here: one that another process has is to end.
+    pub(crate) async fn opened(&self, session: &str) -> kv_core::Result<()> {
+        self.tell_all(&Letter::Opened { session: session.to_owned() }).await
+    }
+
     /// What the client of a session was sent to a page for is done there: told soon, to whoever has its stream.
     pub(crate) fn completed(&self, session: &str, elicitation: &str) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

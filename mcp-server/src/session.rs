@@ -93,6 +93,9 @@ pub(crate) struct Handshake {
     /// The URIs that the client wants to be told of (`resources/subscribe`).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     subscriptions: BTreeSet<String>,
+    /// Which of its `GET` streams is the newest, in whatever process. Not kept where there is one process alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stream: Option<u64>,
 }
 
 impl Handshake {
@@ -134,6 +137,7 @@ impl Handshake {
             level: None,
             initialized: false,
             subscriptions: BTreeSet::new(),
+            stream: None,
         })
     }
 
@@ -147,6 +151,12 @@ impl Handshake {
 
     pub(crate) const fn is_initialized(&self) -> bool {
         self.initialized
+    }
+
+    /// Whether no other stream of the session is newer than this one. Where none is named, a process of an older version
+    /// has changed the session since.
+    pub(crate) fn is_told_on(&self, stream: u64) -> bool {
+        self.stream.is_none_or(|newest| newest == stream)
     }
 
     /// Whether the client declared anything that it can be asked for.
@@ -345,6 +355,23 @@ impl Sessions {
         uri: &str,
     ) -> kv_core::Result<Option<bool>> {
         self.change(principal, id, |handshake| handshake.subscriptions.remove(uri)).await
+    }
+
+    /// Remembers that `stream` is the newest one of a session, as long as it `is_newest` in this process; `false` where the
+    /// session is gone.
+    pub(crate) async fn opened(
+        &self,
+        principal: &Principal,
+        id: &SessionId,
+        stream: u64,
+        is_newest: impl Fn() -> bool + Send,
+    ) -> kv_core::Result<bool> {
+        let opened = self.change(principal, id, |handshake| {
+            if is_newest() {
+                handshake.stream = Some(stream);
+            }
+        });
+        Ok(opened.await?.is_some())
     }
 
     /// Changes what is kept of a session, and gives what `change` gave; `None` where the session is gone.

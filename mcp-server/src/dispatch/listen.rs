@@ -136,6 +136,7 @@ impl Dispatcher {
                 may.then(|| message::updated(uri, subscription)).flatten()
             }
             Notice::Completed(id) => message::completed(id),
+            Notice::Look => None,
         }
     }
 

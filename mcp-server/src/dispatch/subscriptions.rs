@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use futures_util::FutureExt as _;
+use rand::Rng as _;
 use serde::Deserialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::{Dispatcher, failed, not_found, panicked};
-use crate::hub::{Listener, MAX_URIS, Wants};
+use crate::hub::{Listener, MAX_URIS, Notice, Wants};
 use crate::middleware::BoxFuture;
 use crate::protocol::{Failure, Json};
 use crate::session::Handshake;
@@ -82,73 +83,111 @@ impl Dispatcher {
         request.exchange.last();
         let wants = Wants::kinds(self.0.components.dynamic()).and(handshake.subscriptions());
         let listener = self.0.hub.listen_in(&session.key(&request.principal), wants); // misses nothing from now on
-        let this = self.clone();
+        // Over HTTP the next stream of the session may be opened at another process.
+        let may_be_elsewhere = opening == Opening::AsKept && self.replica().is_shared();
+        let stream = may_be_elsewhere.then(|| rand::rng().next_u64());
+        let telling = Telling { dispatcher: self.clone(), request, session, listener, opening, stream };
         Box::pin(async move {
             // Over HTTP another process may be told that the session ends.
-            let concerns = opening == Opening::AsKept || this.registry().has_resources();
-            let _waiting = this.await_updates(concerns).await;
-            let telling = this.telling(&request, &session, &listener, opening);
-            let telling = AssertUnwindSafe(telling).catch_unwind();
+            let concerns = opening == Opening::AsKept || telling.dispatcher.registry().has_resources();
+            let _waiting = telling.dispatcher.await_updates(concerns).await;
+            let told = AssertUnwindSafe(telling.run()).catch_unwind();
             tokio::select! {
-                _ = request.exchange.concluded() => {}
-                ended = telling => drop(ended.map_err(|_| panicked())),
+                _ = telling.request.exchange.concluded() => {}
+                ended = told => drop(ended.map_err(|_| panicked())),
             }
         })
     }
+}
 
-    async fn telling(&self, request: &Request, session: &SessionId, listener: &Listener, opening: Opening) {
-        if !self.begun(request, session, listener, opening).await {
+/// One open stream of a session.
+struct Telling {
+    dispatcher: Dispatcher,
+    /// Stands for the stream: what it is told is said on its exchange.
+    request: Request,
+    session: SessionId,
+    listener: Listener,
+    opening: Opening,
+    /// What the store knows this stream by, where others may be opened elsewhere: the newest is the one that there is.
+    stream: Option<u64>,
+}
+
+impl Telling {
+    async fn run(&self) {
+        if !self.begun().await {
             return;
         }
-        let period = (self.0.sessions.idle() / 2).max(Duration::from_millis(1));
+        let period = (self.dispatcher.0.sessions.idle() / 2).max(Duration::from_millis(1));
         let mut alive = interval_at(Instant::now() + period, period);
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let notice = tokio::select! {
-                notice = listener.next() => notice,
-                _ = alive.tick() => match self.looked_up(request, session, listener).await {
-                    Some(Found::Gone) => return,
-                    _ => continue,
-                },
+                notice = self.listener.next() => notice,
+                _ = alive.tick() => Some(Notice::Look),
             };
             let Some(notice) = notice else { return };
-            let Some(message) = self.worded(request, &notice, None).await else { continue };
+            if notice == Notice::Look {
+                match self.looked_up().await {
+                    Some(Found::Gone) => return,
+                    _ => continue,
+                }
+            }
+            let Some(message) = self.dispatcher.worded(&self.request, &notice, None).await else { continue };
             tokio::select! {
-                () = request.exchange.deliver(message) => {}
-                () = listener.ended() => return, // another stream has taken its place
+                () = self.request.exchange.deliver(message) => {}
+                () = self.listener.ended() => return, // another stream has taken its place
             }
         }
     }
 
-    /// Waits until the client is initialized and its subscriptions are known; `false` where the session is gone.
-    async fn begun(
-        &self,
-        request: &Request,
-        session: &SessionId,
-        listener: &Listener,
-        opening: Opening,
-    ) -> bool {
+    /// Waits until no other process has an older stream of the session, the client is initialized, and its subscriptions
+    /// are known; `false` where the session is gone, or has a newer stream.
+    async fn begun(&self) -> bool {
+        let mut newest = false;
         loop {
-            match self.looked_up(request, session, listener).await {
+            newest = newest || self.claimed().await;
+            match self.looked_up().await {
                 Some(Found::Gone) => return false,
-                Some(Found::There { initialized }) if initialized || opening == Opening::Initialized => {
+                Some(Found::There { initialized })
+                    if newest && (initialized || self.opening == Opening::Initialized) =>
+                {
                     return true;
                 }
-                _ => drop(timeout(LOOK_AGAIN, listener.stirred()).await),
+                _ => drop(timeout(LOOK_AGAIN, self.listener.stirred()).await),
             }
-            if listener.is_ended() {
+            if self.listener.is_ended() {
                 return false;
             }
         }
     }
 
+    /// Has every other process end the stream that it may have of this session; `false` where that could not be said.
+    ///
+    /// The store decides which of two is the newer one, and letters only have a process look: of two that are opened at
+    /// once exactly one stays.
+    async fn claimed(&self) -> bool {
+        let Some(stream) = self.stream else { return true };
+        let (sessions, principal) = (&self.dispatcher.0.sessions, &self.request.principal);
+        let is_newest = || !self.listener.is_ended();
+        let told = match sessions.opened(principal, &self.session, stream, is_newest).await {
+            Ok(true) => self.dispatcher.replica().opened(&self.session.key(principal)).await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        told.inspect_err(|error| tracing::warn!(%error, "an older stream of a session could not be ended"))
+            .is_ok()
+    }
+
     /// Looks at the session in the store: that extends its life, and tells what it subscribed to elsewhere. `None` is a
     /// store that failed.
-    async fn looked_up(&self, request: &Request, session: &SessionId, listener: &Listener) -> Option<Found> {
+    async fn looked_up(&self) -> Option<Found> {
         loop {
-            let edits = listener.edits();
-            match self.0.sessions.find(&request.principal, session).await {
-                Ok(Some(handshake)) if listener.want(handshake.subscriptions(), edits) => {
+            let edits = self.listener.edits();
+            match self.dispatcher.0.sessions.find(&self.request.principal, &self.session).await {
+                Ok(Some(handshake)) if self.stream.is_some_and(|stream| !handshake.is_told_on(stream)) => {
+                    return Some(Found::Gone); // another stream has taken its place, in another process
+                }
+                Ok(Some(handshake)) if self.listener.want(handshake.subscriptions(), edits) => {
                     return Some(Found::There { initialized: handshake.is_initialized() });
                 }
                 Ok(Some(_)) => {} // it subscribed to something meanwhile
@@ -165,7 +204,10 @@ impl Dispatcher {
 /// What the store says of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    There { initialized: bool },
+    There {
+        initialized: bool,
+    },
+    /// There is none any more, or it is told on another stream.
     Gone,
 }
 

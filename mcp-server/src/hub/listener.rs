@@ -40,6 +40,8 @@ pub(crate) enum Notice {
     Updated(Arc<str>),
     /// The page is done that the person was sent to by the question of this id.
     Completed(Arc<str>),
+    /// Something has become of the session that the store knows.
+    Look,
 }
 
 /// A listener; dropping it ends it.
@@ -67,9 +69,12 @@ impl Listener {
         }
     }
 
-    /// The next thing that happened, if there is one: lists first.
+    /// The next thing that happened, if there is one: what concerns the session itself first, then lists.
     pub(crate) fn take(&self) -> Option<Notice> {
         let mut heard = self.ear.heard();
+        if std::mem::take(&mut heard.look) {
+            return Some(Notice::Look);
+        }
         if let Some(kind) = Dynamic::EACH.into_iter().find(|kind| heard.kinds.contains(*kind)) {
             heard.kinds = heard.kinds.without(kind);
             return Some(Notice::Listed(kind));
@@ -162,6 +167,8 @@ struct Heard {
     completed: BTreeSet<Arc<str>>,
     /// How often `wants` was changed by its session.
     edits: u64,
+    /// Whether the session is to be looked at anew.
+    look: bool,
     ended: bool,
 }
 
@@ -221,6 +228,11 @@ impl Ear {
     }
 
     pub(super) fn stir(&self) {
+        self.told.notify_one();
+    }
+
+    pub(super) fn look(&self) {
+        self.heard().look = true;
         self.told.notify_one();
     }
 

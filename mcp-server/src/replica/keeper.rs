@@ -71,6 +71,7 @@ fn deliver(server: &Dispatcher, letter: Letter) {
         Letter::Subscribed { session, uri, wanted } => {
             server.hub().subscribe(&session, &uri, wanted);
         }
+        Letter::Opened { session } => server.hub().look(&session),
         Letter::Answered { session, question, answer } => {
             if let Ok(question) = RequestId::new(&question) {
                 server.pending_questions().answered(session, question, answer.into());

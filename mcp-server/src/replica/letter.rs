@@ -29,6 +29,8 @@ pub(crate) enum Letter {
         question: Json,
         answer: Answer,
     },
+    /// The session has a new stream on which it is told what changes: an older one is to end.
+    Opened { session: String },
     /// What the client was sent to a page for is done there.
     Completed { session: String, elicitation: String },
     /// These resources have another content.

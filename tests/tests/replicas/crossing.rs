@@ -1,7 +1,9 @@
 //! What crosses from one replica to the other.
 
-use larder_tests::http::HttpRequest;
-use larder_tests::node::{Caller, said};
+use std::future::Future;
+
+use larder_tests::http::{HttpRequest, Streaming};
+use larder_tests::node::{Caller, Node, said};
 use serde_json::{Value, json};
 
 use crate::{each, soon};
@@ -190,6 +192,75 @@ async fn the_end_of_a_subscription_reaches_the_stream_that_another_replica_has()
         assert_eq!(caller.text(&pair.a, "update", json!({})).await, "updated");
         assert_eq!(caller.end(&pair.b).await.status, 204);
         assert_eq!(soon(said(&mut stream)).await, None);
+    })
+    .await;
+}
+
+/// Opens the stream on which the session is told what changes.
+async fn opened(caller: &Caller, node: &Node) -> Streaming {
+    let get = HttpRequest::new("GET", "").header("accept", "text/event-stream");
+    let stream = caller.sign(get).send(node.address).await.head().await;
+    assert_eq!(stream.status, 200);
+    stream
+}
+
+/// Tells of an update again and again until `heard` is there: the first may come before a stream listens.
+async fn while_updated<T>(caller: &Caller, node: &Node, heard: impl Future<Output = T>) -> T {
+    let told = async {
+        loop {
+            assert_eq!(caller.text(node, "update", json!({})).await, "updated");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        () = told => unreachable!(),
+        heard = soon(heard) => heard,
+    }
+}
+
+/// The stream is told of updates until it ends.
+async fn ended(stream: &mut Streaming) {
+    while let Some((_, message)) = said(stream).await {
+        assert_eq!(message["method"], "notifications/resources/updated", "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_has_one_stream_wherever_it_is_opened_and_the_newest_wins() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        let subscribe = caller.request("resources/subscribe", &json!({ "uri": "r://x" }));
+        assert_eq!(caller.send(&pair.a, &subscribe).await.status, 200);
+        let mut older = opened(&caller, &pair.a).await;
+        for there in [&pair.b, &pair.a, &pair.a, &pair.b] {
+            let mut newer = opened(&caller, there).await;
+            soon(ended(&mut older)).await;
+            let (_, message) = while_updated(&caller, &pair.a, said(&mut newer)).await.unwrap();
+            assert_eq!(message["params"]["uri"], "r://x");
+            older = newer;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_streams_that_are_opened_at_once_exactly_one_stays() {
+    each(async |pair| {
+        for _ in 0..5 {
+            let caller = Caller::begin(&pair.a, "2025-11-25").await;
+            let subscribe = caller.request("resources/subscribe", &json!({ "uri": "r://x" }));
+            assert_eq!(caller.send(&pair.a, &subscribe).await.status, 200);
+            let (mut one, mut other) = tokio::join!(opened(&caller, &pair.a), opened(&caller, &pair.b));
+            let stays = soon(async {
+                tokio::select! {
+                    () = ended(&mut one) => None,
+                    () = ended(&mut other) => Some(()),
+                }
+            })
+            .await;
+            let stays = if stays.is_some() { &mut one } else { &mut other };
+            assert!(while_updated(&caller, &pair.b, said(stays)).await.is_some(), "both have ended");
+        }
     })
     .await;
 }
