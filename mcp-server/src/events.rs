@@ -167,14 +167,14 @@ impl Streams {
     /// Has everything that was said in the log, where there is one and it does not hang.
     pub(crate) async fn flush(&self) {
         if let Some(log) = &self.0.log {
-            log.flush_for(None).await;
+            log.flush_all().await;
         }
     }
 
     /// A stream has had its last event.
     fn ended(&self, key: &str, live: &Arc<Live>) {
         self.0.written.send_modify(|written| *written = written.saturating_sub(1));
-        if self.0.log.is_some() {
+        if self.0.log.as_ref().is_some_and(|log| !log.is_behind(key)) {
             self.known().here.remove(key); // from now on it is read from the log
         } else {
             self.keep(key, live);

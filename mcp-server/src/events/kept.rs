@@ -1,4 +1,4 @@
-//! Streams that have ended, kept in the memory of the one process that there is.
+//! Streams that have ended, kept in the memory of the one process that there is, or until their log is written.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -86,6 +86,41 @@ async fn what_was_said_while_nobody_was_there_is_had_after_the_end_too() {
 }
 
 #[tokio::test]
+async fn what_the_store_did_not_take_for_a_while_is_had_from_the_same_replica_at_once_and_later_from_all() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        let ping = caller.request("ping", &json!({}));
+        assert_eq!(caller.send(&pair.b, &ping).await.status, 200);
+        pair.store_a.break_down("events");
+        let mut stream = caller.open(&pair.a, &caller.call("speak", &json!({}))).await;
+        let first = hears(&mut stream, "one").await;
+        stream.disconnect();
+        for _ in 0..3 {
+            pair.gate.open();
+        }
+        pair.gate.done("ended").await;
+        not_resumed(&caller, &pair.b, &first).await;
+        for node in [&pair.a, &pair.b] {
+            let mut stream = soon(async {
+                loop {
+                    let stream = caller.resume(&first).send(node.address).await.head().await;
+                    if stream.status == 200 {
+                        break stream;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await; // until it is written
+                }
+            })
+            .await;
+            hears(&mut stream, "two").await;
+            hears(&mut stream, "three").await;
+            answers(stream, "spoken").await;
+            pair.store_a.mend();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_event_that_is_unknown_malformed_or_of_another_session_cannot_be_resumed() {
     each(async |pair| {
         let caller = Caller::begin(&pair.a, "2025-11-25").await;
