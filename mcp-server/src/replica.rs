@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::dispatch::Distant;
 use crate::protocol::RequestId;
+use crate::session::Owner;
 
 pub(crate) use self::letter::Letter;
 use self::post::Post;
@@ -139,9 +140,9 @@ impl Replica {
         self.tell_all(&Letter::Cancelled { session: session.to_owned(), request: request.as_json() }).await
     }
 
-    /// A session has ended.
-    pub(crate) async fn ended(&self, session: &str) -> kv_core::Result<()> {
-        self.tell_all(&Letter::Ended { session: session.to_owned() }).await
+    /// A session of `owner` has ended.
+    pub(crate) async fn ended(&self, session: &str, owner: Owner) -> kv_core::Result<()> {
+        self.tell_all(&Letter::Ended { session: session.to_owned(), owner: Some(owner) }).await
     }
 
     /// A session wants to be told of a resource, or does not any more; its stream is not here.

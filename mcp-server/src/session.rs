@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::Principal;
 use crate::asking::Ready;
@@ -25,7 +26,7 @@ use crate::request::Caller;
 
 use self::copies::Copies;
 use self::counted::Counted;
-pub(crate) use self::counted::{Full, SessionLimits};
+pub(crate) use self::counted::{Full, Owner, SessionLimits};
 pub use self::opened::{Session, UserSession};
 
 /// The id of a session, of a handshake or of [`Context::open_session`](crate::Context::open_session): 128 random bits in
@@ -96,6 +97,9 @@ pub(crate) struct Handshake {
     /// Which of its `GET` streams is the newest, in whatever process. Not kept where there is one process alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stream: Option<u64>,
+    /// Whether it is over, and only what belongs to it is not all gone yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ended: bool,
 }
 
 impl Handshake {
@@ -138,6 +142,7 @@ impl Handshake {
             initialized: false,
             subscriptions: BTreeSet::new(),
             stream: None,
+            ended: false,
         })
     }
 
@@ -232,6 +237,10 @@ struct Inner {
     idle: Duration,
     counted: Counted,
     copies: Copies,
+    /// Whether other processes may open sessions that are served here.
+    is_shared: bool,
+    /// Whose life is being extended: so many at once.
+    extending: Semaphore,
 }
 
 /// Why a session could not begin.
@@ -244,13 +253,16 @@ pub(crate) enum NotBegun {
 }
 
 const SESSIONS: &str = "sessions";
+/// Of how many sessions the life is extended at once: many may be due after a pause.
+const EXTENDED_AT_ONCE: usize = 64;
 /// The collection of values kept for sessions and users.
 pub(crate) const STATE: &str = "state";
 
 impl Sessions {
     pub(crate) fn new(store: AnyStore, limits: SessionLimits) -> Self {
-        let copies = Copies::new(limits.copies, limits.all);
-        Self(Arc::new(Inner { store, idle: limits.idle, counted: Counted::new(limits), copies }))
+        let (copies, counted) = (Copies::new(limits.copies, limits.all), Counted::new(limits));
+        let (is_shared, extending) = (!store.capabilities().exclusive, Semaphore::new(EXTENDED_AT_ONCE));
+        Self(Arc::new(Inner { store, idle: limits.idle, counted, copies, is_shared, extending }))
     }
 
     /// How long a session lives without a request.
@@ -266,10 +278,11 @@ impl Sessions {
         handshake: &Handshake,
     ) -> Result<(), NotBegun> {
         let key = id.key(principal);
-        self.0.counted.count(principal, &key).map_err(NotBegun::Full)?;
+        let owner = Owner::from(principal);
+        self.0.counted.count(owner, &key).map_err(NotBegun::Full)?;
         let created = self.collection().create(&key, handshake).await;
         created.map(drop).map_err(|error| {
-            self.0.counted.forget(principal, &key);
+            self.0.counted.forget(owner, &key);
             NotBegun::Store(error)
         })
     }
@@ -304,13 +317,19 @@ impl Sessions {
     }
 
     async fn read(&self, principal: &Principal, key: String) -> kv_core::Result<Option<Handshake>> {
-        let asked = self.0.copies.asking();
+        let (asked, served) = (self.0.copies.asking(), self.0.counted.asking(&key));
         let Some(entry) = self.0.store.get(Key::new(SESSIONS, &key)).await? else {
-            self.0.copies.forget(&key);
-            self.0.counted.forget(principal, &key);
+            self.forget(Owner::from(principal), &key);
             return Ok(None);
         };
-        let Ok(handshake) = serde_json::from_slice(&entry.value) else { return Ok(None) };
+        let Ok(handshake) = serde_json::from_slice::<Handshake>(&entry.value) else { return Ok(None) };
+        if handshake.ended {
+            self.forget(Owner::from(principal), &key);
+            return Ok(None);
+        }
+        if self.0.is_shared {
+            self.0.counted.serve(Owner::from(principal), &key, served);
+        }
         let (left, extended_at) = (entry.ttl.unwrap_or(Duration::MAX), self.0.idle / 4 * 3);
         self.0.copies.keep(&key, &handshake, left.saturating_sub(extended_at), asked); // a copy extends nothing
         if left < extended_at {
@@ -374,7 +393,7 @@ impl Sessions {
         Ok(opened.await?.is_some())
     }
 
-    /// Changes what is kept of a session, and gives what `change` gave; `None` where the session is gone.
+    /// Changes what is kept of a session that is not over, and gives what `change` gave; `None` where the session is gone.
     async fn change<T: Send>(
         &self,
         principal: &Principal,
@@ -386,7 +405,7 @@ impl Sessions {
         let mut outcome = None;
         let changed = collection.update_with(&key, |handshake| {
             handshake.map(|mut handshake: Handshake| {
-                outcome = Some(change(&mut handshake));
+                outcome = (!handshake.ended).then(|| change(&mut handshake));
                 handshake
             })
         });
@@ -394,28 +413,46 @@ impl Sessions {
         Ok(changed.and(outcome))
     }
 
-    /// Ends a session and what was kept for it; `false` where there was none.
-    pub(crate) async fn end(&self, principal: &Principal, id: &SessionId) -> kv_core::Result<bool> {
+    /// A session is over from now on, for every process; `false` where there is none. What belongs to it goes by
+    /// [`Sessions::remove`]: until then this can be said again.
+    pub(crate) async fn close(&self, principal: &Principal, id: &SessionId) -> kv_core::Result<bool> {
+        let (collection, key) = (self.collection(), id.key(principal));
+        let _ended = self.0.copies.dropping(&key);
+        let closed = collection.update_with(&key, |handshake| {
+            handshake.map(|handshake: Handshake| Handshake { ended: true, ..handshake })
+        });
+        Ok(closed.await?.is_some())
+    }
+
+    /// Removes a session and what was kept for it; `false` where there was none. The session goes last: where the store
+    /// fails before, it can be removed again.
+    pub(crate) async fn remove(&self, principal: &Principal, id: &SessionId) -> kv_core::Result<bool> {
         let key = id.key(principal);
         let _ended = self.0.copies.dropping(&key);
-        self.0.counted.forget(principal, &key);
-        let ended = self.0.store.take(Key::new(SESSIONS, &key), None).await?.is_some();
-        if ended {
-            self.0.store.delete(Key::new(STATE, &key)).await?;
-        }
-        Ok(ended)
+        self.0.store.delete(Key::new(STATE, &key)).await?;
+        let removed = self.0.store.take(Key::new(SESSIONS, &key), None).await?.is_some();
+        self.0.counted.forget(Owner::from(principal), &key);
+        Ok(removed)
+    }
+
+    /// A session is over, or gone: this process goes by it no more.
+    pub(crate) fn forget(&self, owner: Owner, key: &str) {
+        self.0.copies.forget(key);
+        self.0.counted.forget(owner, key);
     }
 
     /// One `Update` per quarter of the idle timeout: the session's life, and that of its state.
     async fn extend(&self, principal: &Principal, key: &str, session: kv_core::Entry) {
-        let full = self.0.idle;
+        // The semaphore is never closed.
+        let _turn = self.0.extending.acquire().await;
+        let (full, served) = (self.0.idle, self.0.counted.asking(key));
         let renewed = NewEntry::new(session.value).meta(session.meta).ttl(full);
         let extended =
             self.0.store.put(Key::new(SESSIONS, key), renewed, PutMode::Update(session.version)).await;
         if extended.is_err() {
             return; // another request extended or ended it
         }
-        let _ = self.0.counted.count(principal, key); // it is served, whoever opened it and however many there are
+        self.0.counted.serve(Owner::from(principal), key, served);
         let state = Key::new(STATE, key);
         if let Ok(Some(entry)) = self.0.store.get(state).await {
             let renewed = NewEntry::new(entry.value).meta(entry.meta).ttl(full);

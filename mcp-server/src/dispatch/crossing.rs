@@ -9,6 +9,8 @@ use crate::flights::Flights;
 use crate::hub::Change;
 use crate::protocol::RequestId;
 use crate::replica::Replica;
+use crate::session::Owner;
+use crate::{Principal, SessionId};
 
 /// A dispatcher that may be gone: who holds it does not keep a server that nobody has any more.
 pub(crate) struct Distant(Weak<Shared>);
@@ -57,12 +59,19 @@ impl Dispatcher {
         handed.inspect_err(|error| tracing::error!(%error, "an answer could not be handed on")).is_ok()
     }
 
-    /// A session is over: what it has in flight and what it is told ends, here and elsewhere.
-    pub(crate) async fn end_session(&self, session: &str) {
-        self.session_ended(session);
-        if let Err(error) = self.0.replica.ended(session).await {
-            tracing::error!(%error, "other replicas could not be told that a session has ended");
+    /// Ends a session: what it has in flight and what it is told ends, here and elsewhere, and what was kept for it goes;
+    /// `false` where there is none.
+    ///
+    /// # Errors
+    /// The store failed. From the first step on the session is over; ending it again does what is left.
+    pub(crate) async fn end_session(&self, principal: &Principal, id: &SessionId) -> kv_core::Result<bool> {
+        if !self.0.sessions.close(principal, id).await? {
+            return Ok(false);
         }
+        let (session, owner) = (id.key(principal), Owner::from(principal));
+        self.session_ended(&session, Some(owner));
+        self.0.replica.ended(&session, owner).await?;
+        self.0.sessions.remove(principal, id).await
     }
 
     /// A session wants to be told of a resource, or does not any more: so is the stream of it, wherever that is.
@@ -76,9 +85,12 @@ impl Dispatcher {
         self.0.replica.subscribed(session, uri, wanted).await
     }
 
-    /// As [`Dispatcher::end_session`], in this process alone.
-    pub(crate) fn session_ended(&self, session: &str) {
-        self.0.sessions.forget_copy(session);
+    /// A session of `owner` is over: what this process has of it ends. An older version does not tell whose it is.
+    pub(crate) fn session_ended(&self, session: &str, owner: Option<Owner>) {
+        match owner {
+            Some(owner) => self.0.sessions.forget(owner, session),
+            None => self.0.sessions.forget_copy(session),
+        }
         self.0.flights.cancel_all(session);
         self.0.hub.end_session(session);
     }

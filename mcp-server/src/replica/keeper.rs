@@ -67,7 +67,7 @@ fn deliver(server: &Dispatcher, letter: Letter) {
                 server.flights().cancel(&session, &request);
             }
         }
-        Letter::Ended { session } => server.session_ended(&session),
+        Letter::Ended { session, owner } => server.session_ended(&session, owner),
         Letter::Subscribed { session, uri, wanted } => {
             server.hub().subscribe(&session, &uri, wanted);
         }

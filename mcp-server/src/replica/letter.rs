@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::asking::Outcome;
 use crate::protocol::Json;
+use crate::session::Owner;
 
 /// One thing that concerns another process. Sessions and streams go by the keys that they have in the store, which
 /// begin with their principal.
@@ -18,8 +19,12 @@ pub(crate) enum Letter {
         #[serde(deserialize_with = "json")]
         request: Json,
     },
-    /// The session is over.
-    Ended { session: String },
+    /// The session is over, which belonged to `owner`.
+    Ended {
+        session: String,
+        #[serde(default)]
+        owner: Option<Owner>,
+    },
     /// The session wants to be told of a resource, or does not any more.
     Subscribed { session: String, uri: String, wanted: bool },
     /// The client has answered a question.

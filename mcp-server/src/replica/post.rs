@@ -201,12 +201,12 @@ mod tests {
     }
 
     fn letter(number: usize) -> Letter {
-        Letter::Ended { session: number.to_string() }
+        Letter::Ended { session: number.to_string(), owner: None }
     }
 
     async fn taken(post: &Post) -> Vec<String> {
         let session = |letter| match letter {
-            Letter::Ended { session } => session,
+            Letter::Ended { session, .. } => session,
             other => panic!("{other:?}"),
         };
         post.take().await.into_iter().map(session).collect()

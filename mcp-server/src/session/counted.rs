@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::Principal;
@@ -73,11 +75,51 @@ impl Full {
     }
 }
 
+/// Whose a session is, as it is counted: also where another process tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Owner {
+    /// A user, by the key of the principal.
+    User([u8; 32]),
+    /// Nobody in particular.
+    Anonymous,
+    /// Whoever started the process.
+    Local,
+}
+
+impl Owner {
+    fn key(self) -> [u8; 32] {
+        match self {
+            Self::User(key) => key,
+            Self::Anonymous => Principal::anonymous().key(),
+            Self::Local => Principal::local().key(),
+        }
+    }
+}
+
+impl From<&Principal> for Owner {
+    fn from(principal: &Principal) -> Self {
+        if principal.is_user() {
+            Self::User(principal.key())
+        } else if principal.is_anonymous() {
+            Self::Anonymous
+        } else {
+            Self::Local
+        }
+    }
+}
+
 /// Anonymous callers, whoever started the process, and users are counted apart: no kind takes the place of another.
 pub(super) struct Counted {
     limits: SessionLimits,
     pools: Mutex<[Pool; 3]>,
+    /// How often a session was forgotten, by the first byte of its digest: what the store said before may be out of date.
+    forgotten: [AtomicU64; 256],
 }
+
+/// When the store was asked for a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked(u64);
 
 /// The principals of one kind, and when each of their sessions was last counted.
 #[derive(Default)]
@@ -93,50 +135,76 @@ type Seen = HashMap<u64, Instant>;
 
 impl Counted {
     pub(super) fn new(limits: SessionLimits) -> Self {
-        Self { limits, pools: Mutex::default() }
+        Self { limits, pools: Mutex::default(), forgotten: std::array::from_fn(|_| AtomicU64::new(0)) }
     }
 
-    /// Counts a session of `principal` as active, unless it is a new one and a cap is reached.
-    pub(super) fn count(&self, principal: &Principal, key: &str) -> Result<(), Full> {
+    /// Counts a session of `owner` as active, unless it is a new one and a cap is reached.
+    pub(super) fn count(&self, owner: Owner, key: &str) -> Result<(), Full> {
+        self.with_pool(owner, |pool| self.count_in(pool, owner, key))
+    }
+
+    fn count_in(&self, pool: &mut Pool, owner: Owner, key: &str) -> Result<(), Full> {
         let Some(session) = digest(key) else { return Ok(()) };
         let now = Instant::now();
         let SessionLimits { idle, all, .. } = self.limits;
-        let (owner, share) = (principal.key(), self.share(principal));
-        self.with_pool(principal, |pool| {
-            if let Some(seen) = pool.by_principal.get_mut(&owner).and_then(|seen| seen.get_mut(&session)) {
-                *seen = now;
-                return Ok(());
-            }
-            if let Some(cap) = share {
-                pool.room_of(&owner, cap, idle, now).map_err(|wait| Full::One { cap, wait })?;
-            }
-            pool.room(all, idle, now).map_err(|wait| Full::All { wait })?;
-            pool.by_principal.entry(owner).or_default().insert(session, now);
-            pool.sessions += 1;
-            Ok(())
-        })
+        let share = self.share(owner);
+        let owner = owner.key();
+        if let Some(seen) = pool.by_principal.get_mut(&owner).and_then(|seen| seen.get_mut(&session)) {
+            *seen = now;
+            return Ok(());
+        }
+        if let Some(cap) = share {
+            pool.room_of(&owner, cap, idle, now).map_err(|wait| Full::One { cap, wait })?;
+        }
+        pool.room(all, idle, now).map_err(|wait| Full::All { wait })?;
+        pool.by_principal.entry(owner).or_default().insert(session, now);
+        pool.sessions += 1;
+        Ok(())
     }
 
-    pub(super) fn forget(&self, principal: &Principal, key: &str) {
+    /// To be called before the store is asked for a session that [`Counted::serve`] is to count.
+    pub(super) fn asking(&self, key: &str) -> Asked {
+        Asked(self.forgotten(key).map_or(0, |forgotten| forgotten.load(Ordering::Acquire)))
+    }
+
+    /// Counts a session that the store has, whoever opened it: it is served, however many there are. Not if it may have
+    /// been forgotten since the store was asked; where it is still there the next request counts it.
+    pub(super) fn serve(&self, owner: Owner, key: &str, asked: Asked) {
+        self.with_pool(owner, |pool| {
+            if self.asking(key).0 == asked.0 {
+                let _ = self.count_in(pool, owner, key);
+            }
+        });
+    }
+
+    pub(super) fn forget(&self, owner: Owner, key: &str) {
         let Some(session) = digest(key) else { return };
-        self.with_pool(principal, |pool| pool.forget(&principal.key(), session));
+        self.with_pool(owner, |pool| {
+            if let Some(forgotten) = self.forgotten(key) {
+                forgotten.fetch_add(1, Ordering::AcqRel);
+            }
+            pool.forget(&owner.key(), session);
+        });
     }
 
-    /// The cap on the sessions of this principal alone. Those that are nobody in particular are not told apart.
-    fn share(&self, principal: &Principal) -> Option<usize> {
+    fn forgotten(&self, key: &str) -> Option<&AtomicU64> {
+        let [first, ..] = digest(key)?.to_be_bytes();
+        self.forgotten.get(usize::from(first))
+    }
+
+    /// The cap on the sessions of this owner alone. Those that are nobody in particular are not told apart.
+    fn share(&self, owner: Owner) -> Option<usize> {
         let SessionLimits { all, one, .. } = self.limits;
-        principal.is_user().then(|| one.unwrap_or((all / 10).max(1)))
+        matches!(owner, Owner::User(_)).then(|| one.unwrap_or((all / 10).max(1)))
     }
 
-    fn with_pool<T>(&self, principal: &Principal, work: impl FnOnce(&mut Pool) -> T) -> T {
+    fn with_pool<T>(&self, owner: Owner, work: impl FnOnce(&mut Pool) -> T) -> T {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let [users, anonymous, local] = &mut *pools;
-        work(if principal.is_user() {
-            users
-        } else if principal.is_anonymous() {
-            anonymous
-        } else {
-            local
+        work(match owner {
+            Owner::User(_) => users,
+            Owner::Anonymous => anonymous,
+            Owner::Local => local,
         })
     }
 }
@@ -211,13 +279,30 @@ impl fmt::Debug for Counted {
 mod tests {
     use std::time::Duration;
 
-    use super::{Counted, Full, SessionLimits};
+    use super::{Counted, Full, Owner, SessionLimits};
     use crate::Principal;
 
     const IDLE: Duration = Duration::from_secs(60);
 
     fn counted(all: usize, one: Option<usize>) -> Counted {
         Counted::new(SessionLimits { idle: IDLE, all, one, ..SessionLimits::default() })
+    }
+
+    fn user(name: &str) -> Owner {
+        Owner::from(&Principal::user("test", name))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_served_counts_unless_it_may_have_ended_since_and_is_never_too_much() {
+        let counted = counted(1, Some(1));
+        let asked = counted.asking(&key(0));
+        counted.forget(user("ada"), &key(0)); // it ends while the store is asked for it
+        counted.serve(user("ada"), &key(0), asked);
+        counted.count(user("ada"), &key(1)).unwrap();
+        counted.serve(user("ada"), &key(2), counted.asking(&key(2)));
+        counted.forget(user("ada"), &key(1));
+        counted.serve(user("ada"), &key(2), counted.asking(&key(2)));
+        assert!(counted.count(user("ada"), &key(3)).is_err());
     }
 
     fn key(number: u32) -> String {
@@ -227,66 +312,64 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_user_who_takes_all_that_is_allowed_leaves_the_others_their_share() {
         let counted = counted(100, None);
-        let (ada, bob) = (Principal::user("test", "ada"), Principal::user("test", "bob"));
+        let (ada, bob) = (user("ada"), user("bob"));
         for number in 0..10 {
-            counted.count(&ada, &key(number)).unwrap();
+            counted.count(ada, &key(number)).unwrap();
         }
         tokio::time::advance(IDLE / 2).await;
-        assert_eq!(counted.count(&ada, &key(10)), Err(Full::One { cap: 10, wait: IDLE / 2 }));
-        counted.count(&ada, &key(9)).unwrap(); // an open one is served on
-        counted.count(&bob, &key(11)).unwrap();
-        counted.forget(&ada, &key(0));
-        counted.count(&ada, &key(10)).unwrap();
+        assert_eq!(counted.count(ada, &key(10)), Err(Full::One { cap: 10, wait: IDLE / 2 }));
+        counted.count(ada, &key(9)).unwrap(); // an open one is served on
+        counted.count(bob, &key(11)).unwrap();
+        counted.forget(ada, &key(0));
+        counted.count(ada, &key(10)).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn anonymous_callers_users_and_the_local_one_do_not_take_each_others_place() {
         let counted = counted(2, Some(2));
-        for principal in [Principal::anonymous(), Principal::user("test", "ada"), Principal::local()] {
+        for owner in [Owner::Anonymous, user("ada"), Owner::Local] {
             for number in 0..2 {
-                counted.count(&principal, &key(number)).unwrap();
+                counted.count(owner, &key(number)).unwrap();
             }
-            assert!(counted.count(&principal, &key(2)).is_err(), "{principal:?}");
+            assert!(counted.count(owner, &key(2)).is_err(), "{owner:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_server_has_room_when_one_ends_or_is_idle_and_says_when_that_may_be() {
         let counted = counted(2, Some(1));
-        let user = |name| Principal::user("test", name);
-        counted.count(&user("a"), &key(0)).unwrap();
+        counted.count(user("a"), &key(0)).unwrap();
         tokio::time::advance(IDLE / 4).await;
-        counted.count(&user("b"), &key(1)).unwrap();
-        let full = counted.count(&user("c"), &key(2)).unwrap_err();
+        counted.count(user("b"), &key(1)).unwrap();
+        let full = counted.count(user("c"), &key(2)).unwrap_err();
         assert_eq!((full, full.seconds()), (Full::All { wait: IDLE / 4 * 3 }, 46));
         tokio::time::advance(IDLE / 4).await;
-        assert_eq!(counted.count(&user("c"), &key(2)), Err(Full::All { wait: IDLE / 2 }));
-        counted.forget(&user("b"), &key(1));
-        counted.count(&user("c"), &key(2)).unwrap();
-        counted.count(&user("a"), &key(0)).unwrap();
+        assert_eq!(counted.count(user("c"), &key(2)), Err(Full::All { wait: IDLE / 2 }));
+        counted.forget(user("b"), &key(1));
+        counted.count(user("c"), &key(2)).unwrap();
+        counted.count(user("a"), &key(0)).unwrap();
         tokio::time::advance(IDLE / 4 * 3).await; // "c" is in use no more than "a"
-        assert!(counted.count(&user("d"), &key(3)).is_err());
+        assert!(counted.count(user("d"), &key(3)).is_err());
         tokio::time::advance(IDLE / 4).await;
-        counted.count(&user("d"), &key(3)).unwrap();
+        counted.count(user("d"), &key(3)).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn idle_sessions_of_a_user_do_not_count() {
         let counted = counted(100, Some(2));
-        let ada = Principal::user("test", "ada");
+        let ada = user("ada");
         for round in 0..5 {
-            counted.count(&ada, &key(2 * round)).unwrap();
-            counted.count(&ada, &key(2 * round + 1)).unwrap();
-            assert!(counted.count(&ada, &key(99)).is_err());
+            counted.count(ada, &key(2 * round)).unwrap();
+            counted.count(ada, &key(2 * round + 1)).unwrap();
+            assert!(counted.count(ada, &key(99)).is_err());
             tokio::time::advance(IDLE).await;
         }
     }
 
     #[test]
     fn a_cap_of_zero_refuses_everybody() {
-        let full = |counted: &Counted, principal: &Principal| counted.count(principal, &key(0)).unwrap_err();
-        let ada = Principal::user("test", "ada");
-        assert_eq!(full(&counted(10, Some(0)), &ada), Full::One { cap: 0, wait: IDLE });
-        assert_eq!(full(&counted(0, None), &Principal::anonymous()), Full::All { wait: IDLE });
+        let full = |counted: &Counted, owner: Owner| counted.count(owner, &key(0)).unwrap_err();
+        assert_eq!(full(&counted(10, Some(0)), user("ada")), Full::One { cap: 0, wait: IDLE });
+        assert_eq!(full(&counted(0, None), Owner::Anonymous), Full::All { wait: IDLE });
     }
 }

@@ -4,9 +4,10 @@ use std::future::Future;
 
 use larder_tests::http::{HttpRequest, Streaming};
 use larder_tests::node::{Caller, Node, said};
+use larder_tests::shared::Shared;
 use serde_json::{Value, json};
 
-use crate::{each, soon};
+use crate::{Pair, each, soon};
 
 #[tokio::test]
 async fn a_session_is_the_same_at_every_replica() {
@@ -75,6 +76,58 @@ async fn the_end_of_a_session_ends_what_it_has_at_every_replica() {
         assert_eq!((after.status, caller.end(&pair.a).await.status), (404, 404));
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_session_that_the_store_did_not_let_end_can_be_ended_again() {
+    each(async |pair| {
+        for broken in ["sessions", "inbox", "state"] {
+            let caller = Caller::begin(&pair.a, "2025-11-25").await;
+            let held = caller.post(&caller.call("hold", &json!({}))).send(pair.a.address).await;
+            pair.gate.done("holding").await;
+            pair.store_b.break_down(broken);
+            let failed = caller.end(&pair.b).await;
+            assert_eq!((failed.status, failed.header("retry-after").is_some()), (503, true), "{broken}");
+            pair.store_b.mend();
+            let status = caller.send(&pair.a, &caller.call("count", &json!({}))).await.status;
+            assert_eq!(status, if broken == "sessions" { 200 } else { 404 }, "{broken}: all or nothing");
+            assert_eq!(caller.end(&pair.b).await.status, 204, "{broken}");
+            assert_eq!(soon(held.answer()).await.body, "");
+            pair.gate.done("ended").await;
+            pair.gate.deeds.lock().unwrap().clear();
+            assert_eq!((caller.end(&pair.b).await.status, caller.end(&pair.a).await.status), (404, 404));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_counts_wherever_it_is_served_until_it_ends_anywhere() {
+    let memory = kv_core::AnyStore::new(kv_memory::MemoryStore::new());
+    let pair = Pair::with(Shared::new(memory), |server| server.max_sessions_per_user(2)).await;
+    let mut callers = Vec::new();
+    for _ in 0..2 {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        assert_eq!(caller.send(&pair.b, &caller.request("ping", &json!({}))).await.status, 200);
+        callers.push(caller);
+    }
+    let params = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" },
+    });
+    let initialize = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
+    let begin = async || {
+        let initialize = HttpRequest::post(initialize.to_string()).header("authorization", "Bearer eve");
+        initialize.fetch(pair.b.address).await.status
+    };
+    assert_eq!(begin().await, 429, "both are served here");
+    assert_eq!(callers[0].end(&pair.a).await.status, 204);
+    soon(async {
+        while begin().await != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await; // until it is heard of
+        }
+    })
+    .await;
+    assert_eq!(begin().await, 429);
 }
 
 /// The answer of a client to this question: one root.

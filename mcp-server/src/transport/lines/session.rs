@@ -137,7 +137,7 @@ impl Connection {
 
     /// A store that hangs keeps no process from ending.
     pub(super) async fn end_session(&self) {
-        let ended = self.dispatcher.sessions().end(&self.principal, &self.session);
+        let ended = self.dispatcher.sessions().remove(&self.principal, &self.session);
         match tokio::time::timeout(GRACE, ended).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
