@@ -37,7 +37,7 @@ impl Context {
     ///
     /// # Errors
     /// The client cannot be asked ([`AskError::is_unsupported`]), did not answer, or refused; the handler asks something
-    /// else than in the round before; the component's answers are public.
+    /// else than in the round before; the component's answers are public; a store that replicas share failed.
     pub async fn elicit<F: Form>(&self, message: impl AsRef<str> + Send) -> Result<Elicited<F>, AskError> {
         self.unnamed().elicit(message).await
     }
@@ -206,7 +206,7 @@ impl Asking<'_> {
         let id = RequestId::of(&text);
         let message = server_request(&id, question.method(), &question.params_for(request.revision, &text));
         let session = session.key(&request.principal);
-        let _expected = self.expected(&session, &id).await;
+        let _expected = self.expected(&session, &id).await?;
         let mut waiting = self.context.pending_questions().wait(session, id);
         if !request.exchange.send(message).await {
             return Err(AskError::gone());
@@ -218,11 +218,14 @@ impl Asking<'_> {
     }
 
     /// Where clients are not bound to this process, the others are to know where the answer belongs.
-    async fn expected(&self, session: &str, question: &RequestId) -> Option<Expected> {
+    async fn expected(&self, session: &str, question: &RequestId) -> Result<Option<Expected>, AskError> {
         if !self.context.request().exchange.is_resumable() {
-            return None;
+            return Ok(None);
         }
-        self.context.replica().expect(session, question, PATIENCE).await
+        self.context.replica().expect(session, question, PATIENCE).await.map_err(|error| {
+            tracing::error!(%error, "a question could not be kept");
+            AskError::unkept()
+        })
     }
 }
 

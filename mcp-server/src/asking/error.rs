@@ -24,6 +24,7 @@ enum Reason {
     Refused,
     PageRequired,
     Misused,
+    Unkept,
 }
 
 impl AskError {
@@ -49,6 +50,11 @@ impl AskError {
         self.reason == Reason::PageRequired
     }
 
+    /// Whether the client was not asked because the store failed: it may be asked later.
+    pub fn is_unavailable(&self) -> bool {
+        self.reason == Reason::Unkept
+    }
+
     /// How the request ends where the handler passes this on.
     pub const fn failure(&self) -> &Failure {
         &self.failure
@@ -66,6 +72,11 @@ impl AskError {
 
     pub(super) fn gone() -> Self {
         Self::internal(Reason::Unanswered, "nobody is there to be asked any more")
+    }
+
+    pub(super) fn unkept() -> Self {
+        let message = "the client could not be asked: the store that keeps questions failed, try again later";
+        Self::internal(Reason::Unkept, message)
     }
 
     /// The client's error object; only its code is repeated.

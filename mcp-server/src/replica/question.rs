@@ -20,22 +20,24 @@ pub(crate) struct Expected {
 }
 
 impl Replica {
-    /// Has every other process know where the answer to `question` belongs, before it is asked. A store that fails leaves
-    /// the answers that come to this process.
+    /// Has every other process know where the answer to `question` belongs, before it is asked; `None` where there is no
+    /// other.
+    ///
+    /// # Errors
+    /// The store failed. The question is not to be asked then: an answer at another process would be passed over.
     pub(crate) async fn expect(
         &self,
         session: &str,
         question: &RequestId,
         patience: Duration,
-    ) -> Option<Expected> {
-        let inner = self.0.as_ref()?;
-        let key = key(session, question)?;
+    ) -> kv_core::Result<Option<Expected>> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        let Some(key) = key(session, question) else { return Ok(None) };
+        // From here on it is forgotten, also if nobody knows whether it was kept.
+        let expected = Expected { inner: Arc::clone(inner), key, _waiting: self.waiting() };
         let entry = NewEntry::new(inner.post.id().to_owned()).ttl(patience);
-        let kept = inner.post.store().put(Key::new(QUESTIONS, &key), entry, PutMode::Create).await;
-        if let Err(error) = kept {
-            tracing::warn!(%error, "other replicas could not be told of a question");
-        }
-        Some(Expected { inner: Arc::clone(inner), key, _waiting: self.waiting() })
+        inner.post.store().put(Key::new(QUESTIONS, &expected.key), entry, PutMode::Create).await?;
+        Ok(Some(expected))
     }
 
     /// Hands an answer that nobody here waits for to the process that asked, if there is one.

@@ -228,13 +228,13 @@ mod tests {
     async fn what_another_process_does_is_known_when_the_copy_ends_and_at_once_without_one() {
         for life in [Duration::ZERO, LIFE] {
             let two = Two::new(life, Clock::manual()).await;
-            assert!(two.here.end(&two.principal, &two.id).await.unwrap());
+            assert!(two.here.close(&two.principal, &two.id).await.unwrap());
             assert!(!two.knows(&two.here).await, "where it ended it is known at once");
             assert_eq!(two.knows(&two.there).await, !life.is_zero());
             assert!(two.there.find(&two.principal, &two.id).await.unwrap().is_none(), "who must know asks");
             assert!(!two.knows(&two.there).await, "and then it is known");
             let two = Two::new(life, Clock::manual()).await;
-            two.here.end(&two.principal, &two.id).await.unwrap();
+            two.here.close(&two.principal, &two.id).await.unwrap();
             advance(LIFE).await;
             assert!(!two.knows(&two.there).await);
         }

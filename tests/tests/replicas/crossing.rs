@@ -177,6 +177,23 @@ async fn an_answer_that_could_not_be_handed_over_can_be_sent_again() {
 }
 
 #[tokio::test]
+async fn a_question_that_the_store_does_not_keep_is_an_error_to_who_asks() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        pair.store_a.break_down("questions");
+        let text = soon(caller.text(&pair.a, "ask", json!({}))).await;
+        assert!(text.starts_with("the client could not be asked: the store"), "{text}");
+        pair.store_a.mend();
+        let mut stream = caller.open(&pair.a, &caller.call("ask", &json!({}))).await;
+        let (_, question) = soon(said(&mut stream)).await.unwrap();
+        assert_eq!(caller.send(&pair.b, &one_root(&question)).await.status, 202);
+        let (_, answer) = soon(said(&mut stream)).await.unwrap();
+        assert_eq!(answer["result"]["content"][0]["text"], "1 roots");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_update_is_told_by_every_replica() {
     each(async |pair| {
         let caller = Caller::begin(&pair.a, "2025-11-25").await;
