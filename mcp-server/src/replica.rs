@@ -2,6 +2,7 @@
 //!
 //! Nothing of it happens on a store that one process owns alone.
 
+mod bounded;
 mod keeper;
 mod letter;
 mod post;
@@ -22,10 +23,12 @@ use crate::dispatch::Distant;
 use crate::protocol::RequestId;
 use crate::session::Owner;
 
-pub(crate) use self::letter::Letter;
-use self::post::Post;
 #[cfg(test)]
-pub(crate) use self::post::{MAX_LETTERS, PATIENCE};
+pub(crate) use self::bounded::{MAX_LETTERS, MAX_LETTERS_BYTES};
+pub(crate) use self::letter::Letter;
+#[cfg(test)]
+pub(crate) use self::post::PATIENCE;
+use self::post::Post;
 pub(crate) use self::question::Expected;
 #[cfg(test)]
 pub(crate) use self::updates::MAX_UNTOLD;

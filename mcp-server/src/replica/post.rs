@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use kv_core::{AnyStore, Collection, Key, NewEntry, PutMode, Signals, Store as _, StoreExt as _, Unreadable};
+use kv_core::{
+    AnyStore, Collection, Error, ErrorKind, Key, NewEntry, PutMode, Signals, Store as _, StoreExt as _,
+    Unreadable,
+};
 use rand::Rng as _;
-use serde_json::value::RawValue;
 
+use super::bounded::{self, Letters};
 use super::{ALIVE, Letter};
 use crate::session::hex;
 
@@ -17,8 +20,6 @@ pub(super) const REPLICAS: &str = "replicas";
 /// The id of that list: no heartbeat has it.
 const ALL: &str = "all";
 const INBOX: &str = "inbox";
-/// How many letters wait for one process; of more, the oldest are lost.
-pub(crate) const MAX_LETTERS: usize = 4_096;
 /// How long letters wait for a process that does not look.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -96,20 +97,21 @@ impl Post {
     }
 
     /// Puts a letter into one inbox, and rings.
+    ///
+    /// # Errors
+    /// `Full` where more answers wait there than may; else what the store says.
     pub(super) async fn send(&self, to: &str, letter: &Letter) -> kv_core::Result<()> {
         let Ok(letter) = serde_json::value::to_raw_value(letter) else { return Ok(()) };
-        let inbox = self.inbox();
+        let (inbox, mut fits) = (self.inbox(), true);
         let added = inbox.update_with(to, |letters| {
             let mut letters = letters.unwrap_or_default();
-            if letters.len() >= MAX_LETTERS {
-                letters.remove(0);
-            }
-            letters.push(letter.clone());
+            fits = bounded::add(&mut letters, letter.clone());
             Some(letters)
         });
         added.await?;
         self.ring(to).await;
-        Ok(())
+        let full = || Error::new(ErrorKind::Full, "another replica does not look into its inbox");
+        if fits { Ok(()) } else { Err(full()) }
     }
 
     /// Puts a letter into every other inbox; the first failure is told once all were tried.
@@ -180,7 +182,7 @@ impl Post {
         self.store.clone().collection(REPLICAS).unreadable(Unreadable::Miss)
     }
 
-    fn inbox(&self) -> Collection<Vec<Box<RawValue>>, AnyStore> {
+    fn inbox(&self) -> Collection<Letters, AnyStore> {
         self.store.clone().collection(INBOX).ttl(PATIENCE).unreadable(Unreadable::Miss)
     }
 }
@@ -192,7 +194,8 @@ mod tests {
     use kv_core::{AnyStore, Clock};
     use kv_memory::{MemoryConfig, MemoryStore};
 
-    use super::{Letter, MAX_LETTERS, PATIENCE, Post};
+    use super::{Letter, PATIENCE, Post};
+    use crate::replica::MAX_LETTERS;
 
     fn two() -> (Post, Post, Clock) {
         let clock = Clock::manual();

@@ -104,7 +104,8 @@ fn bounds_of_what_is_told_and_crosses_are_as_the_page_tells() {
         size(events::MAX_BYTES),
         time(events::KEPT)
     );
-    let letters = format!("{}, {}", number(replica::MAX_LETTERS), time(replica::PATIENCE));
+    let letters =
+        [number(replica::MAX_LETTERS), size(replica::MAX_LETTERS_BYTES), time(replica::PATIENCE)].join(", ");
     for (row, default) in [
         ("resources that one subscription", format!("{}, {}", number(MAX_URIS), size(MAX_URI_BYTES))),
         ("events of a stream", events),
