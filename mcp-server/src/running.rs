@@ -2,31 +2,85 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::exchange::Exchange;
 use crate::middleware::BoxFuture;
 
 /// What happens to a run whose waiter is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Abandoned {
     /// It ends at its next await: 2026-07-28 over HTTP, stdio, and every explicit cancellation.
     Cancelled,
-    /// It runs to its end, and its result is discarded: handshake revisions over HTTP.
-    Detached,
+    /// It runs to its end among these, and its result is discarded: handshake revisions over HTTP.
+    Detached(Alone),
+}
+
+/// Runs that go on though nobody waits for them. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Alone(Arc<Going>);
+
+#[derive(Debug, Default)]
+struct Going {
+    count: watch::Sender<usize>,
+    given_up: watch::Sender<bool>,
+}
+
+impl Alone {
+    /// Waits until there is none.
+    pub(crate) async fn ended(&self) {
+        let _ = self.0.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// Ends those that there are, at their next await.
+    pub(crate) fn give_up(&self) {
+        self.0.given_up.send_replace(true);
+    }
+
+    fn go_on<T: Send + 'static>(&self, run: BoxFuture<T>, exchange: Exchange) {
+        let counted = Counted::new(self.clone());
+        let mut given_up = self.0.given_up.subscribe();
+        spawn(Box::pin(async move {
+            tokio::select! {
+                _ = run => {}
+                _ = given_up.wait_for(|given_up| *given_up) => exchange.cancel(),
+            }
+            drop(counted);
+        }));
+    }
+}
+
+/// One of those that go on.
+struct Counted(Alone);
+
+impl Counted {
+    fn new(alone: Alone) -> Self {
+        alone.0.count.send_modify(|count| *count += 1);
+        Self(alone)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.count.send_modify(|count| *count -= 1);
+    }
 }
 
 /// A future in a guard: dropping the guard cancels the run or hands it to the executor.
 pub(crate) struct Running<T: Send + 'static> {
     run: Option<BoxFuture<T>>,
+    begun: bool,
     exchange: Exchange,
     abandoned: Abandoned,
 }
 
 impl<T: Send + 'static> Running<T> {
     pub(crate) const fn new(run: BoxFuture<T>, exchange: Exchange, abandoned: Abandoned) -> Self {
-        Self { run: Some(run), exchange, abandoned }
+        Self { run: Some(run), begun: false, exchange, abandoned }
     }
 
     /// A run that has its output already.
@@ -47,6 +101,7 @@ impl<T: Send + 'static> Future for Running<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        self.begun = true;
         let Some(run) = self.run.as_mut() else { return Poll::Pending }; // cancelled: never answers
         let output = std::task::ready!(run.as_mut().poll(cx));
         self.run = None;
@@ -58,14 +113,15 @@ impl<T: Send + 'static> Future for Running<T> {
 impl<T: Send + 'static> Drop for Running<T> {
     fn drop(&mut self) {
         let Some(run) = self.run.take() else { return };
-        match self.abandoned {
-            Abandoned::Cancelled => {
+        match &self.abandoned {
+            // What has not begun does not begin for nobody.
+            Abandoned::Detached(alone) if self.begun => {
+                self.exchange.close();
+                alone.go_on(run, self.exchange.clone());
+            }
+            Abandoned::Cancelled | Abandoned::Detached(_) => {
                 self.exchange.cancel();
                 drop(run);
-            }
-            Abandoned::Detached => {
-                self.exchange.close();
-                spawn(run);
             }
         }
     }
@@ -145,9 +201,12 @@ fn spawn<T: Send + 'static>(future: BoxFuture<T>) {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Waker};
     use std::time::Duration;
 
-    use super::{Abandoned, Deadline, Finish, Running};
+    use futures_util::FutureExt as _;
+
+    use super::{Abandoned, Alone, Deadline, Finish, Running};
     use crate::exchange::Exchange;
 
     async fn dropped_half_way(abandoned: Abandoned) -> bool {
@@ -167,7 +226,42 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_abandoned_run_ends_or_goes_on_as_its_revision_says() {
         assert!(!dropped_half_way(Abandoned::Cancelled).await);
-        assert!(dropped_half_way(Abandoned::Detached).await);
+        assert!(dropped_half_way(Abandoned::Detached(Alone::default())).await);
+    }
+
+    /// A run that sets the flag after a second, and has begun.
+    fn begun(alone: &Alone, happened: &Arc<AtomicBool>) -> Running<()> {
+        let effect = Arc::clone(happened);
+        let work = Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            effect.store(true, Ordering::SeqCst);
+        });
+        let mut running = Running::new(work, Exchange::default(), Abandoned::Detached(alone.clone()));
+        assert!(running.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+        running
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn runs_that_go_on_alone_are_waited_for_and_can_be_given_up() {
+        let (alone, happened) = (Alone::default(), Arc::new(AtomicBool::new(false)));
+        alone.ended().await;
+        drop(begun(&alone, &happened));
+        alone.ended().await;
+        assert!(happened.swap(false, Ordering::SeqCst));
+        drop(begun(&alone, &happened));
+        alone.give_up();
+        alone.ended().await;
+        assert!(!happened.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_never_began_does_not_begin_for_nobody() {
+        let (alone, happened) = (Alone::default(), Arc::new(AtomicBool::new(false)));
+        let effect = Arc::clone(&happened);
+        let work = Box::pin(async move { effect.store(true, Ordering::SeqCst) });
+        drop(Running::new(work, Exchange::default(), Abandoned::Detached(alone.clone())));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!happened.load(Ordering::SeqCst));
     }
 
     #[tokio::test(start_paused = true)]

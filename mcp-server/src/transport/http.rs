@@ -16,6 +16,7 @@ mod unix;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -31,6 +32,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use crate::authenticate::Authenticator;
 use crate::dispatch::Dispatcher;
 use crate::protocol::{Failure, Renderer, RequestId, code};
+use crate::running::Alone;
 
 use bodies::Bodies;
 #[cfg(test)]
@@ -94,13 +96,19 @@ struct Inner {
     renderer: Renderer,
     bodies: Bodies,
     stopping: tokio::sync::watch::Sender<Stopping>,
+    /// Whether anybody was told that this server is ready: who asks wants to see that it is not any more.
+    was_ready: AtomicBool,
+    /// Requests that run on though their clients have gone.
+    alone: Alone,
 }
 
 /// How far the end of the server has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Stopping {
     #[default]
     No,
+    /// It says that it is not ready, and takes what comes until that was seen.
+    Leaving,
     /// No new connections; requests in flight go on.
     Soon,
     /// Requests in flight are given up.
@@ -115,8 +123,17 @@ impl Endpoint {
     ) -> Self {
         let renderer = Renderer::new(dispatcher.info());
         let bodies = Bodies::new(options.max_bodies_bytes);
-        let stopping = tokio::sync::watch::Sender::default();
-        Self(Arc::new(Inner { dispatcher, authenticator, options, renderer, bodies, stopping }))
+        let (stopping, was_ready, alone) = Default::default();
+        Self(Arc::new(Inner {
+            dispatcher,
+            authenticator,
+            options,
+            renderer,
+            bodies,
+            stopping,
+            was_ready,
+            alone,
+        }))
     }
 
     /// The MCP endpoint at `/mcp`, to be mounted in any application.
@@ -190,6 +207,7 @@ async fn healthy() -> &'static str {
 
 async fn ready(State(endpoint): State<Endpoint>) -> Response {
     if *endpoint.0.stopping.borrow() == Stopping::No {
+        endpoint.0.was_ready.store(true, Ordering::Release);
         "ready\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()

@@ -180,7 +180,7 @@ async fn ended(
         }
     };
     let stopped = async {
-        reached(&mut stopping, |stopping| *stopping != Stopping::No).await;
+        reached(&mut stopping, |stopping| *stopping >= Stopping::Soon).await;
         exchange.conclude(Ended::Stopped.why());
         reached(&mut stopping, |stopping| *stopping == Stopping::Now).await;
     };

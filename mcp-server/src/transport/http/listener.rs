@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -26,6 +27,8 @@ use crate::{Error, Result};
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// The largest head of a request, and how much is read ahead of whoever takes it.
 pub(in crate::transport) const MAX_HEAD: usize = 64 << 10;
+/// How long a server that is to stop says that it is not ready, before it takes no more connections.
+const LEAVING: Duration = Duration::from_millis(250);
 /// How long answers that say "shutting down" may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -76,9 +79,13 @@ pub(super) async fn serve_door(
     let connections = GracefulShutdown::new();
     let replica = endpoint.0.dispatcher.replica().clone();
     replica.open();
+    let left = async {
+        stopped.await;
+        leave(&endpoint).await;
+    };
     tokio::select! {
         () = accept(&endpoint, &door, &connections) => {}
-        () = stopped => {}
+        () = left => {}
     }
     drop(door);
     stop(&endpoint, connections).await;
@@ -86,15 +93,25 @@ pub(super) async fn serve_door(
     replica.close().await;
 }
 
+/// Whoever asks whether this server is ready is to see that it is not, before the door closes: until then clients are sent here.
+async fn leave(endpoint: &Endpoint) {
+    if endpoint.0.was_ready.load(Ordering::Acquire) {
+        endpoint.0.stopping.send_replace(Stopping::Leaving);
+        tokio::time::sleep(LEAVING).await;
+    }
+}
+
 /// Requests in flight get their grace; then they are answered that the server is shutting down.
 async fn stop(endpoint: &Endpoint, connections: GracefulShutdown) {
     endpoint.0.stopping.send_replace(Stopping::Soon);
     let streams = endpoint.0.dispatcher.streams();
-    // Requests whose client has left for a while are in flight too.
-    let closed = futures_util::future::join(connections.shutdown(), streams.written());
+    // Requests whose client has left, for a while or for good, are in flight too.
+    let alone = &endpoint.0.alone;
+    let closed = futures_util::future::join3(connections.shutdown(), streams.written(), alone.ended());
     tokio::pin!(closed);
     if tokio::time::timeout(endpoint.0.options.grace, &mut closed).await.is_err() {
         endpoint.0.stopping.send_replace(Stopping::Now);
+        alone.give_up();
         let _ = tokio::time::timeout(LAST_WORDS, closed).await;
     }
 }

@@ -139,7 +139,8 @@ impl Endpoint {
         let (revision, exchange) = (request.revision, request.exchange.clone());
         let whose = Some((request.principal.clone(), session.clone()));
         exchange.make_resumable();
-        let running = Running::new(self.flight(request, &id, session), exchange.clone(), Abandoned::Detached);
+        let abandoned = Abandoned::Detached(self.0.alone.clone());
+        let running = Running::new(self.flight(request, &id, session), exchange.clone(), abandoned);
         self.answer(Serving { running, exchange, id: Some(id), revision, expires_at, session: whose }).await
     }
 

@@ -65,7 +65,8 @@ impl Endpoint {
         let request = arrival.admit_one(incoming, revision, Some(session.clone()), handshake.caller());
         let exchange = request.exchange.clone();
         exchange.close(); // answers of a batch are one array: nothing else can be said
-        let running = Running::new(self.flight(request, &id, session), exchange, Abandoned::Detached);
+        let abandoned = Abandoned::Detached(self.0.alone.clone());
+        let running = Running::new(self.flight(request, &id, session), exchange, abandoned);
         Some(self.0.renderer.response(&id, running.await?, revision))
     }
 }
