@@ -45,6 +45,11 @@ impl Verified {
         self.expires_at = Some(expires_at);
         self
     }
+
+    /// Whether the proof has ended.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.expires_at.is_some_and(|at| at <= Instant::now())
+    }
 }
 
 /// Why a request is refused at the door.

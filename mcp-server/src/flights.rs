@@ -29,16 +29,15 @@ impl Flights {
         Self(Arc::new(Inner { flights: Mutex::default(), replica }))
     }
 
-    /// Cancels one request of a session; tells whether it is in flight here.
+    /// Cancels one request of a session; tells whether it is in flight here. Where a client has used an id twice, both are
+    /// meant: nobody can tell them apart.
     pub(crate) fn cancel(&self, session: &str, id: &RequestId) -> bool {
         let flights = self.lock();
-        let found = flights.get(session).into_iter().flatten().find(|(known, _)| known == id);
-        let exchange = found.map(|(_, exchange)| exchange.clone());
+        let found = flights.get(session).into_iter().flatten().filter(|(known, _)| known == id);
+        let exchanges: Vec<Exchange> = found.map(|(_, exchange)| exchange.clone()).collect();
         drop(flights);
-        exchange.is_some_and(|exchange| {
-            exchange.cancel();
-            true
-        })
+        exchanges.iter().for_each(Exchange::cancel);
+        !exchanges.is_empty()
     }
 
     /// Cancels every request of a session.

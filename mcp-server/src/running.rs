@@ -44,10 +44,13 @@ impl Alone {
     fn go_on<T: Send + 'static>(&self, run: BoxFuture<T>, exchange: Exchange) {
         let counted = Counted::new(self.clone());
         let mut given_up = self.0.given_up.subscribe();
+        let given_up = async move {
+            let _ = given_up.wait_for(|given_up| *given_up).await;
+        };
         spawn(Box::pin(async move {
             tokio::select! {
                 _ = run => {}
-                _ = given_up.wait_for(|given_up| *given_up) => exchange.cancel(),
+                () = given_up => exchange.cancel(),
             }
             drop(counted);
         }));

@@ -17,6 +17,7 @@ use mcp_server::{
     Tool, Verified, tool,
 };
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tower::ServiceExt as _;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -231,6 +232,41 @@ async fn what_came_in_by_one_endpoint_of_a_service_is_cancelled_by_another() {
     assert!(dropped.load(Ordering::SeqCst));
 }
 
+#[tokio::test]
+async fn who_uses_an_id_twice_cancels_both_requests() {
+    let (running, dropped) = (Arc::new(Notify::new()), Arc::default());
+    let (running_too, dropped_too) = (Arc::new(Notify::new()), Arc::default());
+    let other = Tool::new("other", json!({ "type": "object" }), {
+        let (running, dropped) = (Arc::clone(&running_too), Arc::clone(&dropped_too));
+        move |_: Context, _: Json| {
+            let (running, dropped) = (Arc::clone(&running), Dropped(Arc::clone(&dropped)));
+            async move {
+                let _dropped = dropped;
+                running.notify_one();
+                std::future::pending::<&str>().await
+            }
+        }
+    });
+    let router = Server::new("s").tool(endless(&running, &dropped)).tool(other).into_router().unwrap();
+    let session = session(&router, "2025-11-25").await;
+    let headers = [("mcp-session-id", session.as_str())];
+    let cancelled =
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } });
+    let cancel = async {
+        running.notified().await;
+        running_too.notified().await;
+        tokio::task::yield_now().await;
+        post(&router, &headers, cancelled).await
+    };
+    let both = futures_util::future::join(
+        post(&router, &headers, call(7, "endless")),
+        post(&router, &headers, call(7, "other")),
+    );
+    let (replies, _) = tokio::time::timeout(MINUTE, async { tokio::join!(both, cancel) }).await.unwrap();
+    assert_eq!((&*replies.0.body, &*replies.1.body), ("", ""));
+    assert!(dropped.load(Ordering::SeqCst) && dropped_too.load(Ordering::SeqCst));
+}
+
 /// Knows everybody, for a moment.
 struct Shortly;
 
@@ -258,6 +294,69 @@ async fn a_request_ends_with_the_proof_of_who_asks_and_says_so() {
         tokio::task::yield_now().await;
         assert!(dropped.load(Ordering::SeqCst), "{version}: nobody can get what it answers");
     }
+}
+
+/// Knows everybody, for no longer than it takes to say so.
+struct Expired;
+
+impl Authenticate for Expired {
+    async fn authenticate(&self, _: &Parts) -> Result<Verified, Denied> {
+        Ok(Verified::from(Principal::user("test", "alice")).until(Instant::now()))
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_proof_has_ended_before_it_ran_does_not_run() {
+    let ran = Arc::new(AtomicBool::new(false));
+    let effect = Arc::clone(&ran);
+    let at_once = Tool::new("at_once", json!({ "type": "object" }), move |_: Context, _: Json| {
+        effect.store(true, Ordering::SeqCst);
+        async { "done" }
+    });
+    let router = Server::new("s").tool(at_once).authenticate(Expired).into_router().unwrap();
+    let reply = modern(&router, "tools/call", "at_once", json!({ "name": "at_once" })).await;
+    assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{}", reply.body);
+    assert_eq!(reply.headers["www-authenticate"], "Bearer error=\"invalid_token\"");
+    assert!(!ran.load(Ordering::SeqCst));
+}
+
+/// Knows everybody, until their body has arrived.
+struct UntilRead(Arc<Notify>);
+
+impl Authenticate for UntilRead {
+    async fn authenticate(&self, _: &Parts) -> Result<Verified, Denied> {
+        self.0.notify_one();
+        Ok(Verified::from(Principal::user("test", "alice")).until(Instant::now() + MOMENT))
+    }
+}
+
+/// How long a proof holds that ends while the body arrives.
+const MOMENT: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_request_whose_body_takes_longer_than_its_proof_holds_does_not_run() {
+    let (come_in, ran) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    let effect = Arc::clone(&ran);
+    let at_once = Tool::new("at_once", json!({ "type": "object" }), move |_: Context, _: Json| {
+        effect.store(true, Ordering::SeqCst);
+        async { "done" }
+    });
+    let server = Server::new("s").tool(at_once).authenticate(UntilRead(Arc::clone(&come_in)));
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "at_once", "_meta": meta() },
+    });
+    let late = futures_util::stream::once(async move {
+        come_in.notified().await;
+        tokio::time::sleep(MOMENT).await;
+        Ok::<_, std::convert::Infallible>(body.to_string())
+    });
+    let request =
+        Request::post("/mcp").header("host", "localhost").header("content-type", "application/json");
+    let request = request.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "tools/call");
+    let request = request.header("mcp-name", "at_once").body(Body::from_stream(late)).unwrap();
+    let response = server.into_router().unwrap().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(!ran.load(Ordering::SeqCst));
 }
 
 struct Broken;

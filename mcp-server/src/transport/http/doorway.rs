@@ -75,7 +75,8 @@ impl Endpoint {
             let asked = Deadline::new(pin!(asked), self.0.dispatcher.handler_timeout()).await;
             let verified = asked.map_err(|Elapsed| Box::new(self.unanswered()))?;
             let verified = verified.map_err(|_| Box::new(self.panicked()))?;
-            return verified.map_err(|denied| self.denied(&denied).into());
+            let verified = verified.map_err(|denied| Box::new(self.denied(&denied)))?;
+            return if verified.has_expired() { Err(Box::new(self.expired())) } else { Ok(verified) };
         }
         let mounted = parts.extensions.remove::<Principal>();
         Ok(mounted.unwrap_or_default().into())
@@ -90,6 +91,11 @@ impl Endpoint {
     fn unanswered(&self) -> Response {
         tracing::error!("the authenticator took too long");
         self.unavailable(None)
+    }
+
+    /// RFC 6750 §3.1: a proof that has ended is no proof.
+    pub(super) fn expired(&self) -> Response {
+        self.denied(&Denied::Unauthorized("error=\"invalid_token\"".to_owned()))
     }
 
     /// RFC 6750 §3: a 401 names the scheme, and what was wrong with the proof.

@@ -32,6 +32,9 @@ impl Endpoint {
             Ok(body) => body,
             Err(refusal) => return *refusal,
         };
+        if verified.has_expired() {
+            return self.expired(); // the body took longer than the proof holds
+        }
         let arrival = Arrival { parts, verified, presented };
         let message = decode(&body);
         drop(body); // what of it is needed further is held by its slices
