@@ -169,7 +169,7 @@ const LISTEN: [Line; 5] = [
 ];
 
 /// server/utilities/logging, basic/patterns/progress.
-const NOTICES: [Line; 7] = [
+const NOTICES: [Line; 8] = [
     line(
         "no log messages without a level in the request",
         &["notices::a_request_gets_the_log_messages_that_it_asks_for"],
@@ -191,6 +191,10 @@ const NOTICES: [Line; 7] = [
             "mcp-server/src/exchange.rs::progress_overwrites_the_unsent_one_of_its_token_only",
             "limits::who_says_too_much_loses_words_and_never_the_answer",
         ],
+    ),
+    line(
+        "its rate is limited",
+        &["notices::progress_comes_a_hundred_at_once_and_then_fifty_a_second_and_the_last_in_any_case"],
     ),
 ];
 

@@ -94,6 +94,7 @@ macro_rules! each_behaviour {
             }
             notices {
                 progress_goes_to_who_gave_a_token_and_only_upwards,
+                progress_comes_a_hundred_at_once_and_then_fifty_a_second_and_the_last_in_any_case,
                 nothing_is_said_after_the_answer,
                 a_session_gets_every_log_message_until_it_sets_a_level,
                 a_level_that_nobody_knows_is_refused_and_changes_nothing,

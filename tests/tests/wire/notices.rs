@@ -1,6 +1,9 @@
 //! Progress and log messages (basic/patterns/progress, server/utilities/logging, and their forerunners).
 
-use mcp_server::protocol::Revision;
+use std::time::Instant;
+
+use mcp_server::protocol::{Json, Revision};
+use mcp_server::{Context, Tool};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Reply, text};
@@ -46,6 +49,32 @@ pub(crate) async fn progress_goes_to_who_gave_a_token_and_only_upwards(h: Harnes
             assert_eq!(report.get("message"), sentence.as_ref());
         }
     }
+    Ok(())
+}
+
+/// How many reports the tool of the next test makes.
+const REPORTS: u32 = 2_000;
+
+pub(crate) async fn progress_comes_a_hundred_at_once_and_then_fifty_a_second_and_the_last_in_any_case(
+    h: Harness,
+) -> Shown {
+    let hasty = Tool::new("hasty", json!({ "type": "object" }), |ctx: Context, _: Json| async move {
+        for report in 1..=REPORTS {
+            ctx.progress(report.into(), f64::from(REPORTS));
+            tokio::task::yield_now().await; // whoever sends may take it
+        }
+        "done"
+    });
+    let (site, _) = h.fixture_with(|server| server.tool(hasty)).await;
+    let client = site.client().await;
+    let begun = Instant::now();
+    let reply = with_meta(&client, "hasty", json!({ "progressToken": 1 })).await;
+    let allowed = 100.0 + 50.0 * begun.elapsed().as_secs_f64() + 1.0;
+    assert_eq!(text(&reply.result()), "done");
+    let reports = said(&reply, "notifications/progress");
+    let made = f64::from(u32::try_from(reports.len()).unwrap());
+    assert!(made <= allowed, "{made} reports, and {allowed} are allowed");
+    assert_eq!(reports.last().unwrap()["progress"], f64::from(REPORTS));
     Ok(())
 }
 

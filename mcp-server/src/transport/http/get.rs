@@ -26,7 +26,7 @@ impl Endpoint {
             return refused;
         }
         if is_stateless(&parts.headers) {
-            return self.not_allowed("POST, DELETE");
+            return self.not_allowed("POST"); // there is no session to end by DELETE either
         }
         if !accepts(&parts.headers, "text/event-stream") {
             return self.refused(StatusCode::NOT_ACCEPTABLE, "the Accept header must list text/event-stream");
