@@ -4,44 +4,60 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use kv_core::Signals;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::{BEAT, Inner, LOOK, Letter};
 use crate::dispatch::{Dispatcher, Distant};
 use crate::hub::Change;
 use crate::protocol::RequestId;
 
-/// Keeps the replica alive for the others until its server is gone, and delivers what they send.
+/// Keeps the replica alive for the others until its server is gone, and delivers what they send: neither waits for the
+/// other where the store is slow.
 pub(super) async fn keep(inner: Arc<Inner>, server: Distant) {
+    tokio::select! {
+        () = beats(&inner, &server) => {}
+        () = deliveries(&inner, &server) => {}
+    }
+    inner.vanish().await;
+}
+
+async fn beats(inner: &Inner, server: &Distant) {
+    let mut beat = every(BEAT);
+    loop {
+        beat.tick().await;
+        let Some(_server) = server.near() else { return };
+        match timeout(BEAT, inner.post.still_here()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the heartbeat of this replica could not be renewed"),
+            // A call that hangs must not be the last: others would take this process for dead.
+            Err(_) => tracing::warn!("the store hangs: the heartbeat of this replica may not be renewed"),
+        }
+    }
+}
+
+async fn deliveries(inner: &Inner, server: &Distant) {
     let mut rings = inner.post.rings().await;
-    let (mut beat, mut look) = (every(BEAT), every(LOOK));
+    let (mut again, mut look) = (every(BEAT), every(LOOK));
     loop {
         let waits = inner.waiting.load(Ordering::Acquire) > 0;
         let looks = tokio::select! {
             rung = rung(&mut rings) => rung,
             _ = look.tick(), if waits => true,
             () = inner.stirred.notified() => false, // something begins to wait
-            _ = beat.tick() => {
-                let Some(_server) = server.near() else { break };
-                if let Err(error) = inner.post.still_here().await {
-                    tracing::warn!(%error, "the heartbeat of this replica could not be renewed");
-                }
-                if rings.is_none() {
-                    rings = inner.post.rings().await;
-                }
+            _ = again.tick(), if rings.is_none() => {
+                rings = inner.post.rings().await;
                 false
             }
         };
         if looks {
             let letters = inner.post.take().await;
-            let Some(server) = server.near() else { break };
+            let Some(server) = server.near() else { return };
             for letter in letters {
                 deliver(&server, letter);
             }
             inner.news.notify_waiters();
         }
     }
-    inner.vanish().await;
 }
 
 fn every(period: std::time::Duration) -> Interval {
