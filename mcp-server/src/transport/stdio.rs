@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use self::output::{Guard, Output};
 use super::lines::Connection;
 use super::splitter::Splitter;
-use super::stream::{GRACE, feed, feed_last, next_write};
+use super::stream::{Fed, GRACE, end, feed, next_write};
 use crate::{Error, Result};
 
 /// Serves stdin and stdout until stdin ends, stdout breaks or the process is told to stop. If `alone`, nothing else gets to
@@ -79,15 +79,13 @@ fn read(runtime: &Handle, connection: &Arc<Connection>) -> io::Result<()> {
     loop {
         let read = read_some(&mut input, &mut chunk)?;
         if read == 0 {
-            feed_last(connection, &mut splitter);
-            return Ok(());
+            end(&mut splitter);
         }
         splitter.add(chunk.get(..read).unwrap_or_default());
-        feed(connection, &mut splitter);
-        if connection.outgoing().is_full() {
+        while feed(connection, &mut splitter) == Fed::Full {
             runtime.block_on(connection.outgoing().has_room());
         }
-        if connection.outgoing().is_closed() {
+        if read == 0 || connection.outgoing().is_closed() {
             return Ok(());
         }
     }

@@ -34,41 +34,58 @@ pub(crate) async fn serve(
 
 async fn read(connection: &Arc<Connection>, mut input: impl AsyncRead + Unpin) -> std::io::Result<()> {
     let mut splitter = Splitter::default();
-    while input.read_buf(splitter.buffer()).await? > 0 {
-        feed(connection, &mut splitter);
-        connection.outgoing().has_room().await;
-        if connection.outgoing().is_closed() {
+    loop {
+        let ended = input.read_buf(splitter.buffer()).await? == 0;
+        if ended {
+            end(&mut splitter);
+        }
+        while feed(connection, &mut splitter) == Fed::Full {
+            connection.outgoing().has_room().await;
+        }
+        if ended || connection.outgoing().is_closed() {
             return Ok(());
         }
     }
-    feed_last(connection, &mut splitter);
-    Ok(())
 }
 
 /// The input has ended: its last line may lack a newline.
-pub(crate) fn feed_last(connection: &Arc<Connection>, splitter: &mut Splitter) {
+pub(crate) fn end(splitter: &mut Splitter) {
     splitter.add(b"\n");
-    feed(connection, splitter);
 }
 
-/// Hands every whole line to the connection. What is answered at once is written together: to wake the writer costs more
-/// than a small answer, so it is done once.
-pub(crate) fn feed(connection: &Arc<Connection>, splitter: &mut Splitter) {
-    let begun = Instant::now();
-    let mut rings = false;
-    while let Some(line) = splitter.next() {
-        match line {
-            Line::Whole(line) => connection.receive_quietly(&line),
-            Line::TooLong => {
+/// How far lines were handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fed {
+    /// All that were whole, or nobody takes answers any more.
+    All,
+    /// Too much waits to be written: there may be more of them.
+    Full,
+}
+
+/// Hands whole lines to the connection, until too much waits to be written: a few lines can ask for much. What is answered
+/// at once is written together: to wake the writer costs more than a small answer, so it is done once.
+pub(crate) fn feed(connection: &Arc<Connection>, splitter: &mut Splitter) -> Fed {
+    let (begun, out) = (Instant::now(), connection.outgoing());
+    let (mut rings, mut fed) = (false, Fed::All);
+    while !out.is_closed() {
+        if out.is_full() {
+            fed = Fed::Full;
+            break;
+        }
+        match splitter.next() {
+            Some(Line::Whole(line)) => connection.receive_quietly(&line),
+            Some(Line::TooLong) => {
                 connection.refuse(&Failure::new(code::INVALID_REQUEST, "a message may have at most 4 MiB"));
             }
+            None => break,
         }
         rings = rings || begun.elapsed() > MAX_UNTOLD;
         if rings {
-            connection.outgoing().ring();
+            out.ring();
         }
     }
-    connection.outgoing().ring();
+    out.ring();
+    fed
 }
 
 async fn write(connection: &Connection, mut output: impl AsyncWrite + Unpin) -> std::io::Result<()> {
@@ -94,4 +111,44 @@ pub(crate) async fn next_write(connection: &Connection) -> Option<Bytes> {
         next = if bytes.len() < MAX_WRITE { connection.outgoing().pop() } else { None };
     }
     Some(bytes.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::json;
+
+    use super::{Fed, Splitter, feed};
+    use crate::{Resource, Server};
+
+    #[tokio::test]
+    async fn of_lines_that_came_together_no_more_are_served_than_there_is_room_for_answers() {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let runs = Arc::clone(&ran);
+        let large = Resource::new("r://large", move |_, _| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            std::future::ready("x".repeat(1 << 20))
+        });
+        let connection = Server::new("s").resource(large).build().unwrap().connection();
+        let mut splitter = Splitter::default();
+        for id in 0..100 {
+            let meta = json!({
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {},
+            });
+            let params = json!({ "uri": "r://large", "_meta": meta });
+            let read = json!({ "jsonrpc": "2.0", "id": id, "method": "resources/read", "params": params });
+            splitter.add(format!("{read}\n").as_bytes());
+        }
+        let mut answered = 0;
+        while feed(&connection, &mut splitter) == Fed::Full {
+            assert!(ran.load(Ordering::SeqCst) <= answered + 9, "8 MiB and one more");
+            while connection.outgoing().is_full() {
+                answered += usize::from(connection.outgoing().pop().is_some());
+            }
+        }
+        assert_eq!(ran.load(Ordering::SeqCst), 100);
+    }
 }
