@@ -1,5 +1,6 @@
 //! Which replicas there are: when one appears, how it goes, and that one alone is none.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use kv_core::{AnyStore, Key, Scan, Store as _};
@@ -9,8 +10,10 @@ use larder_tests::node::{Caller, Node};
 use larder_tests::shared::Shared;
 use mcp_server::{Server, Service, Tool};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf};
-use tokio::net::TcpListener;
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf,
+};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::{Gate, Pair, holding, schema, soon};
@@ -163,6 +166,91 @@ async fn a_store_that_hangs_is_503_after_what_a_handler_may_take() {
     store.slow_down("sessions", Duration::from_secs(3_600));
     let answer = soon(caller.send(&node, &caller.request("ping", &json!({})))).await;
     assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_hangs_holds_up_no_letter() {
+    let pair = Pair::on(Shared::new(AnyStore::new(MemoryStore::new()))).await;
+    let caller = Caller::begin(&pair.a, "2025-11-25").await;
+    caller.send(&pair.b, &caller.request("ping", &json!({}))).await;
+    let call = caller.call("hold", &json!({}));
+    let held = caller.post(&call).send(pair.a.address).await;
+    pair.gate.done("holding").await;
+    pair.store_a.trips();
+    pair.store_a.slow_down("replicas", Duration::from_secs(3_600));
+    soon(async {
+        while !pair.store_a.trips().contains(&"put replicas".to_owned()) {
+            tokio::time::sleep(Duration::from_millis(50)).await; // it comes every 5 s
+        }
+    })
+    .await;
+    let cancelled = json!({
+        "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call["id"] },
+    });
+    assert_eq!(caller.send(&pair.b, &cancelled).await.status, 202);
+    assert_eq!(soon(held.answer()).await.body, "");
+    soon(async {
+        while !pair.store_a.trips().contains(&"put replicas".to_owned()) {
+            tokio::time::sleep(Duration::from_millis(50)).await; // one that hangs is not the last
+        }
+    })
+    .await;
+}
+
+/// What `/readyz` says; `None` where nobody listens any more.
+async fn readiness(address: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    let probe = "GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(probe.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    answer.split(' ').nth(1).map(str::to_owned)
+}
+
+/// Whether a server that is told to stop was seen not to be ready before nobody listened any more.
+async fn seen_to_leave() -> bool {
+    let (node, task, stop) = stoppable(Server::new("leaving").tool(holding(&Gate::default()))).await;
+    assert_eq!(readiness(node.address).await.as_deref(), Some("200"));
+    stop.send(()).unwrap();
+    let mut seen = false;
+    soon(async {
+        while let Some(status) = readiness(node.address).await {
+            seen = seen || status == "503";
+        }
+    })
+    .await;
+    soon(task).await.unwrap();
+    seen
+}
+
+#[tokio::test]
+async fn who_asked_whether_a_server_is_ready_sees_that_it_is_not_before_its_door_closes() {
+    // It says so for a moment, which a busy machine may miss.
+    for _ in 0..20 {
+        if seen_to_leave().await {
+            return;
+        }
+    }
+    panic!("the door closed before it was said");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_waits_for_a_request_whose_client_has_gone() {
+    let (gate, store) = (Gate::default(), Shared::new(AnyStore::new(MemoryStore::new())));
+    let server = Server::new("ending").storage(store).shutdown_grace(Duration::from_secs(60));
+    let (node, task, stop) = stoppable(server.tool(holding(&gate))).await;
+    let caller = Caller::begin(&node, "2025-11-25").await;
+    let held = caller.post(&caller.call("hold", &json!({}))).send(node.address).await;
+    gate.done("holding").await;
+    drop(held); // before there was a stream to go on with
+    let mut task = task;
+    stop.send(()).unwrap();
+    let too_early = tokio::time::timeout(Duration::from_millis(500), &mut task).await;
+    assert!(too_early.is_err(), "it ended with a request in flight");
+    assert!(!gate.deeds.lock().unwrap().contains(&"ended".to_owned()));
+    gate.open();
+    soon(task).await.unwrap();
+    gate.done("ended").await;
 }
 
 /// A client on lines, as on stdio.
