@@ -270,7 +270,7 @@ impl Inner {
                     return Told { answers, homeless: homeless(&node, left, &fault.into()) };
                 }
                 Err(fault) => {
-                    answers.extend(all_failed(writes.iter().map(|write| &write.asked), fault.into()))
+                    answers.extend(all_failed(writes.iter().map(|write| &write.asked), fault.into()));
                 }
                 Ok(values) => {
                     for (write, value) in writes.iter().zip(values) {

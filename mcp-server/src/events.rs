@@ -174,6 +174,9 @@ impl Streams {
     /// A stream has had its last event.
     fn ended(&self, key: &str, live: &Arc<Live>) {
         self.0.written.send_modify(|written| *written = written.saturating_sub(1));
+        if let Some(log) = &self.0.log {
+            log.ended(key);
+        }
         if self.0.log.as_ref().is_some_and(|log| !log.is_behind(key)) {
             self.known().here.remove(key); // from now on it is read from the log
         } else {

@@ -385,7 +385,7 @@ impl Sessions {
         stream: u64,
         is_newest: impl Fn() -> bool + Send,
     ) -> kv_core::Result<bool> {
-        let opened = self.change(principal, id, |handshake| {
+        let opened = self.change(principal, id, move |handshake| {
             if is_newest() {
                 handshake.stream = Some(stream);
             }

@@ -137,6 +137,11 @@ impl Log {
         }
     }
 
+    /// Nothing is said on a stream any more, also where its last event was not noted.
+    pub(super) fn ended(&self, stream: &str) {
+        self.unwritten().heads.remove(stream);
+    }
+
     /// An event is in no log, and will not be: its stream begins behind it.
     fn miss(&self, unwritten: &mut Unwritten, stream: &str, number: u64) {
         let Some(mut head) = unwritten.heads.remove(stream) else { return };
@@ -409,7 +414,8 @@ mod tests {
         let expected: Vec<_> = (3..=fit).chain([fit + 4, fit + 5]).collect();
         assert_eq!(written, expected);
         assert_eq!(log.head("s").await.unwrap().unwrap().first, fit + 7, "nobody resumes across a gap");
-        assert_eq!((log.unwritten().bytes, log.unwritten().in_flight), (0, None));
+        assert_eq!(log.unwritten().bytes, 0);
+        assert_eq!(log.unwritten().in_flight, None);
         assert!(!log.is_behind("s"));
     }
 

@@ -38,7 +38,6 @@ use bodies::Bodies;
 #[cfg(test)]
 pub(super) use listener::MAX_HEAD;
 pub(crate) use listener::{bind, serve, serve_until};
-use session::is_stateless;
 #[cfg(unix)]
 pub(crate) use unix::serve_unix;
 
@@ -198,7 +197,6 @@ async fn mcp(endpoint: Endpoint, request: Request) -> Response {
         Method::POST => endpoint.post(parts, body, verified).await,
         Method::DELETE => endpoint.end_session(&parts, &verified).await,
         Method::GET => endpoint.get(parts, verified).await,
-        _ if is_stateless(&parts.headers) => endpoint.not_allowed("POST"),
         _ => endpoint.not_allowed("POST, GET, DELETE"),
     }
 }

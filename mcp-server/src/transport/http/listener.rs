@@ -107,7 +107,10 @@ async fn stop(endpoint: &Endpoint, connections: GracefulShutdown) {
     let streams = endpoint.0.dispatcher.streams();
     // Requests whose client has left, for a while or for good, are in flight too.
     let alone = &endpoint.0.alone;
-    let closed = futures_util::future::join3(connections.shutdown(), streams.written(), alone.ended());
+    let closed = async {
+        connections.shutdown().await; // from then on no more of them begin
+        futures_util::future::join(streams.written(), alone.ended()).await;
+    };
     tokio::pin!(closed);
     if tokio::time::timeout(endpoint.0.options.grace, &mut closed).await.is_err() {
         endpoint.0.stopping.send_replace(Stopping::Now);
