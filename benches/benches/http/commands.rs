@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
-use kv_core::StoreExt as _;
+use kv_core::{StoreExt as _, StoreUrl};
 use kv_redis::{RedisConfig, RedisStore};
 use mcp_server::{Server, tool};
 use tokio::net::TcpListener;
@@ -53,7 +53,8 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
 
 /// What ran on Redis between the beginning of a session and the last of its calls.
 async fn counted(url: &str, calls: u32) -> io::Result<BTreeMap<String, u64>> {
-    let config = RedisConfig::new(url).map_err(io::Error::other)?;
+    let config = StoreUrl::parse(url).and_then(|mut url| RedisConfig::from_url(&mut url));
+    let config = config.map_err(io::Error::other)?;
     let store = RedisStore::open(config).await.map_err(io::Error::other)?;
     let server = Server::new("bench").storage(store.erased()).tool(echo).build().map_err(io::Error::other)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
