@@ -152,7 +152,7 @@ mod tests {
 
     use super::{advice, directory, is_directory};
 
-    /// A home, and perhaps a LARDER_KEY.
+    /// A home, and perhaps a `LARDER_KEY`.
     struct Fake(Option<&'static str>);
 
     impl Platform for Fake {

@@ -17,7 +17,7 @@ use crate::pairs::{Plan, for_the_page};
 const CALLS: u32 = 50_000;
 
 #[derive(serde::Serialize)]
-struct Commands {
+struct Counted {
     name: &'static str,
     who: &'static str,
     transport: &'static str,
@@ -48,7 +48,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     let (gets, others) = split(&commands);
     writeln!(io::stdout(), "{name:34} {gets} GET for {calls} calls, {others} others: {commands:?}")?;
     let revision = Era::Session.revision();
-    for_the_page(&Commands { name, who: "larder", transport: "commands", revision, calls, commands })
+    for_the_page(&Counted { name, who: "larder", transport: "commands", revision, calls, commands })
 }
 
 /// What ran on Redis between the beginning of a session and the last of its calls.

@@ -1,5 +1,7 @@
 //! A server that is started anew between the two steps of an operation: it gives the numbers of its items once more.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
