@@ -270,6 +270,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_wrappers_stand_in_one_order_however_the_url_is_written() {
+        #[cfg(feature = "encrypt")]
+        let seal = || Some(crate::keys::Seal::of_bytes(&[1]));
+        #[cfg(not(feature = "encrypt"))]
+        let seal = || None;
         let built = || WRAPPERS.iter().filter(|(is_built, ..)| *is_built);
         let watching = [(cfg!(feature = "tracing"), "Traced"), (cfg!(feature = "metrics"), "Metered")];
         let watching = watching.into_iter().filter_map(|(is_built, name)| is_built.then_some(name));
@@ -279,24 +283,13 @@ mod tests {
         assert_eq!(orders.len(), (1..=asked.len()).product::<usize>());
         for query in orders {
             let backend = Faulty::new(ReferenceStore::new(&Clock::manual()), &Faults::none());
-            let shown =
-                format!("{:?}", around(backend, &reserved(&query).unwrap(), sealed(), &Note::Missing));
+            let shown = format!("{:?}", around(backend, &reserved(&query).unwrap(), seal(), &Note::Missing));
             let places: Vec<_> = stack.iter().map(|name| shown.find(&format!("{name} {{"))).collect();
             assert!(
                 places.iter().all(Option::is_some) && places.is_sorted(),
                 "{query}: {stack:?} in {shown}"
             );
         }
-    }
-
-    #[cfg(feature = "encrypt")]
-    fn sealed() -> Option<crate::keys::Seal> {
-        Some(crate::keys::Seal::of_bytes(&[1]))
-    }
-
-    #[cfg(not(feature = "encrypt"))]
-    const fn sealed() -> Option<crate::keys::Seal> {
-        None
     }
 
     #[cfg(feature = "near")]
