@@ -92,6 +92,7 @@ fn finish(rows: &Rows) {
 fn compare(table: &str) {
     const BEGIN: &str = "<!-- table: made by the wire tests -->\n";
     const END: &str = "<!-- end of the table -->";
+    const ADVICE: &str = "docs/wire.md is not what was shown: run again with LARDER_WIRE_TABLE=write";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/wire.md");
     let document = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = document.split_once(BEGIN).unwrap();
@@ -100,7 +101,6 @@ fn compare(table: &str) {
         std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         return;
     }
-    const ADVICE: &str = "docs/wire.md is not what was shown: run again with LARDER_WIRE_TABLE=write";
     for (known, shown) in known.lines().zip(table.lines()) {
         assert_eq!(known, shown, "{ADVICE}"); // a row says more than the whole page
     }
