@@ -74,6 +74,13 @@ impl Caller {
         self.request("tools/call", &params)
     }
 
+    /// The cancellation of this request.
+    pub fn cancellation(&self, request: &Value) -> Value {
+        json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": request["id"] },
+        })
+    }
+
     /// The text of a tool's answer, from `node`.
     pub async fn text(&self, node: &Node, tool: &str, arguments: Value) -> String {
         let answer = self.send(node, &self.call(tool, &arguments)).await;

@@ -27,9 +27,7 @@ async fn a_cancellation_reaches_the_replica_that_runs_the_request() {
         let call = caller.call("hold", &json!({}));
         let held = caller.post(&call).send(pair.a.address).await;
         pair.gate.done("holding").await;
-        let cancelled = json!({
-            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call["id"] },
-        });
+        let cancelled = caller.cancellation(&call);
         assert_eq!(caller.send(&pair.b, &cancelled).await.status, 202);
         let answer = soon(held.answer()).await;
         assert_eq!((answer.status, answer.is_stream(), &*answer.body), (200, true, ""));
@@ -47,9 +45,7 @@ async fn another_session_cancels_nothing() {
         let call = caller.call("hold", &json!({}));
         let held = caller.post(&call).send(pair.a.address).await;
         pair.gate.done("holding").await;
-        let cancelled = json!({
-            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call["id"] },
-        });
+        let cancelled = caller.cancellation(&call);
         assert_eq!(other.send(&pair.b, &cancelled).await.status, 202);
         tokio::time::sleep(std::time::Duration::from_millis(600)).await; // longer than a look into an inbox takes
         pair.gate.open();

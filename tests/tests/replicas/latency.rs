@@ -40,8 +40,7 @@ async fn how_long_a_cancellation_takes() {
         let call = caller.call("hold", &json!({}));
         let held = caller.post(&call).send(pair.a.address).await;
         pair.gate.done("holding").await;
-        let params = json!({ "requestId": call["id"] });
-        let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params });
+        let cancelled = caller.cancellation(&call);
         let begun = Instant::now();
         caller.send(&pair.b, &cancelled).await;
         soon(held.answer()).await;

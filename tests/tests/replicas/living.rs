@@ -184,9 +184,7 @@ async fn a_heartbeat_that_hangs_holds_up_no_letter() {
         }
     })
     .await;
-    let cancelled = json!({
-        "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call["id"] },
-    });
+    let cancelled = caller.cancellation(&call);
     assert_eq!(caller.send(&pair.b, &cancelled).await.status, 202);
     soon(held.answer()).await;
     pair.gate.done("ended").await;

@@ -41,6 +41,18 @@ async fn not_resumed(caller: &Caller, node: &Node, last: &str) {
     assert!(error["message"].as_str().unwrap().starts_with("cannot resume"), "{error}");
 }
 
+/// Calls the tool that speaks at the first server, leaves after its first word, and lets it end; the id of that event.
+async fn spoken_to_nobody(pair: &Pair, caller: &Caller) -> String {
+    let mut stream = caller.open(&pair.a, &caller.call("speak", &json!({}))).await;
+    let first = hears(&mut stream, "one").await;
+    stream.disconnect();
+    for _ in 0..3 {
+        pair.gate.open();
+    }
+    pair.gate.done("ended").await;
+    first
+}
+
 #[tokio::test]
 async fn a_client_that_was_cut_off_goes_on_at_either_replica() {
     each(async |pair| {
@@ -68,13 +80,7 @@ async fn a_client_that_was_cut_off_goes_on_at_either_replica() {
 async fn what_was_said_while_nobody_was_there_is_had_after_the_end_too() {
     each(async |pair| {
         let caller = Caller::begin(&pair.a, "2025-06-18").await;
-        let mut stream = caller.open(&pair.a, &caller.call("speak", &json!({}))).await;
-        let first = hears(&mut stream, "one").await;
-        stream.disconnect();
-        for _ in 0..3 {
-            pair.gate.open();
-        }
-        pair.gate.done("ended").await;
+        let first = spoken_to_nobody(&pair, &caller).await;
         for node in [&pair.b, &pair.a] {
             let mut stream = resumed(&caller, node, &first).await;
             hears(&mut stream, "two").await;
@@ -92,13 +98,7 @@ async fn what_the_store_did_not_take_for_a_while_is_had_from_the_same_replica_at
         let ping = caller.request("ping", &json!({}));
         assert_eq!(caller.send(&pair.b, &ping).await.status, 200);
         pair.store_a.break_down("events");
-        let mut stream = caller.open(&pair.a, &caller.call("speak", &json!({}))).await;
-        let first = hears(&mut stream, "one").await;
-        stream.disconnect();
-        for _ in 0..3 {
-            pair.gate.open();
-        }
-        pair.gate.done("ended").await;
+        let first = spoken_to_nobody(&pair, &caller).await;
         not_resumed(&caller, &pair.b, &first).await;
         for node in [&pair.a, &pair.b] {
             let mut stream = soon(async {

@@ -73,9 +73,7 @@ async fn what_a_cancellation_and_an_end_cost() {
     let held = caller.post(&call).send(pair.a.address).await;
     pair.gate.done("holding").await;
     forget(&pair);
-    let cancelled = json!({
-        "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call["id"] },
-    });
+    let cancelled = caller.cancellation(&call);
     caller.send(&pair.b, &cancelled).await;
     assert_told("a cancellation", "where it arrives", &asked(&pair.store_b));
     soon(held.answer()).await;
@@ -91,9 +89,7 @@ async fn what_a_cancellation_costs_where_the_request_runs() {
     let held = caller.post(&call).send(pair.a.address).await;
     pair.gate.done("holding").await;
     forget(&pair);
-    let cancelled = json!({
-        "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call["id"] },
-    });
+    let cancelled = caller.cancellation(&call);
     caller.send(&pair.a, &cancelled).await;
     soon(held.answer()).await;
     assert_told("a cancellation", "where the request runs", &asked(&pair.store_a));
