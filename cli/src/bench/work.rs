@@ -114,7 +114,7 @@ impl Bench {
         done
     }
 
-    /// Repeats `operation` in so many tasks at once.
+    /// Repeats `operation` in so many tasks at once, in each at least once, however short the time.
     pub(super) async fn run(&self, operation: Operation, tasks: usize) -> Result<Figures> {
         let mut running = JoinSet::new();
         let begun = Instant::now();
@@ -142,10 +142,13 @@ impl Bench {
         let random = StdRng::seed_from_u64(task as u64);
         let mut turns = Turns { bench: self, operation, own, random, version: None };
         let mut times = Times::default();
-        while begun.elapsed() < self.time && !times.is_full() {
+        loop {
             let started = Instant::now();
             let took = turns.one().await?;
             times.add(took, started.elapsed());
+            if begun.elapsed() >= self.time || times.is_full() {
+                break;
+            }
             if times.turns().is_multiple_of(YIELD_EVERY) {
                 tokio::task::yield_now().await; // a store in this process may never wait by itself
             }
