@@ -63,6 +63,10 @@ impl Engine for Disk {
         self.db.close()
     }
 
+    fn is_stuck(&self) -> bool {
+        self.db.is_stuck()
+    }
+
     fn abandon(self) {
         self.db.abandon();
     }

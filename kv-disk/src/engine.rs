@@ -112,7 +112,12 @@ impl Db {
         matches!(self, Self::Redb(_))
     }
 
-    /// Drops an engine that panicked where its hanging holds up nobody: its own threads may be gone.
+    /// Whether nothing can become durable any more, and a call may never come back.
+    pub(crate) fn is_stuck(&self) -> bool {
+        matches!(self, Self::Sled(sled) if sled.is_stuck())
+    }
+
+    /// Drops an engine that panicked or is stuck where its hanging holds up nobody: its own threads may be gone.
     pub(crate) fn abandon(self) {
         // Without a thread to be had, leaking it is all that is left.
         drop(thread::Builder::new().name("larder-abandon".into()).spawn(move || drop(self)));

@@ -12,7 +12,7 @@ fn engine_io(error: &io::Error) -> Error {
     let error = match kind {
         ErrorKind::Full => Error::new(
             kind,
-            "no room is left on the disk; reads go on, writes once there is room and the store was opened again",
+            "no room is left on the disk: make some, then open the store again; while it is open it can be read",
         ),
         ErrorKind::Denied => Error::new(kind, "the system refuses access to the files of the store"),
         ErrorKind::Corrupt => damaged("a file of the store is damaged"),

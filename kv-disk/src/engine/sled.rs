@@ -2,18 +2,23 @@
 //!
 //! Never `flush_async`: seven of them at once, in the whole process, stop every flush for ever. Never `transaction`:
 //! it stops all other writers; `compare_and_swap` on one key is enough.
+//!
+//! What makes a page larger than a quarter of a segment gets a file of its own. If that cannot be written, the place that
+//! was taken for it in the log stays open for ever, and so does every flush behind it: the engine is stuck.
 
+mod room;
 mod seal;
 mod sync;
 
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use bytes::Bytes;
 use kv_core::backend::embedded::{Action, Applied, Change, Durability, Guard, Op, applied, decide};
-use kv_core::{ErrorKind, Result};
+use kv_core::{Error, ErrorKind, Outcome, Result};
 use sled::{IVec, Tree};
 
 use self::seal::Seal;
@@ -23,6 +28,8 @@ use crate::config::{DiskConfig, Engine};
 use crate::error;
 
 const DATA: &str = "data";
+/// What is written to see whether anything can be; never durable.
+const PROBE: &[u8] = b"probe";
 /// sled gives room back, and syncs for real, only in its periodic flush.
 const FLUSH_EVERY_MS: u64 = 500;
 /// Its threads let the files go some milliseconds after it was closed.
@@ -38,6 +45,7 @@ pub(crate) struct SledEngine {
     dir: PathBuf,
     /// With [`Durability::Always`].
     sync: Option<DiskSync>,
+    stuck: AtomicBool,
 }
 
 /// Makes a new store in `dir` and closes it.
@@ -102,7 +110,7 @@ impl SledEngine {
             Durability::Os => None,
             Durability::Always => Some(DiskSync::new(dir).map_err(|e| error::io("opening", dir, e))?),
         };
-        Ok(Self { tree, larder, db, dir: dir.to_owned(), sync })
+        Ok(Self { tree, larder, db, dir: dir.to_owned(), sync, stuck: AtomicBool::new(false) })
     }
 
     pub(super) fn notes(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
@@ -138,12 +146,27 @@ impl SledEngine {
     }
 
     pub(super) fn apply(&self, op: &Op, now: u64) -> Result<Applied> {
-        let old = match (&op.action, op.stored()?) {
+        let stored = op.stored()?;
+        room::check(&self.dir, stored.as_ref().map_or(0, Vec::len))?;
+        let old = match (&op.action, stored) {
             (Action::Put { guard: Guard::Always, .. }, Some(stored)) => self.tree.insert(&op.key, stored),
             (Action::Delete, _) => self.tree.remove(&op.key),
             (_, stored) => return self.swap(op, stored.map(IVec::from).as_ref(), now),
         };
-        Ok(applied(op, old.map_err(error::sled)?.as_deref()))
+        Ok(applied(op, old.map_err(|e| self.failed(e))?.as_deref()))
+    }
+
+    /// An error of a write, after which the engine may be stuck.
+    fn failed(&self, error: sled::Error) -> Error {
+        // Where the log itself failed sled knows, and refuses this write as well.
+        if matches!(error, sled::Error::Io(_)) && self.larder.insert(PROBE, b"").is_ok() {
+            self.stuck.store(true, Ordering::Release);
+        }
+        error::sled(error)
+    }
+
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Acquire)
     }
 
     /// Decides on what is there and writes only if it is still there, until that succeeds.
@@ -158,7 +181,8 @@ impl SledEngine {
                 Change::Remove => None,
                 Change::Write => proposed.cloned(),
             };
-            match self.tree.compare_and_swap(&op.key, current.as_ref(), new).map_err(error::sled)? {
+            let swapped = self.tree.compare_and_swap(&op.key, current.as_ref(), new);
+            match swapped.map_err(|e| self.failed(e))? {
                 Ok(()) => return Ok(applied(op, current.as_deref())),
                 Err(raced) => current = raced.current,
             }
@@ -166,7 +190,14 @@ impl SledEngine {
     }
 
     pub(super) fn commit(&self, ops: &[Op], now: u64) -> Result<Vec<Result<Applied>>> {
-        let applied = ops.iter().map(|op| self.apply(op, now)).collect();
+        let mut applied = Vec::with_capacity(ops.len());
+        for op in ops {
+            let done = self.apply(op, now);
+            if self.is_stuck() {
+                return done.and_then(|_| Err(error::lost())).map_err(|e| e.with_outcome(Outcome::Unknown));
+            }
+            applied.push(done);
+        }
         self.db.flush().map_err(error::sled)?;
         if let Some(sync) = &self.sync {
             sync.run()?;
@@ -176,7 +207,7 @@ impl SledEngine {
 
     /// Closes the files and seals them.
     pub(super) fn close(self) -> Result<()> {
-        let Self { tree, larder, db, dir, sync } = self;
+        let Self { tree, larder, db, dir, sync, .. } = self;
         let seal = seal::last_entry(&larder)?;
         drop((tree, larder, db, sync));
         seal::close(&dir, seal).map_err(|e| error::io("closing", &dir, e))

@@ -2,17 +2,19 @@
 //!
 //! A limit on the size of files stands in for the full disk; it needs no rights.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use kv_core::{ErrorKind, Key, NewEntry, PutMode, Store};
+use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
 use kv_disk::{DiskConfig, DiskStore, Engine};
 use tempfile::TempDir;
 
 use crate::support::{ENGINES, child, config, id};
 
 const DIR: &str = "LARDER_TEST_FULL";
+const DIR_OF_FILES: &str = "LARDER_TEST_FILES";
 const ENGINE: &str = "LARDER_TEST_ENGINE";
 /// In blocks of 512 bytes: 12 MiB, or 24 where the shell counts in 1,024.
 const LIMITED: &str = r#"trap "" XFSZ; ulimit -f 24576; exec "$0" "$@""#;
@@ -79,4 +81,47 @@ async fn a_full_disk_is_full_and_loses_nothing() {
         }
         store.put(Key::new("c", "again"), NewEntry::new(value(0)), PutMode::Replace).await.unwrap();
     }
+}
+
+/// Only as a child of the test below: no file is left when a value needs one of its own.
+#[tokio::test]
+async fn a_child_runs_out_of_files() {
+    let Ok(dir) = std::env::var(DIR_OF_FILES) else { return };
+    let store = DiskStore::open(config(Engine::Sled, Path::new(&dir))).await.unwrap();
+    let put = async |id: &'static str, bytes: usize| {
+        store.put(Key::new("c", id), NewEntry::new(vec![7; bytes]), PutMode::Replace).await
+    };
+    put("before", 10).await.unwrap();
+    let mut files = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        files.push(file);
+    }
+    let failed = put("large", 400_000).await.unwrap_err();
+    assert_eq!(failed.outcome(), Outcome::Unknown, "{failed:?}");
+    drop(files);
+    for bytes in [10, 400_000] {
+        let again = put("after", bytes).await.unwrap_err();
+        assert_eq!((again.kind(), again.outcome()), (ErrorKind::Unavailable, Outcome::NotDone), "{again:?}");
+    }
+    assert_eq!(store.get(Key::new("c", "before")).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    store.close().await.unwrap_err();
+    writeln!(std::io::stdout(), "\nended").unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_engine_that_cannot_go_on_holds_up_nobody_and_loses_nothing() {
+    let dir = TempDir::new().unwrap();
+    let test = child("full::a_child_runs_out_of_files", &[]);
+    let mut limited = Command::new("sh");
+    limited.arg("-c").arg(r#"ulimit -n 64; exec "$0" "$@""#).arg(test.get_program()).args(test.get_args());
+    let output = limited.env(DIR_OF_FILES, dir.path()).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.lines().any(|line| line == "ended"), "{said}");
+    let store = DiskStore::open(DiskConfig::new(dir.path())).await.unwrap();
+    for (id, there) in [("before", true), ("large", false), ("after", false)] {
+        assert_eq!(store.get(Key::new("c", id)).await.unwrap().is_some(), there, "{id}");
+    }
+    store.put(Key::new("c", "after"), NewEntry::new(vec![7; 400_000]), PutMode::Create).await.unwrap();
 }

@@ -58,6 +58,12 @@ pub trait Engine: fmt::Debug + Send + Sync + Sized + 'static {
     /// Those of the files.
     fn close(self) -> Result<()>;
 
-    /// Drops an engine that has panicked.
+    /// Whether a write failed in such a way that nothing can become durable any more, and a call, the one that closes
+    /// included, may never come back. Asked after each call that failed.
+    fn is_stuck(&self) -> bool {
+        false
+    }
+
+    /// Drops an engine that has panicked, or is stuck.
     fn abandon(self) {}
 }

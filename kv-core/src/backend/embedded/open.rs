@@ -76,7 +76,7 @@ impl<E: Engine> Drop for Open<E> {
     fn drop(&mut self) {
         let Some(shared) = self.shared.take() else { return };
         shared.stop();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads.drain(..).filter(|_| !shared.is_stuck()) {
             drop(thread.join()); // it catches the engine's panics itself
         }
         shared.join();

@@ -1,46 +1,74 @@
-//! Engines panic on damaged files. No such panic reaches a caller: the store answers `Corrupt` from then on.
+//! Engines panic on damaged files, and one may be unable to go on after a write that failed. No panic reaches a caller, and
+//! nobody waits for ever: the store answers with an error from then on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
 use super::error;
-use crate::{Error, Outcome, Result};
+use crate::{Error, ErrorKind, Outcome, Result};
 
-/// Whether the engine has panicked. Nothing is asked of it afterwards.
+/// Whether the engine was given up, and why. Nothing is asked of it afterwards.
 #[derive(Debug, Default)]
-pub struct Poison(AtomicBool);
+pub struct Poison(OnceLock<Cause>);
+
+#[derive(Clone, Copy, Debug)]
+enum Cause {
+    Damaged,
+    Stuck,
+}
 
 impl Poison {
     /// Calls the engine.
     ///
     /// # Errors
-    /// Those of `call`; `Corrupt` when it panics, and without a call ever after.
+    /// Those of `call`; `Corrupt` when it panics. Once the engine was given up `call` is not made: `Corrupt` for what is
+    /// damaged, `Unavailable` for what is stuck.
     ///
     /// The state behind an engine that panicked is never looked at again, hence nothing broken is seen.
     pub fn guard<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
-        if self.is_poisoned() {
-            return Err(panicked());
+        if let Some(cause) = self.0.get() {
+            return Err(cause.error());
         }
         catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
             self.set();
             // Without the panic's text: it may show values.
-            Err(panicked().with_outcome(Outcome::Unknown))
+            Err(Cause::Damaged.error().with_outcome(Outcome::Unknown))
         })
     }
 
     /// Gives up on the engine: damage was found that it does not see.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Release);
+        drop(self.0.set(Cause::Damaged));
+    }
+
+    /// Gives up on the engine: it will make nothing durable any more, and may never come back from a call.
+    pub(super) fn set_stuck(&self) {
+        drop(self.0.set(Cause::Stuck));
     }
 
     /// Whether the engine was given up.
     pub fn is_poisoned(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.get().is_some()
+    }
+
+    /// Whether a call to the engine may never come back.
+    pub(super) fn is_stuck(&self) -> bool {
+        matches!(self.0.get(), Some(Cause::Stuck))
     }
 }
 
-fn panicked() -> Error {
-    error::damaged("the engine gave up on the files of the store: they are damaged")
+impl Cause {
+    fn error(self) -> Error {
+        match self {
+            Self::Damaged => error::damaged("the engine gave up on the files of the store: they are damaged"),
+            Self::Stuck => Error::new(
+                ErrorKind::Unavailable,
+                "an earlier write failed halfway, and the engine cannot go on: see to the disk and the limit of open \
+                 files, then start the program again; what was acknowledged is there",
+            )
+            .with_outcome(Outcome::NotDone),
+        }
+    }
 }
 
 #[cfg(test)]

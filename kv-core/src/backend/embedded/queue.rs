@@ -4,6 +4,7 @@
 //! them all. Writes that are queued to be done (batches, large values, all of redb's) are done here, in order.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -29,19 +30,23 @@ pub(super) struct Queue<W, D> {
 #[derive(Debug)]
 struct State<W, D> {
     jobs: VecDeque<Job<W, D>>,
+    /// Who waits for the commit that is under way, and for how many of its writes.
+    under_way: Vec<(usize, Reply<D>)>,
     stopped: bool,
 }
+
+type Reply<D> = oneshot::Sender<Answer<D>>;
 
 /// Writes to be done (none: they were done before) and made durable.
 #[derive(Debug)]
 struct Job<W, D> {
     ops: Vec<W>,
-    reply: oneshot::Sender<Answer<D>>,
+    reply: Reply<D>,
 }
 
 impl<W, D> Default for Queue<W, D> {
     fn default() -> Self {
-        let state = State { jobs: VecDeque::new(), stopped: false };
+        let state = State { jobs: VecDeque::new(), under_way: Vec::new(), stopped: false };
         Self { state: Mutex::new(state), wake: Condvar::new(), undone: AtomicUsize::new(0) }
     }
 }
@@ -71,12 +76,23 @@ impl<W, D> Queue<W, D> {
 
     /// The thread: one `commit` for all that came meanwhile, until stopped, and then until nothing is left.
     pub(super) fn run(&self, commit: impl Fn(&[W]) -> Answer<D>) {
-        while let Some(round) = self.next() {
-            let answer = commit(&round.ops);
-            let done = round.waiting.iter().filter(|(writes, _)| *writes > 0).count();
+        while let Some(ops) = self.next() {
+            let answer = commit(&ops);
+            let waiting = mem::take(&mut self.state().under_way);
+            let done = waiting.iter().filter(|(writes, _)| *writes > 0).count();
             self.undone.fetch_sub(done, Ordering::SeqCst);
-            round.answer(answer);
+            hand_out(answer, waiting);
         }
+    }
+
+    /// Stops, and lets go of all who wait: the commit that is under way may never end. Their answers never come.
+    pub(super) fn give_up(&self) {
+        let mut state = self.state();
+        state.stopped = true;
+        state.jobs.clear();
+        state.under_way.clear();
+        drop(state);
+        self.wake.notify_all();
     }
 
     /// Lets the thread end once all is done.
@@ -85,8 +101,8 @@ impl<W, D> Queue<W, D> {
         self.wake.notify_all();
     }
 
-    /// All that came meanwhile, within bounds; `None` once stopped and empty.
-    fn next(&self) -> Option<Round<W, D>> {
+    /// The writes of all that came meanwhile, within bounds; `None` once stopped and empty.
+    fn next(&self) -> Option<Vec<W>> {
         let mut state = self.state();
         while state.jobs.is_empty() {
             if state.stopped {
@@ -94,16 +110,16 @@ impl<W, D> Queue<W, D> {
             }
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut round = Round { ops: Vec::new(), waiting: Vec::with_capacity(state.jobs.len()) };
+        let mut ops = Vec::new();
         while let Some(job) = state.jobs.pop_front() {
-            if !round.ops.is_empty() && round.ops.len() + job.ops.len() > GROUP {
+            if !ops.is_empty() && ops.len() + job.ops.len() > GROUP {
                 state.jobs.push_front(job);
                 break;
             }
-            round.waiting.push((job.ops.len(), job.reply));
-            round.ops.extend(job.ops);
+            state.under_way.push((job.ops.len(), job.reply));
+            ops.extend(job.ops);
         }
-        Some(round)
+        Some(ops)
     }
 
     fn state(&self) -> MutexGuard<'_, State<W, D>> {
@@ -111,24 +127,15 @@ impl<W, D> Queue<W, D> {
     }
 }
 
-/// The writes of one commit, and who waits for how many of them.
-#[derive(Debug)]
-struct Round<W, D> {
-    ops: Vec<W>,
-    waiting: Vec<(usize, oneshot::Sender<Answer<D>>)>,
-}
-
-impl<W, D> Round<W, D> {
-    /// Hands each job its part.
-    fn answer(self, answer: Answer<D>) {
-        let mut applied = answer.map(Vec::into_iter);
-        for (writes, reply) in self.waiting {
-            let part = match &mut applied {
-                Ok(applied) => Ok(applied.take(writes).collect()),
-                Err(e) => Err(e.clone()),
-            };
-            drop(reply.send(part)); // nobody waits for a dropped write
-        }
+/// Hands each who waits its part.
+fn hand_out<D>(answer: Answer<D>, waiting: Vec<(usize, Reply<D>)>) {
+    let mut applied = answer.map(Vec::into_iter);
+    for (writes, reply) in waiting {
+        let part = match &mut applied {
+            Ok(applied) => Ok(applied.take(writes).collect()),
+            Err(e) => Err(e.clone()),
+        };
+        drop(reply.send(part)); // nobody waits for a dropped write
     }
 }
 
@@ -193,6 +200,29 @@ mod tests {
         second.blocking_recv().unwrap().unwrap();
         assert_eq!(commits.load(Ordering::SeqCst), 2);
         queue.stop();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn given_up_it_lets_go_of_all_though_a_commit_never_ends() {
+        let (queue, under_way) = (Arc::new(Queue::<usize, usize>::default()), Arc::new(Barrier::new(2)));
+        let thread = thread::spawn({
+            let (queue, under_way) = (Arc::clone(&queue), Arc::clone(&under_way));
+            move || {
+                queue.run(|writes: &[usize]| {
+                    under_way.wait();
+                    under_way.wait();
+                    done(writes)
+                });
+            }
+        });
+        let first = queue.push(writes(1));
+        under_way.wait();
+        let second = queue.push(writes(1));
+        queue.give_up();
+        assert!(first.blocking_recv().is_err() && second.blocking_recv().is_err());
+        assert!(queue.push(writes(1)).blocking_recv().is_err());
+        under_way.wait();
         thread.join().unwrap();
     }
 

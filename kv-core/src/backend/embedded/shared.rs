@@ -38,9 +38,19 @@ impl<E: Engine> Shared<E> {
     /// Calls the engine.
     ///
     /// # Errors
-    /// Those of `call`; `Corrupt` once the engine has panicked.
+    /// Those of `call`; `Corrupt` once the engine has panicked, `Unavailable` once it is stuck.
     pub fn engine<T>(&self, call: impl FnOnce(&E) -> Result<T>) -> Result<T> {
-        self.poison.guard(|| call(&self.engine))
+        let done = self.poison.guard(|| call(&self.engine));
+        if done.is_err() && !self.poison.is_poisoned() && self.engine.is_stuck() {
+            self.poison.set_stuck();
+            self.queue.give_up();
+        }
+        done
+    }
+
+    /// Whether a call to the engine may never come back: its threads are not to be waited for.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.poison.is_stuck()
     }
 
     /// Gives up on the engine: damage was found that it does not see.

@@ -23,6 +23,10 @@ pub(super) struct Submitted {
 /// Submits these writes. Never waits.
 pub(super) fn submit<E: Engine>(shared: &Shared<E>, ops: Vec<Op>) -> Submitted {
     let mut submitted = Submitted::default();
+    if let Err(given_up) = shared.engine(|_| Ok(())) {
+        submitted.applied = ops.iter().map(|_| Err(given_up.clone())).collect();
+        return submitted;
+    }
     let mut rest = ops.into_iter();
     // Law 7: a write whose caller gave up must not land on one that was acknowledged later.
     if shared.takes_writes() && is_small(rest.as_slice()) {

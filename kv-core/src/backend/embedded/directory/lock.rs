@@ -36,8 +36,12 @@ impl Lock {
     }
 
     fn signed(mut self, path: &Path) -> Result<Self> {
-        self.sign().map_err(|e| error::io("writing", path, e))?;
-        Ok(self)
+        match self.sign() {
+            // Whether there is room is the engine's to say; a second opener is then not told by whom the store is held.
+            Err(e) if error::io_kind(&e) == ErrorKind::Full => Ok(self),
+            Err(e) => Err(error::io("writing", path, e)),
+            Ok(()) => Ok(self),
+        }
     }
 
     fn sign(&mut self) -> std::io::Result<()> {
