@@ -131,9 +131,15 @@ enum Next {
     Stop,
 }
 
+/// Redis takes the largest.
+const LARGEST: usize = 512 << 20;
+
 fn size(text: &str) -> Result<usize, String> {
     let bytes = parse_bytes(text).map_err(|error| error.message().to_owned())?;
-    usize::try_from(bytes).map_err(|_| "that is more than fits".to_owned())
+    match usize::try_from(bytes) {
+        Ok(bytes) if bytes <= LARGEST => Ok(bytes),
+        _ => Err("no store takes more than 512MiB".to_owned()),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

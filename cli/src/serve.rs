@@ -41,7 +41,7 @@ pub(crate) struct ServeSettings {
     pub(crate) store: Option<UrlArgument>,
 
     /// Serve HTTP on this address instead of stdio, such as 127.0.0.1:8000, or on a Unix socket: unix:PATH
-    #[arg(long, env = "LARDER_HTTP", value_name = "ADDRESS")]
+    #[arg(long, env = "LARDER_HTTP", value_name = "ADDRESS", value_parser = address)]
     pub(crate) http: Option<String>,
 
     /// Let recall, search and list answer from a cache, such as 30s: answers may be that old, each for its own user
@@ -132,7 +132,7 @@ impl ServeSettings {
         if self.any_host {
             server = server.any_host();
         }
-        Ok(server.build()?)
+        server.build().map_err(|error| Failure::usage(error.to_string()))
     }
 }
 
@@ -154,7 +154,20 @@ fn duration(text: &str) -> Result<Duration, String> {
     if text.is_empty() {
         return Ok(Duration::ZERO);
     }
-    parse_duration(text).map_err(|error| error.message().to_owned())
+    let duration = parse_duration(text).map_err(|error| error.message().to_owned())?;
+    if duration > LONGEST_CACHE { Err("that is more than a year".to_owned()) } else { Ok(duration) }
+}
+
+const LONGEST_CACHE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Where HTTP is served; an empty variable is none.
+fn address(text: &str) -> Result<String, String> {
+    let port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();
+    match text.rsplit_once(':') {
+        _ if text.is_empty() || text.starts_with(SOCKET) => Ok(text.to_owned()),
+        Some((host, number)) if !host.is_empty() && port(number) => Ok(text.to_owned()),
+        _ => Err("write a host or an address and a port, such as 127.0.0.1:8000, or unix:PATH".to_owned()),
+    }
 }
 
 pub(crate) async fn run(settings: ServeSettings) -> Result<(), Failure> {

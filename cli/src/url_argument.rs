@@ -59,7 +59,10 @@ impl UrlArgument {
         match text.trim() {
             "" => {
                 let place = self.place(what);
-                Err(Failure::usage(format!("{place} is empty: give a URL such as disk:///var/lib/larder")))
+                let comma = if self.points().is_some() { "," } else { "" };
+                Err(Failure::usage(format!(
+                    "{place}{comma} is empty: give a URL such as disk:///var/lib/larder"
+                )))
             }
             url => Ok(url.to_owned()),
         }

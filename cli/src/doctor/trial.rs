@@ -10,6 +10,7 @@ use rand::RngExt as _;
 
 use super::ms;
 use crate::failure::on_one_line;
+use crate::store;
 
 const COLLECTION: &str = "larder-doctor";
 /// What is left behind is gone after so long.
@@ -129,6 +130,9 @@ pub(super) fn is_mistake(error: &Error) -> bool {
 pub(super) fn unopened(url: &str, error: &Error) -> Finding {
     let advice = match error.kind() {
         ErrorKind::Denied => "look at the user and the password of the URL, and at the rights of both",
+        ErrorKind::Timeout | ErrorKind::Unavailable if store::is_directory(url) => {
+            "one process has a directory at a time: end the one that is named, or look when it has ended"
+        }
         ErrorKind::Timeout | ErrorKind::Unavailable => {
             "is it running at this address, may this machine reach it, and does it speak TLS if the URL does?"
         }

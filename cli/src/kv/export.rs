@@ -67,14 +67,21 @@ async fn export(mut listing: Listing<'_>, whom: Whom) -> Result<(u64, u64), Fail
         let now = now_ms();
         for item in items {
             let Some(entry) = item.entry else { continue };
-            if output.json(&Line::of(item.collection, item.id, &entry, now))? == Reader::Gone {
-                return Ok((exported, listing.damaged()));
-            }
+            to_the_reader(output.json(&Line::of(item.collection, item.id, &entry, now))?)?;
             exported += 1;
             progress.add(1);
         }
     }
-    output.flush().map(|_| (exported, listing.damaged()))
+    to_the_reader(output.flush()?)?;
+    Ok((exported, listing.damaged()))
+}
+
+/// A backup that is cut short must not look like a whole one.
+fn to_the_reader(reader: Reader) -> Result<(), Failure> {
+    match reader {
+        Reader::Reads => Ok(()),
+        Reader::Gone => Err(Failure::new("the reader of stdout went away: the export is cut short")),
+    }
 }
 
 /// One sentence on stderr.

@@ -61,9 +61,10 @@ async fn import(store: &AnyStore, counts: &mut Counts, whom: Whom) -> Result<(),
     let progress = Progress::new("imported", whom);
     let mut lines = BufReader::with_capacity(256 << 10, stdin()).lines();
     loop {
-        let batch = next_batch(&mut lines, counts).await?;
-        write(store, batch.names, batch.entries, counts, &progress).await?;
-        if batch.is_last {
+        let mut batch = Batch::default();
+        let read = batch.fill(&mut lines, counts).await;
+        write(store, batch.names, batch.entries, counts, &progress).await?; // what stands before a bad line, too
+        if read? == Input::Ended {
             return Ok(());
         }
     }
@@ -73,33 +74,44 @@ async fn import(store: &AnyStore, counts: &mut Counts, whom: Whom) -> Result<(),
 struct Batch {
     names: Vec<Line>,
     entries: Vec<NewEntry>,
-    is_last: bool,
 }
 
-async fn next_batch(lines: &mut Lines<BufReader<Stdin>>, counts: &mut Counts) -> Result<Batch, Failure> {
-    let (mut batch, mut weight) = (Batch::default(), 0);
-    while batch.entries.len() < BATCH && weight < BATCH_BYTES {
-        let next =
-            lines.next_line().await.map_err(|error| Failure::new("stdin cannot be read").because(error))?;
-        let Some(text) = next else {
-            batch.is_last = true;
-            break;
-        };
-        counts.lines += 1;
-        if text.trim().is_empty() {
-            continue;
-        }
-        let line: Line = serde_json::from_str(&text).map_err(|error| misread(counts.lines, &error))?;
-        match line.entry(now_ms()).map_err(|error| wrong(counts.lines).because(error))? {
-            Read::Expired => counts.expired += 1,
-            Read::Live(entry) => {
-                weight += line.weight();
-                batch.names.push(line);
-                batch.entries.push(entry);
+#[derive(PartialEq)]
+enum Input {
+    GoesOn,
+    Ended,
+}
+
+impl Batch {
+    /// Reads until it is full, the input ends or a line cannot be read; those before it are in the batch.
+    async fn fill(
+        &mut self,
+        lines: &mut Lines<BufReader<Stdin>>,
+        counts: &mut Counts,
+    ) -> Result<Input, Failure> {
+        let mut weight = 0;
+        while self.entries.len() < BATCH && weight < BATCH_BYTES {
+            let next = lines
+                .next_line()
+                .await
+                .map_err(|error| Failure::new("stdin cannot be read").because(error))?;
+            let Some(text) = next else { return Ok(Input::Ended) };
+            counts.lines += 1;
+            if text.trim().is_empty() {
+                continue;
+            }
+            let line: Line = serde_json::from_str(&text).map_err(|error| misread(counts.lines, &error))?;
+            match line.entry(now_ms()).map_err(|error| wrong(counts.lines).because(error))? {
+                Read::Expired => counts.expired += 1,
+                Read::Live(entry) => {
+                    weight += line.weight();
+                    self.names.push(line);
+                    self.entries.push(entry);
+                }
             }
         }
+        Ok(Input::GoesOn)
     }
-    Ok(batch)
 }
 
 /// Where it is wrong, and nothing of what stands there: that may be a secret.

@@ -6,6 +6,7 @@ use std::env;
 use std::io::{Write as _, stderr, stdout};
 use std::path::absolute;
 
+use kv_core::StoreUrl;
 use larder::platform::System;
 use serde_json::{Map, Value, json};
 
@@ -100,6 +101,7 @@ fn arguments(settings: &ServeSettings) -> Result<Vec<String>, Failure> {
 
 /// Clients start servers in a directory of their own, and keep their configuration in plain sight.
 fn store_argument(argument: &UrlArgument) -> Result<String, Failure> {
+    check_url(argument)?;
     if !argument.is_showable() {
         return Err(Failure::usage(
             "the store's URL holds a secret: write it into a file of mode 0600 and give --store @FILE",
@@ -109,12 +111,35 @@ fn store_argument(argument: &UrlArgument) -> Result<String, Failure> {
         let file = absolute(file).map_err(|error| Failure::new("the path of --store").because(error))?;
         return Ok(format!("@{}", file.display()));
     }
-    if store::directory(argument.as_given()).is_some_and(|dir| dir.is_relative()) {
-        return Err(Failure::usage(
-            "clients start servers in a directory of their own: give --store an absolute one, disk:///..",
-        ));
-    }
     Ok(argument.as_given().to_owned())
+}
+
+/// What the server would stumble over. A file or variable that is not there yet is none of it.
+fn check_url(argument: &UrlArgument) -> Result<(), Failure> {
+    let points = argument.file().is_some() || argument.variable().is_some();
+    let text = match argument.resolve(ServeSettings::STORE) {
+        Err(_) if points => return Ok(()),
+        text => text?,
+    };
+    let place = argument.place(ServeSettings::STORE);
+    let url = StoreUrl::parse(&text)
+        .map_err(|error| Failure::usage(format!("{place} holds no store URL")).because(error))?;
+    if !larder::schemes().any(|known| known == url.scheme()) {
+        return Err(Failure::usage(format!(
+            "this program knows no store of {}: change {place}",
+            url.scheme()
+        )));
+    }
+    let reserved = url.reserved();
+    let directory = if store::is_directory(&text) { url.directory().ok() } else { None };
+    let paths = [directory, reserved.key_file.clone(), reserved.password_file.clone()];
+    match paths.into_iter().flatten().find(|path| path.is_relative()) {
+        Some(path) => Err(Failure::usage(format!(
+            "clients start servers in a directory of their own: write {} as an absolute path, such as disk:///.., in {place}",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -102,18 +102,23 @@ fn export_and_import_carry_everything_but_what_has_expired() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_reader_that_has_seen_enough_of_a_list_is_no_error_and_a_backup_that_is_cut_short_is_one() {
     let home = Home::new();
     let value = "A".repeat(1_000);
     let lines: Vec<_> = (0..1_000)
         .map(|n| json!({ "collection": "c", "id": format!("{n}"), "value": value }).to_string())
         .collect();
     done(&home.run_with(["kv", "import", STORE], lines.join("\n").as_bytes()));
-    let mut export = home.larder(["kv", "export", STORE]).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(export.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let ended = export.wait_with_output().unwrap();
-    assert!(ended.status.success() && !stderr(&ended).contains("pipe"), "{}", stderr(&ended));
+    for (arguments, status, said) in
+        [(["kv", "list", STORE, "--json"].as_slice(), 0, ""), (&["kv", "export", STORE], 1, "cut short")]
+    {
+        let mut reading = home.larder([]).args(arguments).spawn().unwrap();
+        drop(reading.stdout.take().unwrap());
+        let ended = reading.wait_with_output().unwrap();
+        let told = stderr(&ended);
+        assert_eq!(ended.status.code(), Some(status), "{told}");
+        assert!(told.contains(said) && !told.contains("pipe") && !told.contains("exported"), "{told}");
+    }
 }
 
 #[test]
@@ -128,11 +133,10 @@ fn an_import_ends_at_the_line_that_it_cannot_read_and_names_it() {
     ] {
         let output = home.run_with(["kv", "import", STORE], format!("{good}\n{bad}\n").as_bytes());
         assert_eq!(output.status.code(), Some(1));
-        assert!(
-            stderr(&output).contains("line 2") && !stderr(&output).contains("***"),
-            "{}",
-            stderr(&output)
-        );
+        let told = stderr(&output);
+        assert!(told.contains("line 2") && told.contains("1 entries") && !told.contains("***"), "{told}");
+        assert_eq!(done(&home.run(["kv", "get", STORE, "c", "i"])), "x", "what stands before it is imported");
+        done(&home.run(["kv", "delete", STORE, "c", "i"]));
     }
 }
 

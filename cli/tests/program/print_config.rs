@@ -163,8 +163,26 @@ fn a_configuration_holds_neither_secrets_nor_relative_directories() {
     let secret = home.run(["serve", "--store", "redis://:hunter2@host", "--print-config", "cursor"]);
     assert_eq!(secret.status.code(), Some(2));
     assert!(stderr(&secret).contains("@FILE") && !stderr(&secret).contains("hunter2"), "{}", stderr(&secret));
-    let relative = home.run(["serve", "--store", "disk:here", "--print-config", "cursor"]);
-    assert_eq!(relative.status.code(), Some(2));
+    std::fs::write(home.path("url"), "disk:here").unwrap();
+    for (url, told) in [
+        ("disk:here", "here"),
+        ("@url", "the file url"),
+        ("$URL", "the variable URL"),
+        ("disk:///m?encrypt=aead&key_file=here", "here"),
+        ("redis://host/0?password_file=here", "here"),
+        ("redsi://host/0", "redsi"),
+        ("/srv/memory", "--store"),
+    ] {
+        let mut command = home.larder(["serve", "--store", url, "--print-config", "cursor"]);
+        let refused = command.env("URL", "disk:here").output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{url}: {}", stderr(&refused));
+        assert!(
+            stderr(&refused).contains(told) && !stderr(&refused).contains("secret"),
+            "{}",
+            stderr(&refused)
+        );
+    }
+    std::fs::write(home.path("url"), "disk:///srv/m").unwrap();
     let file: Value =
         serde_json::from_str(&done(&home.run(["serve", "--store", "@url", "--print-config", "cursor"])))
             .unwrap();
