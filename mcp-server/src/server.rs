@@ -308,7 +308,7 @@ impl Server {
     }
 
     /// Allows a `Host` beside the loopback names: the name that people reach this server by. With a port it allows that
-    /// port only.
+    /// port only. What is no name or address with or without a port is an error of [`Server::build`].
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.http.hosts.push(host.into());
         self
@@ -320,7 +320,8 @@ impl Server {
         self
     }
 
-    /// Allows browsers on this origin, such as `https://app.example`.
+    /// Allows browsers on this origin, such as `https://app.example`: a scheme, a host, and a port that is not the
+    /// scheme's own. Anything else is an error of [`Server::build`].
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.http.origins.push(origin.into().trim_end_matches('/').to_owned());
         self
@@ -406,6 +407,7 @@ impl Server {
     /// Says by name what is registered twice, misnamed or incomplete, and which store cannot bear what for.
     pub fn build(self) -> Result<Service> {
         self.limits.check()?;
+        self.http.check()?;
         self.components.require_values(&self.values)?;
         let registry = self.components.build()?;
         let extensions = extensions::checked(self.extensions)?;

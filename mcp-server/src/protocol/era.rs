@@ -87,7 +87,7 @@ fn modern(incoming: &Incoming, headers: Option<&StandardHeaders<'_>>) -> Result<
     if let Some(defect) = incoming.defect.as_ref().filter(|defect| defect.place == Place::Unread) {
         return Err(Refused::bad(defect.failure.clone())); // nobody can say what it lacks
     }
-    let version = complete(&incoming.meta)?;
+    let version = complete(&incoming.meta, headers)?;
     if let Some(headers) = headers {
         headers
             .check(version, &incoming.operation)
@@ -110,13 +110,23 @@ fn modern(incoming: &Incoming, headers: Option<&StandardHeaders<'_>>) -> Result<
 }
 
 /// The version, if `_meta` has all that each request must carry (basic/index, "Per-request protocol fields").
-fn complete(meta: &Meta) -> Result<&str, Refused> {
+fn complete<'a>(meta: &'a Meta, headers: Option<&StandardHeaders<'_>>) -> Result<&'a str, Refused> {
     let missing = match (&meta.version, &meta.capabilities) {
         (Some(version), Some(_)) => return Ok(version),
         (None, _) => "io.modelcontextprotocol/protocolVersion, a string",
         (_, None) => "io.modelcontextprotocol/clientCapabilities, an object",
     };
-    Err(Refused::bad(Failure::invalid_params(format!("the _meta of the params lacks {missing}"))))
+    let lacks = format!("the _meta of the params lacks {missing}");
+    let header = headers.and_then(StandardHeaders::version);
+    // A client of an earlier revision has no such `_meta`: what it has to mend is the header.
+    let known = header.is_none_or(|version| Revision::from_name(version).is_some());
+    let message = if known || meta.modern {
+        lacks
+    } else {
+        let served = Revision::supported().join(", ");
+        format!("the MCP-Protocol-Version header names no version of {served}; and {lacks}")
+    };
+    Err(Refused::bad(Failure::invalid_params(message)))
 }
 
 /// An unknown level is refused, not taken for the nearest (server/utilities/logging).

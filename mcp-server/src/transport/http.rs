@@ -1,5 +1,6 @@
 //! Streamable HTTP (2026-07-28, basic/transports/streamable-http, and its forerunners).
 
+mod allowed;
 mod answer;
 mod bodies;
 mod doorway;
