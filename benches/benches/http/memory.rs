@@ -75,14 +75,18 @@ fn calls(plan: &Plan, server: &Child, kind: Kind, era: Era, name: String) -> io:
 fn sessions(plan: &Plan, server: &Child, kind: Kind, name: String) -> io::Result<Held> {
     let sessions = if plan.try_out { 10 } else { SESSIONS };
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let at_start = runtime.block_on(async {
+    let (at_start, sessions) = runtime.block_on(async {
         let mut connection = Connection::connect(server.address(), Work::Call).await?;
         connection.handshake(server.address()).await?; // what the first one costs is no session's
         let at_start = server.resident();
-        for _ in 0..sessions {
-            connection.handshake(server.address()).await?;
+        for begun in 0..sessions {
+            match connection.handshake(server.address()).await {
+                // A peer that keeps fewer shows what those cost.
+                Err(_) if kind.is_peer() && begun > 0 => return Ok((at_start, begun)),
+                answered => answered?,
+            };
         }
-        io::Result::Ok(at_start)
+        io::Result::Ok((at_start, sessions))
     })?;
     let (who, revision) = (kind.name(), Era::Session.revision());
     Ok(Held { name, who, transport: "memory", revision, at_start, at_end: server.resident(), sessions })
