@@ -7,10 +7,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use crate::Principal;
 use crate::exchange::Exchange;
 use crate::middleware::BoxFuture;
 use crate::protocol::RequestId;
 use crate::replica::{Replica, Waiting};
+use crate::session::SessionId;
 
 /// What is in flight, by session and request. A request enters only once it turns out to wait.
 #[derive(Clone)]
@@ -78,9 +80,12 @@ impl fmt::Debug for Flights {
 pub(crate) struct Flight<T> {
     run: Option<BoxFuture<T>>,
     flights: Flights,
-    session: String,
+    principal: Principal,
+    session: SessionId,
     id: RequestId,
     exchange: Exchange,
+    /// What the session is known by here, once the run turned out to wait.
+    key: String,
     watching: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -88,17 +93,18 @@ impl<T> Flight<T> {
     pub(crate) fn new(
         run: BoxFuture<T>,
         flights: Flights,
-        session: String,
+        (principal, session): (Principal, SessionId),
         id: RequestId,
         exchange: Exchange,
     ) -> Self {
-        Self { run: Some(run), flights, session, id, exchange, watching: None }
+        Self { run: Some(run), flights, principal, session, id, exchange, key: String::new(), watching: None }
     }
 
     /// The cancellation to watch; entering among what is in flight is what makes one possible.
     fn watch(&mut self) -> &mut Pin<Box<dyn Future<Output = ()> + Send>> {
         self.watching.get_or_insert_with(|| {
-            let waiting = self.flights.enter(&self.session, &self.id, &self.exchange);
+            self.key = self.session.key(&self.principal);
+            let waiting = self.flights.enter(&self.key, &self.id, &self.exchange);
             let exchange = self.exchange.clone();
             Box::pin(async move {
                 let _waiting = waiting;
@@ -128,7 +134,7 @@ impl<T> Future for Flight<T> {
 impl<T> Drop for Flight<T> {
     fn drop(&mut self) {
         if self.watching.is_some() {
-            self.flights.leave(&self.session, &self.exchange);
+            self.flights.leave(&self.key, &self.exchange);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! `larder kv`: bytes in, bytes out, and an exit status to act on.
 
-use std::io::{BufRead as _, BufReader};
-
 use serde_json::{Value, json};
 
 use crate::support::{Client, Home, done, stderr, stdout};

@@ -38,12 +38,12 @@ impl Poison {
 
     /// Gives up on the engine: damage was found that it does not see.
     pub fn set(&self) {
-        drop(self.0.set(Cause::Damaged));
+        self.0.get_or_init(|| Cause::Damaged);
     }
 
     /// Gives up on the engine: it will make nothing durable any more, and may never come back from a call.
     pub(super) fn set_stuck(&self) {
-        drop(self.0.set(Cause::Stuck));
+        self.0.get_or_init(|| Cause::Stuck);
     }
 
     /// Whether the engine was given up.

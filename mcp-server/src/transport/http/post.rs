@@ -148,9 +148,9 @@ impl Endpoint {
     }
 
     fn flight(&self, request: Request, id: &RequestId, session: &SessionId) -> BoxFuture<Option<Answer>> {
-        let (exchange, key) = (request.exchange.clone(), session.key(&request.principal));
+        let (exchange, whose) = (request.exchange.clone(), (request.principal.clone(), session.clone()));
         let run = self.0.dispatcher.run(request);
-        Box::pin(Flight::new(run, self.0.dispatcher.flights().clone(), key, id.clone(), exchange))
+        Box::pin(Flight::new(run, self.0.dispatcher.flights().clone(), whose, id.clone(), exchange))
     }
 
     /// The session is in the store before the client hears of it.
