@@ -4,6 +4,8 @@ ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 export LARDER_CACHE=${LARDER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/larder}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$LARDER_CACHE/target}
 mkdir -p -- "$LARDER_CACHE"
+# What scripts/known-times knows holds no longer where another one builds.
+if [ -z "${LARDER_BUILDER-}" ]; then rm -f -- "$CARGO_TARGET_DIR"/known-times.*; fi
 
 # Progress goes to stderr: stdout belongs to what a script answers.
 say() { printf '== %s\n' "$*" >&2; }

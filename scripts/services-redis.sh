@@ -26,7 +26,8 @@ redis_node() {
 # redis PORT COMMAND..
 redis() { "$REDIS_CLI" -h 127.0.0.1 -p "$@"; }
 
-redis_answers() { [ "$(redis "$1" ping)" = PONG ]; }
+# redis_answers PORT [CLI_FLAG..]
+redis_answers() { [ "$(redis "$@" ping)" = PONG ]; }
 
 # redis_says PORT TEXT COMMAND..: its answer has this line.
 redis_says() {
@@ -48,11 +49,16 @@ redis_tls() {
       "user app on >$APP_PASSWORD ~app* resetchannels &app* +@all -@dangerous" \
       "user admin on >$ADMIN_PASSWORD ~* &* +@all" >"$HERE/users"
   )
-  mkdir -p -- "$HERE/$port"
-  spawn "node-$port" "${REDIS_PROGRAM:-$REDIS_SERVER}" --bind 127.0.0.1 --port 0 --tls-port "$port" --dir "$HERE/$port" --save '' \
-    --tls-cert-file "$HERE/server.pem" --tls-key-file "$HERE/server.key" --tls-ca-cert-file "$HERE/ca.pem" \
-    --tls-auth-clients no --aclfile "$HERE/users"
+  redis_tls_node "$port" --aclfile "$HERE/users"
   until_ready 20 redis_tls_answers "$port"
+}
+
+# redis_tls_node PORT [FLAG..]: the same as redis_node, with the certificates that are there.
+redis_tls_node() {
+  local port=$1
+  shift
+  redis_node "$port" --port 0 --tls-port "$port" --tls-cert-file "$HERE/server.pem" --tls-key-file "$HERE/server.key" \
+    --tls-ca-cert-file "$HERE/ca.pem" --tls-auth-clients no "$@"
 }
 
 redis_tls_answers() {
@@ -67,7 +73,7 @@ certificates() {
       -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign -keyout "$ca.key" -out "$ca.pem"
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" -keyout "$server.key" -out "$server.csr"
     printf '%s\n' "subjectAltName=DNS:localhost,IP:127.0.0.1" "basicConstraints=critical,CA:FALSE" \
-      "extendedKeyUsage=serverAuth" >"$server.ext"
+      "extendedKeyUsage=serverAuth,clientAuth" >"$server.ext"
     openssl x509 -req -days 30 -in "$server.csr" -CA "$ca.pem" -CAkey "$ca.key" -CAcreateserial -extfile "$server.ext" -out "$server.pem"
   } >>"$HERE/openssl.log" 2>&1
 }

@@ -93,6 +93,7 @@ laws_of!(redis, "redis", "LARDER_TEST_REDIS", 0);
 laws_of!(valkey, "valkey", "LARDER_TEST_VALKEY", 0);
 laws_of!(tls, "redis (TLS)", "LARDER_TEST_REDIS_TLS", 0);
 laws_of!(valkey_tls, "valkey (TLS)", "LARDER_TEST_VALKEY_TLS", 0);
+laws_of!(socket, "redis (socket)", "LARDER_TEST_REDIS_SOCKET", 0);
 laws_of!(cluster, "redis (cluster)", "LARDER_TEST_REDIS_CLUSTER", 0);
 laws_of!(sentinel, "redis (sentinel)", "LARDER_TEST_REDIS_SENTINEL", 0);
 laws_of!(replicated, "redis (sentinel, wait=1)", "LARDER_TEST_REDIS_SENTINEL", 1);

@@ -324,10 +324,11 @@ impl fmt::Debug for Sessions {
 mod tests {
     use std::time::Duration;
 
-    use kv_core::{AnyStore, StoreExt as _};
-    use kv_memory::MemoryStore;
+    use kv_core::testing::{Fault, Faults, Faulty};
+    use kv_core::{AnyStore, Clock, StoreExt as _};
+    use kv_memory::{MemoryConfig, MemoryStore};
 
-    use super::{Handshake, NotBegun, SessionId, SessionLimits, Sessions};
+    use super::{EXTENDED_AT_ONCE, Handshake, NotBegun, SessionId, SessionLimits, Sessions};
     use crate::Principal;
     use crate::hub::{MAX_URI_BYTES, MAX_URIS};
     use crate::protocol::Json;
@@ -355,6 +356,34 @@ mod tests {
         assert_eq!((kept.subscriptions().count(), kept.is_initialized()), (MAX_URIS, true));
         let other = sessions.subscribe(&Principal::anonymous(), &id, "a").await.unwrap();
         assert_eq!(other, None, "another principal has no such session");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_pause_the_sessions_are_extended_a_few_at_a_time() {
+        let (clock, faults) = (Clock::manual(), Faults::none());
+        let store = MemoryStore::open(MemoryConfig::default().clock(clock.clone())).unwrap();
+        let sessions = Sessions::new(AnyStore::new(Faulty::new(store, &faults)), SessionLimits::default());
+        let params = Json::parse(r#"{"protocolVersion":"2025-11-25"}"#.into()).unwrap();
+        let (principal, handshake) = (Principal::local(), Handshake::from_params(&params).unwrap());
+        let ids: Vec<_> = (0..EXTENDED_AT_ONCE * 2).map(|_| SessionId::random()).collect();
+        for id in &ids {
+            sessions.begin(&principal, id, &handshake).await.unwrap();
+        }
+        clock.advance(sessions.idle() / 2);
+        faults.calls();
+        let answer = Duration::from_secs(1);
+        faults.always("put", Fault::delayed(answer));
+        for id in &ids {
+            assert!(sessions.find(&principal, id).await.unwrap().is_some());
+        }
+        let puts = || faults.calls().into_iter().filter(|call| *call == "put").count();
+        for half in [EXTENDED_AT_ONCE, EXTENDED_AT_ONCE] {
+            tokio::time::sleep(answer / 2).await;
+            assert_eq!(puts(), half);
+            tokio::time::sleep(answer / 2).await;
+        }
+        tokio::time::sleep(answer).await;
+        assert_eq!(puts(), 0, "each is extended once");
     }
 
     #[tokio::test]

@@ -19,16 +19,22 @@ start() {
   # With all modules no index can be made: the wheel's Java lacks a locale that one of them wants.
   modules=org.opensearch.transport.Netty4ModulePlugin,org.opensearch.index.reindex.ReindexModulePlugin
   modules+=,org.opensearch.painless.PainlessModulePlugin
-  mkdir -p -- "$HERE/data"
-  # It listens one above the port that it is told.
-  spawn server "$(cat -- "$INSTALLED/java/path")" -Xms256m -Xmx512m -cp "$INSTALLED/opensearch/*" \
-    org.codelibs.opensearch.runner.OpenSearchRunner -basePath "$HERE/data" -clusterName "larder-$port" -numOfNode 1 \
-    -baseHttpPort $((port - 1)) -printOnFailure -moduleTypes "$modules"
+  # A program DIR PORT, for tests that start one of their own. It listens one above the port that it is told.
+  cat >"$HERE/node" <<END
+#!/bin/sh
+mkdir -p -- "\$1" &&
+exec "$(cat -- "$INSTALLED/java/path")" -Xms256m -Xmx512m -cp "$INSTALLED/opensearch/*" \\
+  org.codelibs.opensearch.runner.OpenSearchRunner -basePath "\$1" -clusterName "larder-\$2" -numOfNode 1 \\
+  -baseHttpPort \$((\$2 - 1)) -printOnFailure -moduleTypes "$modules"
+END
+  chmod +x -- "$HERE/node"
+  spawn server "$HERE/node" "$HERE/data" "$port"
   until_ready 180 opensearch_answers "$port"
   # On a disk that is nine tenths full it would make no index.
   http "$port" "PUT /_cluster/settings" '{"persistent":{"cluster.routing.allocation.disk.threshold_enabled":false}}' |
     grep -q '"acknowledged":true' || fail "OpenSearch does not take its settings"
   tell LARDER_TEST_OPENSEARCH "opensearch://127.0.0.1:$port"
+  tell_file LARDER_TEST_OPENSEARCH_SERVER "$HERE/node"
 }
 
 opensearch_answers() {

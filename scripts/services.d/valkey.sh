@@ -20,4 +20,5 @@ start() {
   REDIS_PROGRAM=$VALKEY redis_node "$port"
   until_ready 20 redis_answers "$port"
   tell LARDER_TEST_VALKEY "valkey://127.0.0.1:$port/0"
+  tell_file LARDER_TEST_VALKEY_SERVER "$VALKEY"
 }

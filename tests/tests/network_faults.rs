@@ -45,6 +45,18 @@ macro_rules! tests_of {
             }
 
             #[tokio::test(flavor = "multi_thread")]
+            async fn what_is_tried_again_is_done_once_and_told_truly() {
+                let Some(server) = $backend.server() else { return };
+                tried_again(server).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn takes_that_are_tried_again_while_the_network_flaps_give_nothing_twice() {
+                let Some(server) = $backend.server() else { return };
+                flapping::takes_tried_again(&server).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
             async fn nothing_is_taken_twice_and_no_answer_is_anothers_while_the_network_flaps() {
                 let Some(server) = $backend.server() else { return };
                 flapping::takes(&server).await;
@@ -86,10 +98,20 @@ tests_of! {
 async fn every_fault(server: Server) {
     let mut report = Report::new(server.name());
     for fault in fault::TABLE {
-        report.add(fault, cell::all_operations(&server, fault).await);
+        // Nothing is tried again: that would hide what the first try said.
+        report.add(fault, cell::all_operations(&server, fault, 0).await);
     }
     report.print();
     report.check();
+}
+
+/// What the URL of a server stands for that says nothing of it.
+const RETRY: u32 = 3;
+
+async fn tried_again(server: Server) {
+    for fault in fault::TABLE.into_iter().filter(fault::Fault::loses) {
+        cell::all_operations(&server, fault, RETRY).await;
+    }
 }
 
 /// An outcome that is always unknown would be true, and of no use.

@@ -11,6 +11,7 @@ mod full;
 mod index;
 mod listing;
 mod names;
+mod node;
 mod outage;
 mod proxy;
 mod reaping;

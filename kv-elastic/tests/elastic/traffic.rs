@@ -9,8 +9,9 @@ use kv_elastic::ElasticStore;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::node::Node;
 use crate::proxy::{Proxy, Way};
-use crate::server::{HERE, Server, read};
+use crate::server::{HERE, Server, read, set};
 
 /// What became of one entry, as far as its writer knows.
 struct Fate {
@@ -77,12 +78,7 @@ async fn what_was_acknowledged_is_there_and_what_was_not_done_is_not() {
     config.hosts = vec![proxy.host.clone()];
     let (store, direct) =
         (ElasticStore::open(config).await.unwrap(), ElasticStore::open(direct).await.unwrap());
-    let (end, ended) = watch::channel(false);
-    let cut_off = Arc::new(AtomicUsize::new(0));
-    let mut tasks = JoinSet::new();
-    for task in 0..8 {
-        tasks.spawn(trade(store.clone(), task, ended.clone(), Arc::clone(&cut_off)));
-    }
+    let traders = Traders::on(&store);
     // On a busy machine a round may hit nobody: go on until some were cut off.
     for round in 0..100 {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -95,20 +91,63 @@ async fn what_was_acknowledged_is_there_and_what_was_not_done_is_not() {
             tokio::time::sleep(Duration::from_millis(100)).await;
             proxy.set(Way::Open);
         }
-        if round >= 3 && cut_off.load(Ordering::Relaxed) >= 8 {
+        if round >= 3 && traders.cut_off() >= 8 {
             break;
         }
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    end.send_replace(true);
-    let mut fates = Vec::new();
-    while let Some(task) = tasks.join_next().await {
-        fates.extend(task.unwrap());
+    traders.end(&direct).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_is_killed_loses_nothing_acknowledged() {
+    let Some(mut node) = Node::start().await else { return };
+    let store = node.store().await;
+    let traders = Traders::on(&store);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    node.kill();
+    while traders.cut_off() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    tokio::time::sleep(Duration::from_secs(1)).await; // requests that were cut off may still be at work
-    assert!(cut_off.load(Ordering::Relaxed) > 0, "nothing was cut off");
-    assert!(fates.iter().any(|fate| fate.created.is_ok()), "nothing was done");
-    for fate in &fates {
-        check(&direct, fate).await;
+    node.restart().await;
+    set(&store, "again", "x").await;
+    traders.end(&store).await;
+}
+
+/// Tasks that trade until they are told to end.
+struct Traders {
+    tasks: JoinSet<Vec<Fate>>,
+    end: watch::Sender<bool>,
+    cut_off: Arc<AtomicUsize>,
+}
+
+impl Traders {
+    fn on(store: &ElasticStore) -> Self {
+        let (end, ended) = watch::channel(false);
+        let (mut tasks, cut_off) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+        for task in 0..8 {
+            tasks.spawn(trade(store.clone(), task, ended.clone(), Arc::clone(&cut_off)));
+        }
+        Self { tasks, end, cut_off }
+    }
+
+    /// How many requests had no answer so far.
+    fn cut_off(&self) -> usize {
+        self.cut_off.load(Ordering::Relaxed)
+    }
+
+    /// Lets them end, and compares what `direct` finds with what they were told.
+    async fn end(mut self, direct: &ElasticStore) {
+        self.end.send_replace(true);
+        let mut fates = Vec::new();
+        while let Some(task) = self.tasks.join_next().await {
+            fates.extend(task.unwrap());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await; // requests that were cut off may still be at work
+        assert!(self.cut_off() > 0, "nothing was cut off");
+        assert!(fates.iter().any(|fate| fate.created.is_ok()), "nothing was done");
+        for fate in &fates {
+            check(direct, fate).await;
+        }
     }
 }

@@ -6,7 +6,7 @@ use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Scan, Store, Version};
 use kv_redis::RedisStore;
 use redis::Value;
 
-use crate::place::config;
+use crate::place::{config, namespace, variable};
 use crate::private::{Server, say, until};
 
 const NODES: usize = 2;
@@ -58,6 +58,36 @@ async fn every_operation(store: &RedisStore, id: &str, when: &str) {
     assert!(store.put_many(vec![(key, NewEntry::new("3"))]).await.expect(when)[0].is_ok());
     assert!(store.delete_many(&[key]).await.expect(when)[0].is_ok());
     assert!(store.get(key).await.expect(when).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_each_node_is_checked_and_asked_for_its_own() {
+    let Some(url) = variable("LARDER_TEST_REDIS_CLUSTER_TLS") else { return };
+    let config = config(&url, &namespace());
+    let mut untrusting = config.clone();
+    untrusting.tls.as_mut().unwrap().ca_file = None;
+    let error = RedisStore::open(untrusting).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Denied | ErrorKind::Invalid), "{error:?}");
+
+    let store = RedisStore::open(config).await.unwrap();
+    let ids: Vec<_> = (0..100).map(|n| n.to_string()).collect();
+    for id in &ids[..10] {
+        every_operation(&store, id, "over TLS").await;
+    }
+    let entries = ids.iter().map(|id| (Key::new("c", id), NewEntry::new("x"))).collect();
+    assert!(store.put_many(entries).await.unwrap().iter().all(Result::is_ok), "all nodes have some");
+    let (mut from, mut found) = (None, 0);
+    loop {
+        let page = store.scan(Scan::one("c"), from.as_ref()).await.unwrap();
+        found += page.items.len();
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert!(found >= ids.len(), "{found}");
+    let keys: Vec<_> = ids.iter().map(|id| Key::new("c", id)).collect();
+    assert!(store.delete_many(&keys).await.unwrap().iter().all(Result::is_ok));
 }
 
 #[tokio::test(flavor = "multi_thread")]

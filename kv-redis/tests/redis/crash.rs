@@ -10,7 +10,7 @@ use kv_redis::RedisStore;
 use tempfile::TempDir;
 
 use crate::place::{config, variable};
-use crate::private::{Server, free_port, raw, until};
+use crate::private::{Server, free_port, raw, say, until};
 
 const WRITERS: usize = 16;
 
@@ -88,6 +88,11 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) async fn start(replicas: usize) -> Option<Self> {
+        Self::behind(replicas, None).await
+    }
+
+    /// The same, where the sentinel may want a password.
+    pub(crate) async fn behind(replicas: usize, password: Option<&str>) -> Option<Self> {
         let program = variable("LARDER_TEST_REDIS_SENTINEL_SERVER")?;
         let master = Server::start(&["--repl-diskless-sync-delay", "0"]).await?;
         let of = master.port.to_string();
@@ -100,7 +105,7 @@ impl Watched {
         }
         let (home, port) = (TempDir::new().unwrap(), free_port());
         let file = home.path().join("sentinel.conf");
-        let lines = [
+        let mut lines = vec![
             format!("port {port}"),
             "bind 127.0.0.1".to_owned(),
             format!("dir {}", home.path().display()),
@@ -108,12 +113,16 @@ impl Watched {
             "sentinel down-after-milliseconds main 1000".to_owned(),
             "sentinel failover-timeout main 5000".to_owned(),
         ];
+        lines.extend(password.map(|password| format!("requirepass {password}")));
         std::fs::write(&file, lines.join("\n") + "\n").unwrap();
         let mut command = Command::new(program);
         let sentinel = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         until("the sentinel knows the replica", async || match raw(port).await {
             Err(_) => false,
             Ok(mut connection) => {
+                if let Some(password) = password {
+                    say(&mut connection, &format!("AUTH {password}")).await;
+                }
                 let info = redis::cmd("INFO").arg("sentinel").query_async::<String>(&mut connection).await;
                 info.is_ok_and(|info| {
                     info.contains("status=ok") && info.contains(&format!("slaves={replicas}"))

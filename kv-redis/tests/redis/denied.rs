@@ -4,7 +4,7 @@ use kv_core::{ErrorKind, Key, Listing, NewEntry, Outcome, PutMode, Scan, Store};
 use kv_redis::{RedisConfig, RedisStore};
 
 use crate::place::{config, namespace, variable};
-use crate::private::{Server, say};
+use crate::private::{PROGRAMS, Server, say};
 
 async fn refused(config: RedisConfig) -> kv_core::Error {
     RedisStore::open(config).await.expect_err("it must not open")
@@ -16,13 +16,19 @@ fn login(server: &Server, user: &str, password: &str) -> RedisConfig {
 
 #[tokio::test]
 async fn a_wrong_password_is_denied_and_stands_in_no_text() {
-    let Some(server) = Server::start(&["--requirepass", "right"]).await else { return };
-    for config in [login(&server, "", "wr0ng-pw"), login(&server, "ann", "wr0ng-pw"), server.config()] {
+    for program in PROGRAMS {
+        let Some(server) = Server::of(program, &["--requirepass", "right"]).await else { continue };
+        wrong_passwords(&server).await;
+    }
+}
+
+async fn wrong_passwords(server: &Server) {
+    for config in [login(server, "", "wr0ng-pw"), login(server, "ann", "wr0ng-pw"), server.config()] {
         let error = refused(config).await;
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("wr0ng-pw"), "{error:?}");
     }
-    let store = RedisStore::open(login(&server, "", "right")).await.unwrap();
+    let store = RedisStore::open(login(server, "", "right")).await.unwrap();
     store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
 }
 

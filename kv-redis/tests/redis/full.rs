@@ -4,16 +4,20 @@ use bytes::Bytes;
 use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
 use kv_redis::RedisStore;
 
-use crate::private::Server;
+use crate::private::{PROGRAMS, Server};
 
 const LARGE: usize = 64 << 10;
 
 #[tokio::test]
 async fn a_full_server_refuses_writes_and_goes_on_reading_and_deleting() {
-    let Some(server) = Server::start(&["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"]).await
-    else {
-        return;
-    };
+    for program in PROGRAMS {
+        let settings = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
+        let Some(server) = Server::of(program, &settings).await else { continue };
+        full(&server).await;
+    }
+}
+
+async fn full(server: &Server) {
     let store = RedisStore::open(server.config()).await.unwrap();
     assert!(!store.capabilities().evicts);
     let value = Bytes::from(vec![7; LARGE]);

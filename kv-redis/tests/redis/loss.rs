@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
 use kv_redis::RedisStore;
 
-use crate::private::{PATIENCE, Server, say, until};
+use crate::private::{PATIENCE, PROGRAMS, Server, say, until};
 
 /// What the writers have seen.
 #[derive(Default)]
@@ -54,9 +54,14 @@ async fn write_and_read(store: RedisStore, id: String, seen: Arc<Seen>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_in_the_middle_of_traffic_comes_back_and_no_answer_is_wrong() {
-    let Some(mut server) = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]).await else {
-        return;
-    };
+    for program in PROGRAMS {
+        let always = ["--appendonly", "yes", "--appendfsync", "always"];
+        let Some(server) = Server::of(program, &always).await else { continue };
+        killed_in_traffic(server).await;
+    }
+}
+
+async fn killed_in_traffic(mut server: Server) {
     let store = RedisStore::open(server.config()).await.unwrap();
     let seen = Arc::new(Seen::default());
     let writers: Vec<_> = (0..8)
@@ -80,7 +85,13 @@ async fn a_server_killed_in_the_middle_of_traffic_comes_back_and_no_answer_is_wr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_server_nothing_was_done_and_nobody_waits_long() {
-    let Some(mut server) = Server::start(&[]).await else { return };
+    for program in PROGRAMS {
+        let Some(server) = Server::of(program, &[]).await else { continue };
+        gone_for_a_while(server).await;
+    }
+}
+
+async fn gone_for_a_while(mut server: Server) {
     let store = RedisStore::open(server.config()).await.unwrap();
     let key = Key::new("c", "a");
     store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();

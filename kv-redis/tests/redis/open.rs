@@ -72,6 +72,21 @@ async fn what_a_sentinel_says_tells_more_than_one_that_cannot_be_reached() {
     }
 }
 
+#[tokio::test]
+async fn sentinels_that_want_a_password_get_their_own() {
+    let Some(watched) = Watched::behind(0, Some("s3ntinel-pw")).await else { return };
+    let mut config = config(&format!("redis+sentinel://127.0.0.1:{}/main/0", watched.port), &namespace());
+    for wrong in [None, Some("wr0ng-pw".to_owned())] {
+        config.sentinel_password = wrong;
+        let error = RedisStore::open(config.clone()).await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("wr0ng-pw"), "{error:?}");
+    }
+    config.sentinel_password = Some("s3ntinel-pw".to_owned());
+    let store = RedisStore::open(config).await.unwrap();
+    store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_socket_of_this_machine_will_do() {

@@ -42,7 +42,9 @@ fn authority(url: &str) -> Option<PathBuf> {
         let found = std::env::var(server).ok()?;
         (port(&found) == port(url)).then(|| std::env::var(format!("{server}_CA")).ok().map(PathBuf::from))?
     };
-    ["LARDER_TEST_REDIS_TLS", "LARDER_TEST_VALKEY_TLS"].into_iter().find_map(of)
+    ["LARDER_TEST_REDIS_TLS", "LARDER_TEST_REDIS_CLUSTER_TLS", "LARDER_TEST_VALKEY_TLS"]
+        .into_iter()
+        .find_map(of)
 }
 
 /// A store in `namespace` on the server of `url`.

@@ -13,6 +13,9 @@ use crate::place::{config, variable};
 /// How long a server may take to start, or to notice something, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The programs that a server may run, by the variables that name them.
+pub(crate) const PROGRAMS: [&str; 2] = ["LARDER_TEST_REDIS_SERVER", "LARDER_TEST_VALKEY_SERVER"];
+
 /// A server that dies with the test.
 pub(crate) struct Server {
     program: String,
@@ -23,9 +26,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server with these settings besides its own; `None`, loudly, where there is no program.
+    /// A Redis with these settings besides its own; `None`, loudly, where there is no program.
     pub(crate) async fn start(arguments: &[&str]) -> Option<Self> {
-        let program = variable("LARDER_TEST_REDIS_SERVER")?;
+        Self::of(PROGRAMS[0], arguments).await
+    }
+
+    /// The same of one of [`PROGRAMS`].
+    pub(crate) async fn of(program: &str, arguments: &[&str]) -> Option<Self> {
+        let program = variable(program)?;
         let (dir, port) = (TempDir::new().unwrap(), free_port());
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let mut server = Self { program, arguments, port, dir, child: None };

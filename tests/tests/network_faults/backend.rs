@@ -72,7 +72,12 @@ impl Server {
 
     /// Parameters of a store that sends everything once: neither the driver nor Larder tries again.
     pub(crate) fn once(&self) -> String {
-        format!("&retry=0{}", self.backend.once)
+        format!("&retry=0{}", self.driven_once())
+    }
+
+    /// Parameters of a store whose driver sends everything once.
+    pub(crate) fn driven_once(&self) -> &'static str {
+        self.backend.once
     }
 
     /// A store that finds the server at `address`; `more` are further parameters, such as `&retry=0`.

@@ -33,15 +33,15 @@ const AT_ONCE: usize = 4;
 /// In which a server executes what it was still sent.
 const SETTLED: Duration = Duration::from_millis(300);
 
-/// All operations under `fault`, each with a proxy and a store of its own.
-pub(crate) async fn all_operations(server: &Server, fault: Fault) -> Vec<Seen> {
+/// All operations under `fault`, each with a proxy and a store of its own; `retry` is what its URL says.
+pub(crate) async fn all_operations(server: &Server, fault: Fault, retry: u32) -> Vec<Seen> {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let mut cells = JoinSet::new();
     for operation in ALL {
         let (server, permits) = (server.clone(), Arc::clone(&permits));
         cells.spawn(async move {
             let _permit = permits.acquire().await.expect("nobody closes it");
-            Cell::open(&server, fault, operation).await.run().await
+            Cell::open(&server, fault, operation, retry).await.run().await
         });
     }
     cells.join_all().await
@@ -54,17 +54,19 @@ struct Cell {
     store: AnyStore,
     truth: AnyStore,
     ground: Ground,
+    /// How long a call may take.
+    longest: Duration,
 }
 
 impl Cell {
-    async fn open(server: &Server, fault: Fault, operation: Operation) -> Self {
+    async fn open(server: &Server, fault: Fault, operation: Operation, retry: u32) -> Self {
         let proxy = Proxy::start(server.address()).await.expect("a port for the proxy");
         let truth = server.truth().await;
-        // One try: another layer's second one would hide what the first one said.
-        let store = server.open(proxy.address(), "&retry=0").await.expect("the network is whole");
+        let store =
+            server.open(proxy.address(), &format!("&retry={retry}")).await.expect("the network is whole");
         warm(&store).await;
         let ground = Ground::prepare(&truth, random("c")).await;
-        Self { fault, operation, proxy, store, truth, ground }
+        Self { fault, operation, proxy, store, truth, ground, longest: TIMEOUT * retry.max(1) + LATE }
     }
 
     async fn run(self) -> Seen {
@@ -76,7 +78,7 @@ impl Cell {
         self.proxy.set(Mode::Pass);
         let recovery = self.recovered().await;
 
-        assert!(call < TIMEOUT + LATE, "{}: the call took {call:?}", self.name());
+        assert!(call < self.longest, "{}: the call took {call:?}", self.name());
         self.the_fault_was_there(&parts, lost);
         tokio::time::sleep(SETTLED).await;
         for part in &parts {

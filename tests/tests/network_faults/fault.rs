@@ -28,6 +28,11 @@ pub(crate) enum Then {
 }
 
 impl Fault {
+    /// Whether something gets lost on a connection that stands: what is sent again then may be done twice.
+    pub(crate) fn loses(&self) -> bool {
+        matches!(self.then, Then::Loses | Then::LosesDone | Then::FailsDone)
+    }
+
     /// The mode of the proxy; `needle` stands in the requests to be lost.
     pub(crate) fn mode(&self, needle: &str) -> Mode {
         (self.mode)(needle)

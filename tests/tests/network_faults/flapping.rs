@@ -38,6 +38,13 @@ pub(crate) async fn takes(server: &Server) {
     takes.none_lost_unsaid(&ids);
 }
 
+/// The same as users have it, where Larder tries again what was certainly not done.
+pub(crate) async fn takes_tried_again(server: &Server) {
+    let (takes, ids) = taken(server, server.driven_once()).await;
+    takes.none_twice(&ids);
+    takes.none_lost_unsaid(&ids);
+}
+
 /// The same where the driver sends a take again by itself, to a server that may not know it again: then a value may be lost
 /// without an error, but nobody gets it twice, or another's.
 #[cfg(feature = "mongo")]
