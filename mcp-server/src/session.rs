@@ -9,7 +9,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytestring::ByteString;
 use kv_core::{AnyStore, Collection, Key, NewEntry, PutMode, Store, StoreExt as _};
 use rand::Rng as _;
 use sha2::{Digest, Sha256};
@@ -29,7 +28,7 @@ pub use self::opened::{Session, UserSession};
 ///
 /// It names, it does not authenticate: everything kept for a session stands under its principal first.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct SessionId(ByteString);
+pub struct SessionId(Arc<str>);
 
 impl SessionId {
     pub(crate) fn random() -> Self {
@@ -65,13 +64,9 @@ impl fmt::Debug for SessionId {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    let digit = |half: u8| char::from(half + if half < 10 { b'0' } else { b'a' - 10 });
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xf));
-    }
-    text
+    let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
+    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect();
+    String::from_utf8(digits).unwrap_or_default() // they are ASCII
 }
 
 /// The sessions of one server, in its store.
@@ -168,7 +163,7 @@ impl Sessions {
             self.forget(Owner::from(principal), &key);
             return Ok(None);
         };
-        let Ok(handshake) = serde_json::from_slice::<Handshake>(&entry.value) else { return Ok(None) };
+        let Ok(handshake) = Handshake::read(&entry.value) else { return Ok(None) };
         if handshake.ended {
             self.forget(Owner::from(principal), &key);
             return Ok(None);

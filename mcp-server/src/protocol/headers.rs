@@ -47,6 +47,11 @@ impl<'a> StandardHeaders<'a> {
         }
     }
 
+    /// What [`StandardHeaders::version`] says of `headers`.
+    pub(crate) fn version_of(headers: &'a HeaderMap) -> Option<&'a str> {
+        single(headers, &VERSION_FIELD).map(trimmed)
+    }
+
     /// The version header without the white space around it.
     pub(crate) fn version(&self) -> Option<&'a str> {
         self.version.map(trimmed)

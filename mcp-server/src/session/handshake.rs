@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -11,14 +12,15 @@ use crate::hub::{MAX_URI_BYTES, MAX_URIS};
 use crate::protocol::{Failure, Implementation, Json, Level, Revision, abridged, present};
 use crate::request::Caller;
 
-/// What was agreed at `initialize`.
+/// What was agreed at `initialize`. `J` holds what is handed on as it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Handshake {
-    /// The name of the revision that was agreed on.
-    revision: String,
+pub(crate) struct Handshake<J = Json> {
+    /// The revision that was agreed on, by its name.
+    #[serde(with = "name")]
+    revision: Revision,
     /// What was kept of the client's own description, as each request hands it on.
-    client: Json,
-    capabilities: Json,
+    client: J,
+    capabilities: J,
     pub(super) level: Option<Level>,
     /// Whether the client has said `notifications/initialized`. Not kept where nothing can be told or asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -35,6 +37,22 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
+    /// What the store has. What is handed on stays where it lies: each request reads its session.
+    pub(super) fn read(stored: &Bytes) -> serde_json::Result<Self> {
+        let read: Handshake<&RawValue> = serde_json::from_slice(stored)?;
+        let slice = |json: &RawValue| Json::trusted(stored.slice_ref(json.get().as_bytes()));
+        Ok(Self {
+            revision: read.revision,
+            client: slice(read.client),
+            capabilities: slice(read.capabilities),
+            level: read.level,
+            initialized: read.initialized,
+            subscriptions: read.subscriptions,
+            stream: read.stream,
+            ended: read.ended,
+        })
+    }
+
     const MAX_TEXT: usize = 256;
     const MAX_CAPABILITIES: usize = 4 << 10;
     /// With the white space of who writes them in many lines. What is longer is not taken apart: its parts take many
@@ -67,7 +85,7 @@ impl Handshake {
         }
         let asked = Revision::from_name(&params.protocol_version).filter(|revision| !revision.is_stateless());
         Ok(Self {
-            revision: asked.unwrap_or(Revision::LATEST_HANDSHAKE).as_str().to_owned(),
+            revision: asked.unwrap_or(Revision::LATEST_HANDSHAKE),
             client: Json::of(&params.client_info.trimmed()).map_err(unfit)?,
             capabilities,
             level: None,
@@ -79,7 +97,7 @@ impl Handshake {
     }
 
     pub(crate) fn revision(&self) -> Revision {
-        Revision::from_name(&self.revision).unwrap_or(Revision::LATEST_HANDSHAKE)
+        self.revision
     }
 
     pub(crate) fn set_level(&mut self, level: Level) {
@@ -132,6 +150,23 @@ impl Handshake {
     }
 }
 
+/// A revision as it is stored; one that only a newer version of this program knows is served as the newest known here.
+mod name {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::protocol::Revision;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(revision: &Revision, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(revision.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Revision, D::Error> {
+        let name = <&str>::deserialize(deserializer)?;
+        Ok(Revision::from_name(name).unwrap_or(Revision::LATEST_HANDSHAKE))
+    }
+}
+
 /// The parameters of `initialize`, as far as they are looked at.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -168,8 +203,26 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::Handshake;
-    use crate::protocol::Json;
+    use crate::protocol::{Json, Level, Revision};
+
+    #[test]
+    fn what_was_stored_is_read_again_where_it_lies() {
+        let params = r#"{"protocolVersion":"2025-06-18","capabilities":{"roots":{}},"clientInfo":{"name":"n","version":"1"}}"#;
+        let mut begun = Handshake::from_params(&Json::parse(params.into()).unwrap()).unwrap();
+        begun.set_level(Level::Error);
+        assert!(begun.subscribe("a://b"));
+        let stored = Bytes::from(serde_json::to_vec(&begun).unwrap());
+        let read = Handshake::read(&stored).unwrap();
+        assert_eq!(serde_json::to_vec(&read).unwrap(), stored);
+        for json in [&read.client, &read.capabilities] {
+            assert!(stored.as_ptr_range().contains(&json.as_bytes().as_ptr()));
+        }
+        let newer = String::from_utf8(stored.to_vec()).unwrap().replace("2025-06-18", "2099-01-01");
+        assert_eq!(Handshake::read(&newer.into()).unwrap().revision(), Revision::LATEST_HANDSHAKE);
+    }
 
     #[test]
     fn what_a_client_says_of_itself_is_not_taken_apart_where_it_is_long() {

@@ -141,14 +141,15 @@ impl Endpoint {
     pub(crate) fn router(&self) -> Router {
         let this = self.clone();
         let serve = service_fn(move |request| mcp(this.clone(), request).map(Ok::<_, Infallible>));
-        let to_browsers = self.cors().layer(serve);
+        // Each request has the router copied, and CORS has much to copy.
+        let to_browsers = Arc::new(self.cors().layer(serve));
         let this = self.clone();
         let entry = move |request: Request| {
-            let (this, to_browsers) = (this.clone(), to_browsers.clone());
+            let (this, to_browsers) = (this.clone(), Arc::clone(&to_browsers));
             async move {
                 // Browsers alone send it, and only they need to be told what scripts may do with the answer.
                 if request.headers().contains_key(ORIGIN) {
-                    to_browsers.oneshot(request).await.into_response()
+                    (*to_browsers).clone().oneshot(request).await.into_response()
                 } else {
                     mcp(this, request).await
                 }

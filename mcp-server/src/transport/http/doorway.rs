@@ -27,6 +27,9 @@ pub(super) enum CameIn {
 
 pub(super) type Refusal = Box<Response>;
 
+/// The `Accept` header as the specification's examples and most clients have it.
+const USUAL: &str = "application/json, text/event-stream";
+
 impl Endpoint {
     /// Checks what any request must pass, and finds out whose it is.
     pub(super) async fn enter(&self, parts: &mut Parts) -> Result<Verified, Refusal> {
@@ -54,11 +57,15 @@ impl Endpoint {
     }
 
     fn check_types(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let content_type = text(headers, CONTENT_TYPE).map(media_type);
-        if !content_type.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
+        let content_type = text(headers, CONTENT_TYPE);
+        let is_json = |kind: &str| kind.eq_ignore_ascii_case("application/json");
+        if !content_type.is_some_and(|kind| is_json(kind) || is_json(media_type(kind))) {
             return Err(
                 self.refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json")
             );
+        }
+        if text(headers, ACCEPT) == Some(USUAL) {
+            return Ok(()); // without taking it apart
         }
         if !accepts(headers, "application/json") || !accepts(headers, "text/event-stream") {
             return Err(self.refusal(

@@ -106,7 +106,7 @@ impl Endpoint {
     /// The refusal of whatever comes under a version that nobody here speaks (2025-11-25, basic/transports, "Protocol
     /// Version Header"). What requests and notifications say of theirs is compared with their bodies too.
     pub(super) fn unserved_version(&self, headers: &HeaderMap) -> Option<Response> {
-        let version = StandardHeaders::of(headers).version()?;
+        let version = StandardHeaders::version_of(headers)?;
         let unserved = Revision::from_name(version).is_none();
         unserved.then(|| self.refuse(StatusCode::BAD_REQUEST, None, &unsupported(version)))
     }
@@ -144,6 +144,6 @@ impl Endpoint {
 
 /// Whether the version header names a revision without sessions.
 pub(super) fn is_stateless(headers: &HeaderMap) -> bool {
-    let version = StandardHeaders::of(headers).version();
+    let version = StandardHeaders::version_of(headers);
     version.and_then(Revision::from_name).is_some_and(Revision::is_stateless)
 }
