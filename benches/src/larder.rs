@@ -87,6 +87,10 @@ impl Subject for Larder {
         let value = |entry: &Option<kv_core::Entry>| entry.as_ref().expect("asked for").value.to_vec();
         page.iter().map(|i| (format!("{}/{}", i.collection, i.id), value(&i.entry))).collect()
     }
+
+    fn values(page: &Self::Page) -> impl Iterator<Item = &[u8]> {
+        page.iter().filter_map(|item| item.entry.as_ref()).map(|entry| entry.value.as_ref())
+    }
 }
 
 impl Conditional for Larder {

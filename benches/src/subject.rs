@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 
-use crate::workload::{BATCH, IN_COLLECTION, Name, Random, SPARE, Values};
+use crate::workload::{BATCH, IN_COLLECTION, Name, Random, SPARE, Values, used};
 use bytes::Bytes;
 
 /// Reads and writes one entry. A write is over once it is as durable as its backend promises.
@@ -36,6 +36,13 @@ pub trait Subject: Points {
     fn page(&mut self, number: u64) -> impl Future<Output = Self::Page> + Send;
     /// The page as names and values.
     fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)>;
+    /// The values of the page.
+    fn values(page: &Self::Page) -> impl Iterator<Item = &[u8]>;
+
+    /// Looks at every byte of the page's values.
+    fn used_page(page: &Self::Page) -> u64 {
+        Self::values(page).fold(0, |sum, value| sum.wrapping_add(used(value)))
+    }
 }
 
 /// An engine that something may stand before: it takes a batch of any values, and shows what a page holds.

@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kv_cache::{Cache, Near, NearCache, NearExt as _};
+use kv_core::testing::service;
 use kv_core::{Key, NewEntry, PutMode, Store, StoreExt as _, StoreUrl};
 use kv_redis::{RedisConfig, RedisStore};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -22,16 +23,6 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const TRUTH: Key<'static> = Key::new("truth", "id");
 /// What stands before an answer of the second process; the rest is what a test runner says.
 const ANSWER: &str = "the other process: ";
-
-fn variable(name: &str) -> Option<String> {
-    let found = std::env::var(name).ok();
-    if found.is_none() {
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(!required, "{name} is not set: scripts/services says what to set it to");
-        eprintln!("SKIPPED: {name} is not set");
-    }
-    found
-}
 
 /// One process: a store, a near tier, a cache.
 #[derive(Clone)]
@@ -151,7 +142,7 @@ impl Other {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_second_process() {
     let Ok(namespace) = std::env::var(OTHER) else { return };
-    let url = variable("LARDER_TEST_REDIS").expect("the first process gives it");
+    let url = service("LARDER_TEST_REDIS").expect("the first process gives it");
     let process = Process::new(&url, &namespace).await;
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     while let Some(order) = orders.next_line().await.expect("an order") {
@@ -180,7 +171,7 @@ async fn the_second_process() {
 }
 
 async fn both() -> Option<(Process, Other)> {
-    let url = variable("LARDER_TEST_REDIS")?;
+    let url = service("LARDER_TEST_REDIS")?;
     let namespace =
         format!("test-{}", NewEntry::new("").version().as_bytes().map(|b| format!("{b:02x}")).concat());
     let here = Process::new(&url, &namespace).await;

@@ -23,7 +23,7 @@
 //! The CRC finds damage, not attackers: encryption does that.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 
 use crate::checksum::Crc32c;
 use crate::{Entry, Error, ErrorKind, Key, Meta, NewEntry, Result, Version, ttl};
@@ -31,6 +31,8 @@ use crate::{Entry, Error, ErrorKind, Key, Meta, NewEntry, Result, Version, ttl};
 /// The length of the fixed head.
 pub const HEAD_BYTES: usize = 32;
 
+/// What ends it.
+const CRC_BYTES: usize = 4;
 const MAGIC: [u8; 2] = *b"LD";
 const FORMAT: u8 = 1;
 const HAS_OPTIONAL: u8 = 1;
@@ -93,23 +95,47 @@ impl Form<'_> {
     /// # Errors
     /// `TooLarge` when name and tags exceed 16 MiB.
     pub fn encode(&self, stored_key: &[u8]) -> Result<Vec<u8>> {
-        let optional = optional_part(self.meta, self.hashed)?;
-        let mut stored = Vec::with_capacity(HEAD_BYTES + optional.len() + self.value.len());
-        stored.extend_from_slice(&MAGIC);
-        stored.extend_from_slice(&[FORMAT, self.flags(&optional)]);
-        stored.extend_from_slice(self.version.as_bytes());
-        stored.extend_from_slice(&self.deadline_ms.map_or(0, |ms| ms.max(1)).to_le_bytes());
-        let crc = Crc32c::of(&[stored_key, &stored, &optional, self.value]);
-        stored.extend_from_slice(&crc.to_le_bytes());
-        stored.extend_from_slice(&optional);
-        stored.extend_from_slice(self.value);
-        Ok(stored)
+        self.in_parts(stored_key).map(|parts| parts.as_slices().concat())
     }
 
     fn flags(&self, optional: &[u8]) -> u8 {
         let has_optional = if optional.is_empty() { 0 } else { HAS_OPTIONAL };
         let is_hashed = if self.hashed.is_some() { IS_HASHED } else { 0 };
         has_optional | is_hashed
+    }
+}
+
+impl<'a> Form<'a> {
+    /// As [`Form::encode`], for who copies the bytes to another place anyway.
+    ///
+    /// # Errors
+    /// As those of [`Form::encode`].
+    pub fn in_parts(&self, stored_key: &[u8]) -> Result<Parts<'a>> {
+        let optional = optional_part(self.meta, self.hashed)?;
+        let mut head = [0; HEAD_BYTES];
+        let (begin, crc) = head.split_at_mut(HEAD_BYTES - CRC_BYTES);
+        let mut rest = &mut *begin;
+        rest.put_slice(&MAGIC);
+        rest.put_slice(&[FORMAT, self.flags(&optional)]);
+        rest.put_slice(self.version.as_bytes());
+        rest.put_u64_le(self.deadline_ms.map_or(0, |ms| ms.max(1)));
+        crc.copy_from_slice(&Crc32c::of(&[stored_key, begin, &optional, self.value]).to_le_bytes());
+        Ok(Parts { head, optional, value: self.value })
+    }
+}
+
+/// The bytes to be stored, one part after the other.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    head: [u8; HEAD_BYTES],
+    optional: Vec<u8>,
+    value: &'a [u8],
+}
+
+impl Parts<'_> {
+    /// In their order; parts may be empty.
+    pub fn as_slices(&self) -> [&[u8]; 3] {
+        [&self.head, &self.optional, self.value]
     }
 }
 
@@ -126,8 +152,24 @@ pub fn encode(
     deadline_ms: Option<u64>,
     hashed: Option<Key<'_>>,
 ) -> Result<Vec<u8>> {
+    form(entry, deadline_ms, hashed).encode(stored_key)
+}
+
+/// As [`encode`] without a full name, in parts.
+///
+/// # Errors
+/// As those of [`encode`].
+pub fn encode_parts<'a>(
+    stored_key: &[u8],
+    entry: &'a NewEntry,
+    deadline_ms: Option<u64>,
+) -> Result<Parts<'a>> {
+    form(entry, deadline_ms, None).in_parts(stored_key)
+}
+
+fn form<'a>(entry: &'a NewEntry, deadline_ms: Option<u64>, hashed: Option<Key<'a>>) -> Form<'a> {
     let (version, meta, value) = (entry.version(), entry.meta_ref(), entry.value().as_ref());
-    Form { version, deadline_ms, meta, hashed, value }.encode(stored_key)
+    Form { version, deadline_ms, meta, hashed, value }
 }
 
 /// The entry that `stored` is under `stored_key`; its value is a slice of `stored`, not a copy.

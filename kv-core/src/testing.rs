@@ -18,6 +18,7 @@ pub mod processes;
 mod reference;
 mod report;
 mod run;
+mod service;
 mod tools;
 
 use std::future::Future;
@@ -27,6 +28,7 @@ pub use faulty::{Fault, Faults, Faulty};
 pub use reference::ReferenceStore;
 pub use report::{Report, Verdict};
 pub use run::{Exception, Law, Runtime, Shown, Skipped, Trial, recorded, run, verdict};
+pub use service::{service, skip, skip_always};
 
 use crate::{Clock, Store};
 

@@ -9,7 +9,7 @@ use std::thread;
 
 use bytes::Bytes;
 use kv_core::Result;
-use kv_core::backend::embedded::{Applied, Op};
+use kv_core::backend::embedded::{Applied, Op, Shown};
 
 use self::redb::RedbEngine;
 use self::sled::SledEngine;
@@ -67,7 +67,7 @@ impl Db {
     pub(crate) fn visit(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
-        see: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        see: impl FnMut(Shown<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
         match self {
             Self::Sled(sled) => sled.visit(range, see),

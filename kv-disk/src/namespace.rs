@@ -16,7 +16,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kv_core::backend::Crc32c;
-use kv_core::backend::embedded::Namespace;
+use kv_core::backend::embedded::{Namespace, Shown};
 use kv_core::{Error, ErrorKind, Result};
 
 use crate::engine::Db;
@@ -92,7 +92,7 @@ fn read(name: &[u8], noted: &[u8]) -> Option<u16> {
 
 fn is_in_use(db: &Db, namespace: &Namespace) -> Result<bool> {
     let mut found = false;
-    db.visit((Bound::Included(namespace.head()), Bound::Unbounded), |key, _| {
+    db.visit((Bound::Included(namespace.head()), Bound::Unbounded), |Shown { key, .. }| {
         found = key.starts_with(namespace.head());
         ControlFlow::Break(())
     })?;

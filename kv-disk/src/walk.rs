@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use kv_core::backend::embedded::{Engine, Shared, stored};
+use kv_core::backend::embedded::{Engine, Shared, Shown, stored};
 
 use crate::disk::Disk;
 
@@ -17,20 +17,23 @@ pub(crate) fn walk(shared: &Shared<Disk>) {
         let mut last = None;
         let mut seen = 0;
         let walked = shared.engine(|disk| {
-            disk.visit((from.as_ref().map(Vec::as_slice), Bound::Unbounded), &mut |key, stored| {
-                if disk.reads_blindly() && stored::check(key, stored).is_err() {
-                    shared.give_up(); // an entry may be missing under its own name
-                }
-                if let Some(deadline) = stored::head(stored).and_then(|head| head.deadline) {
-                    shared.remember(key, deadline);
-                }
-                seen += 1;
-                if seen < STRIDE {
-                    return ControlFlow::Continue(());
-                }
-                last = Some(key.to_vec());
-                ControlFlow::Break(())
-            })
+            disk.visit(
+                (from.as_ref().map(Vec::as_slice), Bound::Unbounded),
+                &mut |Shown { key, stored, .. }| {
+                    if disk.reads_blindly() && stored::check(key, stored).is_err() {
+                        shared.give_up(); // an entry may be missing under its own name
+                    }
+                    if let Some(deadline) = stored::head(stored).and_then(|head| head.deadline) {
+                        shared.remember(key, deadline);
+                    }
+                    seen += 1;
+                    if seen < STRIDE {
+                        return ControlFlow::Continue(());
+                    }
+                    last = Some(key.to_vec());
+                    ControlFlow::Break(())
+                },
+            )
         });
         match (walked, last) {
             (Ok(()), Some(key)) => from = Bound::Excluded(key),

@@ -6,7 +6,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use kv_core::Clock;
-use kv_core::testing::{Harness, Law, Runtime, Size, Trial, Verdict, verdict};
+use kv_core::testing::{Harness, Law, Runtime, Size, Trial, Verdict, service, skip_always, verdict};
 use kv_dynamo::{DynamoConfig, DynamoCredentials, DynamoStore};
 
 /// A table on the server; it goes with this.
@@ -19,23 +19,11 @@ struct Dynamo {
 impl Dynamo {
     /// `None`, loudly, where there is no server and nothing requires one.
     fn found() -> Option<Self> {
-        let found = Self::at("LARDER_TEST_DYNAMODB");
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(found.is_some() || !required, "LARDER_TEST_DYNAMODB names no server");
-        found
+        service("LARDER_TEST_DYNAMODB").map(Self::at)
     }
 
-    /// The server that the variable names.
-    fn at(variable: &str) -> Option<Self> {
-        let Ok(endpoint) = std::env::var(variable) else {
-            eprintln!("SKIPPED: {variable} names no server");
-            return None;
-        };
-        Some(Self {
-            endpoint,
-            table: format!("laws-{:032x}", rand::random::<u128>()),
-            clock: Clock::manual(),
-        })
+    fn at(endpoint: String) -> Self {
+        Self { endpoint, table: format!("laws-{:032x}", rand::random::<u128>()), clock: Clock::manual() }
     }
 }
 
@@ -103,7 +91,10 @@ kv_core::each_law!([list]);
 /// Never required, since its licence is not for everybody (`docs/services.md`); so the page of laws does not count it either.
 #[test]
 fn where_somebody_chose_to_have_dynamodb_local_it_obeys_all_laws() {
-    let Some(server) = Dynamo::at("LARDER_TEST_DYNAMODB_LOCAL") else { return };
+    let Ok(endpoint) = std::env::var("LARDER_TEST_DYNAMODB_LOCAL") else {
+        return skip_always("LARDER_TEST_DYNAMODB_LOCAL names no server");
+    };
+    let server = Dynamo::at(endpoint);
     let broken = LAWS.iter().filter_map(|(law, run)| match verdict(*law, &server, run) {
         Verdict::Broken(how) => Some(format!("{}: {how}", law.name)),
         _ => None,

@@ -9,17 +9,6 @@ use kv_core::Clock;
 use kv_core::testing::Size;
 use kv_mongo::{MongoConfig, MongoStore};
 
-/// The server's URL; `None`, loudly, where there is no server and nothing requires one.
-fn server() -> Option<String> {
-    let url = std::env::var("LARDER_TEST_MONGODB").ok();
-    if url.is_none() {
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(!required, "LARDER_TEST_MONGODB names no server");
-        eprintln!("SKIPPED: LARDER_TEST_MONGODB names no server");
-    }
-    url
-}
-
 /// Fewer entries and rounds than other servers get: the stand-in passes over a whole collection for each batch of reads,
 /// and finds and changes eight times a second.
 const SIZE: Size =
@@ -41,7 +30,7 @@ macro_rules! laws_of {
     ($module:ident, $name:literal, $size:expr, $clock:expr, $judged_by:expr) => {
         mod $module {
             use kv_core::Clock;
-            use kv_core::testing::{Harness, Size};
+            use kv_core::testing::{Harness, Size, service};
             use kv_mongo::MongoStore;
 
             struct Mongo {
@@ -72,7 +61,7 @@ macro_rules! laws_of {
             }
 
             kv_core::laws!(
-                match super::server() {
+                match service("LARDER_TEST_MONGODB") {
                     Some(url) => Mongo { url, clock: $clock },
                     None => return,
                 },

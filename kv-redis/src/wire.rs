@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes};
 use kv_core::{Entry, Error, ErrorKind, Meta, NewEntry, PutMode, Result, Version, header, ttl};
-use redis::{Cmd, Value};
+use redis::{Cmd, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 
 use crate::digest::Digest;
 use crate::error;
@@ -37,14 +37,12 @@ struct Script {
 
 impl Script {
     /// `EVALSHA` while the server should know the script, `EVAL` to tell it.
-    fn call(&self, known: bool, key: &[u8], arguments: &[&[u8]]) -> Cmd {
+    ///
+    /// There is room for `arguments` that have so many `bytes`.
+    fn call(&self, known: bool, key: &[u8], arguments: usize, bytes: usize) -> Cmd {
         let (name, script) = if known { ("EVALSHA", self.sha) } else { ("EVAL", self.text) };
-        let data: usize = arguments.iter().map(|argument| argument.len()).sum();
-        let mut cmd = Cmd::with_capacity(4 + arguments.len(), 8 + script.len() + key.len() + data);
+        let mut cmd = Cmd::with_capacity(4 + arguments, 8 + script.len() + key.len() + bytes);
         cmd.arg(name).arg(script).arg(1_u8).arg(key);
-        for argument in arguments {
-            cmd.arg(*argument);
-        }
         cmd
     }
 }
@@ -76,7 +74,7 @@ pub(crate) struct Put<'a> {
 impl Put<'_> {
     pub(crate) fn cmd(&self, clock: &ServerClock) -> Result<Cmd> {
         let Self { key, entry, ttl_ms, mode, known, largest } = *self;
-        let stored = seal(key, entry, ttl_ms, ttl_ms.map_or(0, |_| clock.now_ms()))?;
+        let stored = Stored::of(key, entry, ttl_ms, ttl_ms.map_or(0, |_| clock.now_ms()))?;
         if stored.len() > largest {
             return Err(Error::new(ErrorKind::TooLarge, "value and tags are larger than the server takes"));
         }
@@ -113,7 +111,7 @@ pub(crate) fn of_keys<'a>(name: &str, keys: impl ExactSizeIterator<Item = &'a [u
 }
 
 /// `SET`, whatever is there, or only if nothing is.
-fn set(key: &[u8], stored: &[u8], ttl_ms: Option<u64>, create: bool) -> Cmd {
+fn set(key: &[u8], stored: &Stored<'_>, ttl_ms: Option<u64>, create: bool) -> Cmd {
     let mut cmd = Cmd::with_capacity(6, 32 + key.len() + stored.len());
     cmd.arg("SET").arg(key).arg(stored);
     if let Some(ms) = ttl_ms {
@@ -126,14 +124,20 @@ fn set(key: &[u8], stored: &[u8], ttl_ms: Option<u64>, create: bool) -> Cmd {
 }
 
 /// The script that sets the key if the entry under it has this version; `known` unless the server has to be told.
-fn update(known: bool, key: &[u8], version: &Version, stored: &[u8], ttl_ms: Option<u64>) -> Cmd {
+fn update(known: bool, key: &[u8], version: &Version, stored: &Stored<'_>, ttl_ms: Option<u64>) -> Cmd {
     let ttl = ttl_ms.map(|ms| ms.to_string()).unwrap_or_default();
-    UPDATE.call(known, key, &[version.as_bytes(), stored, ttl.as_bytes()])
+    let version = version.as_bytes();
+    let mut cmd = UPDATE.call(known, key, 3, version.len() + stored.len() + ttl.len());
+    cmd.arg(version).arg(stored).arg(ttl);
+    cmd
 }
 
 /// The script that removes and returns the value if the entry has this version.
 pub(crate) fn take(known: bool, key: &[u8], version: &Version) -> Cmd {
-    TAKE.call(known, key, &[version.as_bytes()])
+    let version = version.as_bytes();
+    let mut cmd = TAKE.call(known, key, 1, version.len());
+    cmd.arg(version);
+    cmd
 }
 
 /// A longer bulk string is refused by the server unless it is told otherwise (`proto-max-bulk-len`).
@@ -163,10 +167,30 @@ pub(crate) fn ttl_ms(entry: &NewEntry) -> Result<Option<u64>> {
     ttl::checked_ttl(entry.lifetime())
 }
 
-/// The stored form of `entry`. The server judges expiry by its own means; the deadline in the head only reports the rest.
-fn seal(key: &[u8], entry: &NewEntry, ttl_ms: Option<u64>, server_ms: u64) -> Result<Vec<u8>> {
-    header::encode(key, entry, ttl_ms.map(|ms| ttl::deadline(server_ms, ms)), None)
+/// The stored form of an entry as one argument: it is put together in the command, and nowhere else.
+struct Stored<'a>(header::Parts<'a>);
+
+impl<'a> Stored<'a> {
+    /// The server judges expiry by its own means; the deadline in the head only reports the rest.
+    fn of(key: &[u8], entry: &'a NewEntry, ttl_ms: Option<u64>, server_ms: u64) -> Result<Self> {
+        header::encode_parts(key, entry, ttl_ms.map(|ms| ttl::deadline(server_ms, ms))).map(Self)
+    }
+
+    fn len(&self) -> usize {
+        self.0.as_slices().map(<[u8]>::len).iter().sum()
+    }
 }
+
+impl ToRedisArgs for Stored<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let mut argument = out.bufmut_for_next_arg(self.len());
+        for part in self.0.as_slices() {
+            argument.put_slice(part);
+        }
+    }
+}
+
+impl ToSingleRedisArg for Stored<'_> {}
 
 /// The entry that the server answered; nil is absent.
 pub(crate) fn open(key: &[u8], answer: Value, server_ms: u64) -> Result<Option<Entry>> {
@@ -242,15 +266,15 @@ pub(crate) fn many(answer: Value, count: usize) -> Result<Vec<Value>, Error> {
 mod tests {
     use std::time::Duration;
 
-    use kv_core::{ErrorKind, NewEntry};
+    use kv_core::{ErrorKind, NewEntry, header};
     use redis::Value;
 
-    use super::{open, seal, set};
+    use super::{Stored, open, set};
 
     #[test]
     fn a_live_entry_has_something_left_whatever_the_clock_says() {
         let entry = NewEntry::new("x").ttl(Duration::from_secs(1));
-        let stored = seal(b"k", &entry, Some(1_000), 5_000).unwrap();
+        let stored = header::encode(b"k", &entry, Some(6_000), None).unwrap();
         for (now, left) in [(5_000, 1_000), (5_400, 600), (6_000, 1), (9_000, 1)] {
             let found = open(b"k", Value::BulkString(stored.clone()), now).unwrap().unwrap();
             assert_eq!((found.ttl, found.version), (Some(Duration::from_millis(left)), entry.version()));
@@ -259,7 +283,7 @@ mod tests {
 
     #[test]
     fn what_is_stored_under_another_key_or_is_no_entry_is_corrupt() {
-        let stored = seal(b"k", &NewEntry::new("x"), None, 0).unwrap();
+        let stored = header::encode(b"k", &NewEntry::new("x"), None, None).unwrap();
         for (key, bytes) in [(&b"other"[..], stored), (b"k", b"LD".to_vec()), (b"k", Vec::new())] {
             let error = open(key, Value::BulkString(bytes), 0).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -269,10 +293,15 @@ mod tests {
 
     #[test]
     fn one_command_sets_value_lifetime_and_condition() {
-        let packed = set(b"k", b"v", Some(1_500), true).get_packed_command();
-        assert_eq!(
-            packed,
-            b"*6\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nPX\r\n$4\r\n1500\r\n$2\r\nNX\r\n"
-        );
+        let entry = NewEntry::new("v");
+        let stored = Stored::of(b"k", &entry, Some(1_500), 1_000).unwrap();
+        let packed = set(b"k", &stored, Some(1_500), true).get_packed_command();
+        let value = header::encode(b"k", &entry, Some(2_500), None).unwrap();
+        let expected = [
+            b"*6\r\n$3\r\nSET\r\n$1\r\nk\r\n$33\r\n".as_slice(),
+            &value,
+            b"\r\n$2\r\nPX\r\n$4\r\n1500\r\n$2\r\nNX\r\n",
+        ];
+        assert_eq!(packed, expected.concat());
     }
 }

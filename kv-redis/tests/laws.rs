@@ -23,7 +23,7 @@ macro_rules! laws_of {
 
             impl Server {
                 fn found() -> Option<Self> {
-                    let found = place::variable($variable);
+                    let found = kv_core::testing::service($variable);
                     found.map(|url| Self { url, clock: Clock::system(), used: Mutex::default() })
                 }
             }

@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use kv_core::backend::embedded::{
-    Action, Applied, Bounds, Change, Durability, Engine, Guard, Op, See, applied, decide, error as common,
+    Action, Applied, Bounds, Change, Durability, Engine, Guard, Op, See, Shown, applied, decide,
+    error as common,
 };
 use kv_core::{Clock, Result, header, ttl};
 use rocksdb::{
@@ -184,7 +185,7 @@ impl Engine for Rocks {
         }
         while let Some((key, stored)) = at.item() {
             // Only a range without end reaches the marker, which stands behind all keys.
-            if key == MARKER || see(key, stored).is_break() {
+            if key == MARKER || see(Shown::lent(key, stored)).is_break() {
                 return Ok(());
             }
             at.next();

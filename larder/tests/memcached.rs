@@ -2,24 +2,14 @@
 
 #![cfg(feature = "memcached")]
 
+use kv_core::testing::service;
 use larder::{ErrorKind, Key, NewEntry, PutMode, Scan, Store};
 
 const KEY: Key<'_> = Key::new("c", "k");
 
-/// `None`, loudly, where there is no server and nothing requires one.
-fn url() -> Option<String> {
-    let url = std::env::var("LARDER_TEST_MEMCACHED").ok();
-    if url.is_none() {
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(!required, "LARDER_TEST_MEMCACHED names no server");
-        eprintln!("SKIPPED: LARDER_TEST_MEMCACHED names no server");
-    }
-    url
-}
-
 #[tokio::test]
 async fn a_url_opens_a_cache_behind_the_usual_wrappers() {
-    let Some(url) = url() else { return };
+    let Some(url) = service("LARDER_TEST_MEMCACHED") else { return };
     let namespace = format!("larder-{}", std::process::id());
     let store = larder::open(&format!("{url}?namespace={namespace}&ttl=60s&prefix=app-")).await.unwrap();
     let told = store.capabilities();

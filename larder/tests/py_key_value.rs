@@ -4,19 +4,9 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use kv_core::testing::service;
 use larder::{AnyStore, ErrorKind, Key, NewEntry, PutMode, Scan, Store};
 use serde_json::{Value, json};
-
-/// What the variable holds; `None`, loudly, where it is not set and nothing requires it.
-fn variable(name: &str) -> Option<String> {
-    let found = std::env::var(name).ok();
-    if found.is_none() {
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(!required, "{name} is not set: scripts/setup and scripts/services say what to set it to");
-        eprintln!("SKIPPED: {name} is not set");
-    }
-    found
-}
 
 /// Lets the library write; `sealed` is a Fernet key, `derived:` and a passphrase, or empty.
 fn written(python: &str, place: &str, collection: &str, sealed: &str) {
@@ -77,7 +67,7 @@ async fn holds_what_was_written(store: &AnyStore, first: &str) {
 
 #[tokio::test]
 async fn the_file_tree_of_the_library_is_read() {
-    let Some(python) = variable("LARDER_TEST_PYTHON") else { return };
+    let Some(python) = service("LARDER_TEST_PYTHON") else { return };
     let dir = tempfile::tempdir().unwrap();
     let before = dir.path().join("before");
     std::fs::create_dir(&before).unwrap();
@@ -97,7 +87,7 @@ async fn the_file_tree_of_the_library_is_read() {
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn the_strings_of_the_library_in_redis_are_read_by_the_names_that_were_meant() {
-    let (Some(python), Some(url)) = (variable("LARDER_TEST_PYTHON"), variable("LARDER_TEST_REDIS")) else {
+    let (Some(python), Some(url)) = (service("LARDER_TEST_PYTHON"), service("LARDER_TEST_REDIS")) else {
         return;
     };
     let first = format!("py-{}", larder::Version::random().as_bytes().map(|byte| byte.to_string()).concat());
@@ -148,7 +138,7 @@ mod sealed {
 
     use larder::encrypt::{KeyRing, SecretKey};
 
-    use super::{ErrorKind, Key, Store, holds_what_was_written, listed, variable, written};
+    use super::{ErrorKind, Key, Store, holds_what_was_written, listed, service, written};
 
     /// A file with these keys, for its owner alone.
     fn key_file(dir: &Path, keys: &[&str]) -> String {
@@ -161,7 +151,7 @@ mod sealed {
 
     #[tokio::test]
     async fn what_the_library_sealed_opens_with_its_key_and_no_other() {
-        let Some(python) = variable("LARDER_TEST_PYTHON") else { return };
+        let Some(python) = service("LARDER_TEST_PYTHON") else { return };
         let (key, other) =
             (SecretKey::generate().unwrap().to_text(), SecretKey::generate().unwrap().to_text());
         // The library's own vector of a key from a passphrase.
@@ -191,8 +181,7 @@ mod sealed {
     #[cfg(feature = "redis")]
     #[tokio::test]
     async fn what_the_library_sealed_in_redis_opens_with_its_key() {
-        let (Some(python), Some(url)) = (variable("LARDER_TEST_PYTHON"), variable("LARDER_TEST_REDIS"))
-        else {
+        let (Some(python), Some(url)) = (service("LARDER_TEST_PYTHON"), service("LARDER_TEST_REDIS")) else {
             return;
         };
         let key = SecretKey::generate().unwrap().to_text();

@@ -3,18 +3,8 @@
 
 use std::time::Duration;
 
+use kv_core::testing::service;
 use larder::{Consistency, ErrorKind, Store, StoreExt};
-
-/// What the variable holds; `None`, loudly, where it is not set and nothing requires it.
-fn variable(name: &str) -> Option<String> {
-    let found = std::env::var(name).ok();
-    if found.is_none() {
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(!required, "{name} is not set: scripts/services says what to set it to");
-        eprintln!("SKIPPED: {name} is not set");
-    }
-    found
-}
 
 fn namespace(of: &str) -> String {
     format!("test-{of}-{}-{:?}", std::process::id(), std::time::SystemTime::now()).replace(' ', "")
@@ -25,7 +15,7 @@ async fn a_url_opens_redis_and_valkey_in_the_wrappers_that_it_asks_for() {
     for name in
         ["LARDER_TEST_REDIS", "LARDER_TEST_VALKEY", "LARDER_TEST_REDIS_CLUSTER", "LARDER_TEST_REDIS_SENTINEL"]
     {
-        let Some(url) = variable(name) else { continue };
+        let Some(url) = service(name) else { continue };
         let url = format!(
             "{url}?namespace={}&prefix=app&ttl=10m&timeout=30s&response_timeout=20s",
             namespace("open")
@@ -44,7 +34,7 @@ async fn a_url_opens_redis_and_valkey_in_the_wrappers_that_it_asks_for() {
 
 #[tokio::test]
 async fn the_password_may_stand_in_a_file_and_the_authority_too() {
-    let (Some(url), Some(ca)) = (variable("LARDER_TEST_REDIS_TLS"), variable("LARDER_TEST_REDIS_TLS_CA"))
+    let (Some(url), Some(ca)) = (service("LARDER_TEST_REDIS_TLS"), service("LARDER_TEST_REDIS_TLS_CA"))
     else {
         return;
     };
@@ -85,7 +75,7 @@ async fn a_parameter_that_redis_does_not_know_is_refused_before_anything_is_sent
 async fn a_server_remembers_by_which_key_values_are_sealed() {
     use larder::encrypt::KeyRing;
     for name in ["LARDER_TEST_REDIS", "LARDER_TEST_REDIS_CLUSTER"] {
-        let Some(url) = variable(name) else { continue };
+        let Some(url) = service(name) else { continue };
         let (keys, place) = (tempfile::tempdir().unwrap(), namespace("sealed"));
         let plain = format!("{url}?namespace={place}&timeout=30s&response_timeout=20s");
         let sealed = |key: &str| {
@@ -112,7 +102,7 @@ async fn a_server_remembers_by_which_key_values_are_sealed() {
 #[cfg(feature = "encrypt")]
 #[tokio::test]
 async fn a_user_of_some_names_needs_the_right_to_the_note_for_sealing_alone() {
-    let Some(url) = variable("LARDER_TEST_REDIS") else { return };
+    let Some(url) = service("LARDER_TEST_REDIS") else { return };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let place = format!("acl{}x{}", std::process::id(), now.as_nanos());
     let server = url.strip_prefix("redis://").unwrap().split('/').next().unwrap().to_owned();

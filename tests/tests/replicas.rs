@@ -129,21 +129,9 @@ async fn each(test: impl AsyncFn(Pair)) {
     test(Pair::on(memory()).await).await;
     test(Pair::on(memory().silent()).await).await;
     #[cfg(feature = "redis")]
-    if let Some(url) = redis() {
+    if let Some(url) = kv_core::testing::service("LARDER_TEST_REDIS") {
         test(Pair::on(Shared::new(larder::open(&url).await.expect("a store"))).await).await;
     }
-}
-
-/// The Redis of this run, if there is one.
-#[cfg(feature = "redis")]
-fn redis() -> Option<String> {
-    if let Ok(url) = std::env::var("LARDER_TEST_REDIS") {
-        return Some(url);
-    }
-    let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-    assert!(!required, "LARDER_TEST_REDIS is not set: run scripts/test");
-    eprintln!("SKIPPED: LARDER_TEST_REDIS is not set, so no two servers shared a Redis");
-    None
 }
 
 fn schema() -> Value {

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kv_core::testing::service;
 use larder_tests::http::HttpRequest;
 use mcp_server::{Server, tool};
 
@@ -85,12 +86,7 @@ struct Redis {
 impl Redis {
     /// `None`, loudly, where there is no program.
     fn start() -> Option<Self> {
-        let Some(program) = std::env::var_os("LARDER_TEST_REDIS_SERVER") else {
-            let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-            assert!(!required, "LARDER_TEST_REDIS_SERVER is not set");
-            eprintln!("SKIPPED: LARDER_TEST_REDIS_SERVER names no redis-server");
-            return None;
-        };
+        let program = service("LARDER_TEST_REDIS_SERVER")?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let mut command = Command::new(program);
         command.args([

@@ -56,7 +56,7 @@ async fn page<S: Subject>(mut subject: S, job: Job, keys: u64) -> u64 {
     let (mut random, mut done) = (Random::fresh(), 0);
     job.begin().await;
     while job.goes_on() {
-        black_box(subject.page(random.below(keys)).await);
+        black_box(S::used_page(&subject.page(random.below(keys)).await));
         done += 1;
     }
     done

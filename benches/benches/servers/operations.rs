@@ -101,7 +101,7 @@ async fn page<S: Subject>(mut subject: S, job: Job, load: Load) -> u64 {
     let (mut random, mut done) = (Random::fresh(), 0);
     job.begin().await;
     while job.goes_on() {
-        black_box(subject.page(random.below(load.keys)).await);
+        black_box(S::used_page(&subject.page(random.below(load.keys)).await));
         done += 1;
     }
     done

@@ -121,7 +121,7 @@ impl Drive {
             let (mut subject, mut random) = (subject.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
-                    black_box(subject.page(random.key()).await);
+                    black_box(S::used_page(&subject.page(random.key()).await));
                 }
             }
         })

@@ -154,6 +154,10 @@ impl Subject for Redb {
     fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)> {
         listed::<Self>(page)
     }
+
+    fn values(page: &Self::Page) -> impl Iterator<Item = &[u8]> {
+        page.iter().map(|(_, value)| value.as_ref())
+    }
 }
 
 impl Engine for Redb {

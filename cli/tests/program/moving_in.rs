@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
+use kv_core::testing::service;
 use serde_json::{Value, json};
 
-use crate::support::{Home, done, stderr, variable};
+use crate::support::{Home, done, stderr};
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const OTHER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
@@ -36,7 +37,7 @@ fn value(home: &Home, collection: &str, id: &str) -> Value {
 
 #[test]
 fn a_file_tree_moves_in_and_needs_its_key() {
-    let Some(python) = variable("LARDER_TEST_PYTHON") else { return };
+    let Some(python) = service("LARDER_TEST_PYTHON") else { return };
     for (sealed, parameters) in [("", ""), (KEY, "&encrypt=fernet")] {
         let home = Home::new();
         let tree = home.path("tree");
@@ -56,7 +57,7 @@ fn a_file_tree_moves_in_and_needs_its_key() {
 
 #[test]
 fn what_lies_in_redis_moves_in() {
-    let (Some(python), Some(url)) = (variable("LARDER_TEST_PYTHON"), variable("LARDER_TEST_REDIS")) else {
+    let (Some(python), Some(url)) = (service("LARDER_TEST_PYTHON"), service("LARDER_TEST_REDIS")) else {
         return;
     };
     let home = Home::new();

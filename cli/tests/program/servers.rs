@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use kv_core::testing::service;
 use serde_json::{Value, json};
 
-use crate::support::{Home, PATIENCE, done, stderr, stdout, variable};
+use crate::support::{Home, PATIENCE, done, stderr, stdout};
 
 /// A server, and whether its entries can be listed.
 struct Server {
@@ -30,7 +31,7 @@ fn servers(home: &Home) -> Vec<Server> {
         ),
     ];
     let found = wanted.iter().filter_map(|(named, form, lists)| {
-        let url = form.replace("{}", &variable(named)?).replace("{n}", &format!("cli-{unique}"));
+        let url = form.replace("{}", &service(named)?).replace("{n}", &format!("cli-{unique}"));
         Some(Server { name: named, url: format!("{url}&timeout=30s"), lists: *lists })
     });
     found.collect()

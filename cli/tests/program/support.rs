@@ -61,21 +61,12 @@ impl Home {
     }
 }
 
-/// What the variable holds; `None`, loudly, where it is not set and nothing requires it.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    let found = std::env::var(name).ok();
-    if found.is_none() {
-        missing(&format!("{name} is not set"), "scripts/setup and scripts/services say what to set it to");
-    }
-    found
-}
-
 /// Whether curl is there; where it is not, that is said, or fails the test where all is required.
 #[cfg(unix)]
 pub(crate) fn has_curl() -> bool {
     let found = Command::new("curl").arg("--version").output().is_ok();
     if !found {
-        missing("curl is missing", "install it");
+        kv_core::testing::skip("curl is missing: install it");
     }
     found
 }
@@ -86,19 +77,12 @@ pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let found = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if !found {
-        let advice = "run as root, or let what is missing pass unrun: LARDER_SERVICES_SKIP=root scripts/test";
-        missing("only root can start a process of another user", advice);
+        kv_core::testing::skip(
+            "only root can start a process of another user: run as root, or let what is missing pass unrun: \
+             LARDER_SERVICES_SKIP=root scripts/test",
+        );
     }
     found
-}
-
-/// Fails a test that lacks something where all is required. Elsewhere it is said where a test that passes is heard too:
-/// what `eprintln!` prints in one is thrown away.
-fn missing(what: &str, advice: &str) {
-    let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-    assert!(!required, "{what}: {advice}");
-    let test = thread::current().name().unwrap_or_default().to_owned();
-    drop(std::io::stderr().write_all(format!("SKIPPED: {test}: {what}\n").as_bytes()));
 }
 
 pub(crate) fn stdout(output: &Output) -> String {

@@ -32,7 +32,7 @@ pub use namespace::Namespace;
 pub use op::{Action, Applied, Change, Guard, Op, applied, decide};
 pub use open::Open;
 pub use poison::Poison;
-pub use scan::{Bounds, See};
+pub use scan::{Bounds, See, Shown};
 pub use shared::Shared;
 
 use batch::{apart, together};

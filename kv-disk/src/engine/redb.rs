@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
 use kv_core::backend::embedded::{
-    Action, Applied, Change, Guard, Op, applied, close_to_others, decide, sync_dir,
+    Action, Applied, Change, Guard, Op, Shown, applied, close_to_others, decide, sync_dir,
 };
 use kv_core::{ErrorKind, Result};
 use redb::{
@@ -152,12 +152,12 @@ impl RedbEngine {
     pub(super) fn visit(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
-        mut see: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        mut see: impl FnMut(Shown<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
         self.with(|db| {
             for item in entries(db)?.range::<&[u8]>(range).map_err(error::redb)? {
                 let (key, stored) = item.map_err(error::redb)?;
-                if see(key.value(), stored.value()).is_break() {
+                if see(Shown::lent(key.value(), stored.value())).is_break() {
                     break;
                 }
             }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use bytes::Bytes;
-use kv_core::backend::embedded::{Action, Applied, Change, Durability, Guard, Op, applied, decide};
+use kv_core::backend::embedded::{Action, Applied, Change, Durability, Guard, Op, Shown, applied, decide};
 use kv_core::{Error, ErrorKind, Outcome, Result};
 use sled::{IVec, Tree};
 
@@ -77,6 +77,11 @@ fn start(dir: &Path, config: &DiskConfig) -> Result<sled::Db> {
     }
 }
 
+/// Not a copy: sled counts references to each value by itself, so nothing else is kept alive.
+fn shared(stored: IVec) -> Bytes {
+    Bytes::from_owner(stored)
+}
+
 /// Removes the beginnings of snapshots: sled would take one, which a killed process left, for a damaged snapshot.
 fn remove_beginnings(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
@@ -127,18 +132,17 @@ impl SledEngine {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        // Not a copy: sled counts references to each value by itself, so nothing else is kept alive.
-        Ok(self.tree.get(key).map_err(error::sled)?.map(Bytes::from_owner))
+        Ok(self.tree.get(key).map_err(error::sled)?.map(shared))
     }
 
     pub(super) fn visit(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
-        mut see: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        mut see: impl FnMut(Shown<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
         for item in self.tree.range::<&[u8], _>(range) {
             let (key, stored) = item.map_err(error::sled)?;
-            if see(&key, &stored).is_break() {
+            if see(Shown::shared(&key, &stored, &|| shared(stored.clone()))).is_break() {
                 break;
             }
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 
+use kv_core::testing::skip;
 use kv_core::{StoreExt, StoreUrl};
 use kv_dynamo::{DynamoConfig, DynamoStore};
 use rustls::ServerConfig;
@@ -106,9 +107,7 @@ fn certificate(dir: &Path) -> Option<(PathBuf, TlsAcceptor)> {
         .arg(&cert)
         .output();
     if !made.is_ok_and(|made| made.status.success()) {
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(!required, "no openssl makes a certificate");
-        eprintln!("SKIPPED: no openssl makes a certificate");
+        skip("no openssl makes a certificate: install `openssl`");
         return None;
     }
     let chain = vec![CertificateDer::from_pem_file(&cert).unwrap()];

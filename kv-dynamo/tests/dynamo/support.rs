@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use bytes::Bytes;
+use kv_core::testing::service;
 use kv_core::{Clock, Key, NewEntry, PutMode, Result, Store, Version};
 use kv_dynamo::{DynamoConfig, DynamoCredentials, DynamoStore};
 use tempfile::TempDir;
@@ -18,17 +19,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The collection of these tests.
 pub(crate) const C: &str = "c";
 
-/// What the variable holds; `None`, loudly, where it is not set and nothing requires it.
-fn named(variable: &str) -> Option<String> {
-    let found = std::env::var(variable).ok();
-    if found.is_none() {
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(!required, "{variable} is not set");
-        eprintln!("SKIPPED: {variable} is not set");
-    }
-    found
-}
-
 /// A table that goes with this.
 pub(crate) struct Table {
     pub(crate) endpoint: String,
@@ -38,7 +28,7 @@ pub(crate) struct Table {
 impl Table {
     /// A name that no table has, on the server of the environment.
     pub(crate) fn unmade() -> Option<Self> {
-        Some(Self::at(named("LARDER_TEST_DYNAMODB")?))
+        Some(Self::at(service("LARDER_TEST_DYNAMODB")?))
     }
 
     /// A name that no table has, on the server at `endpoint`.
@@ -99,7 +89,7 @@ pub(crate) struct Server {
 impl Server {
     /// `None`, loudly, where there is no program and nothing requires one.
     pub(crate) fn start() -> Option<Self> {
-        let program = named("LARDER_TEST_DYNAMODB_SERVER")?;
+        let program = service("LARDER_TEST_DYNAMODB_SERVER")?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let data = tempfile::tempdir().unwrap();
         let child = spawn(&program, port, data.path());

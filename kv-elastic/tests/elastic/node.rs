@@ -4,11 +4,10 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kv_core::testing::service;
 use kv_elastic::{ElasticConfig, ElasticStore};
 use serde_json::json;
 use tempfile::TempDir;
-
-use crate::server::variable;
 
 /// How long a server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -24,7 +23,7 @@ pub(crate) struct Node {
 impl Node {
     /// `None`, loudly, where there is no program and nothing requires one.
     pub(crate) async fn start() -> Option<Self> {
-        let program = variable("LARDER_TEST_OPENSEARCH_SERVER")?;
+        let program = service("LARDER_TEST_OPENSEARCH_SERVER")?;
         // It refuses all others.
         let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
         let port = (9_202..9_300).rev().find(free).unwrap();

@@ -2,23 +2,13 @@
 
 use std::time::Duration;
 
+use kv_core::testing::service;
 use kv_core::{Entry, Item, Key, NewEntry, PutMode, Scan, Store, StoreUrl, Version};
 use kv_elastic::{ElasticConfig, ElasticStore};
 use serde_json::Value;
 
 /// The collection that a test uses if it needs only one.
 pub(crate) const HERE: &str = "here";
-
-/// What the variable holds; `None`, loudly, where it is not set and nothing requires it.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    let found = std::env::var(name).ok();
-    if found.is_none() {
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(!required, "{name} is not set: scripts/services says what to set it to");
-        eprintln!("SKIPPED: {name} is not set");
-    }
-    found
-}
 
 /// A server, and an index in it.
 #[derive(Clone)]
@@ -30,7 +20,7 @@ pub(crate) struct Server {
 impl Server {
     /// `None`, loudly, where there is no server and nothing requires one.
     pub(crate) fn found() -> Option<Self> {
-        let url = variable("LARDER_TEST_OPENSEARCH")?;
+        let url = service("LARDER_TEST_OPENSEARCH")?;
         let config = ElasticConfig::from_url(&mut StoreUrl::parse(&url).unwrap()).unwrap();
         Some(Self { host: config.hosts.first().unwrap().clone(), index: "larder-tests".to_owned() })
     }

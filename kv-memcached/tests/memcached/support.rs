@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kv_core::testing::service;
 use kv_core::{Clock, Entry, Key, NewEntry, PutMode, Result, Store, Version};
 use kv_memcached::{MemcachedConfig, MemcachedStore};
 
@@ -22,12 +23,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server with these options; `None`, loudly, where there is no program and nothing requires one.
     pub(crate) fn start(options: &[&str]) -> Option<Self> {
-        let Ok(program) = std::env::var("LARDER_TEST_MEMCACHED_SERVER") else {
-            let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-            assert!(!required, "LARDER_TEST_MEMCACHED_SERVER names no program");
-            eprintln!("SKIPPED: LARDER_TEST_MEMCACHED_SERVER names no program");
-            return None;
-        };
+        let program = service("LARDER_TEST_MEMCACHED_SERVER")?;
         let port = free_port();
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         let child = spawn(&program, &options, port);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use kv_core::testing::service;
 use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Scan, Store, Version};
 use kv_redis::RedisStore;
 use redis::Value;
 
-use crate::place::{config, namespace, variable};
+use crate::place::{config, namespace};
 use crate::private::{Server, say, until};
 
 const NODES: usize = 2;
@@ -62,7 +63,7 @@ async fn every_operation(store: &RedisStore, id: &str, when: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_tls_each_node_is_checked_and_asked_for_its_own() {
-    let Some(url) = variable("LARDER_TEST_REDIS_CLUSTER_TLS") else { return };
+    let Some(url) = service("LARDER_TEST_REDIS_CLUSTER_TLS") else { return };
     let config = config(&url, &namespace());
     let mut untrusting = config.clone();
     untrusting.tls.as_mut().unwrap().ca_file = None;

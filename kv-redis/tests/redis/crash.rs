@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use kv_core::testing::service;
 use kv_core::{Key, NewEntry, PutMode, Store};
 use kv_redis::RedisStore;
 use tempfile::TempDir;
 
-use crate::place::{config, variable};
+use crate::place::config;
 use crate::private::{Server, free_port, raw, say, until};
 
 const WRITERS: usize = 16;
@@ -93,7 +94,7 @@ impl Watched {
 
     /// The same, where the sentinel may want a password.
     pub(crate) async fn behind(replicas: usize, password: Option<&str>) -> Option<Self> {
-        let program = variable("LARDER_TEST_REDIS_SENTINEL_SERVER")?;
+        let program = service("LARDER_TEST_REDIS_SENTINEL_SERVER")?;
         let master = Server::start(&["--repl-diskless-sync-delay", "0"]).await?;
         let of = master.port.to_string();
         let mut following = Vec::new();

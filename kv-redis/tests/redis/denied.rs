@@ -1,9 +1,10 @@
 //! Users, passwords, rights and certificates.
 
+use kv_core::testing::service;
 use kv_core::{ErrorKind, Key, Listing, NewEntry, Outcome, PutMode, Scan, Store};
 use kv_redis::{RedisConfig, RedisStore};
 
-use crate::place::{config, namespace, variable};
+use crate::place::{config, namespace};
 use crate::private::{PROGRAMS, Server, say};
 
 async fn refused(config: RedisConfig) -> kv_core::Error {
@@ -91,7 +92,7 @@ async fn a_password_that_is_changed_meanwhile_is_denied_at_the_next_connection()
 #[tokio::test]
 async fn over_tls_a_user_works_with_what_is_its_own_and_is_denied_the_rest() {
     for server in ["LARDER_TEST_REDIS_TLS_APP", "LARDER_TEST_VALKEY_TLS_APP"] {
-        let Some(url) = variable(server) else { continue };
+        let Some(url) = service(server) else { continue };
         let own = format!("app-{}", namespace());
         let store = RedisStore::open(config(&url, &own)).await.unwrap();
         let key = Key::new("c", "a");
@@ -121,7 +122,7 @@ async fn over_tls_a_user_works_with_what_is_its_own_and_is_denied_the_rest() {
 #[tokio::test]
 async fn over_tls_the_server_is_checked_and_plain_text_gets_nowhere() {
     for server in ["LARDER_TEST_REDIS_TLS", "LARDER_TEST_VALKEY_TLS"] {
-        let Some(url) = variable(server) else { continue };
+        let Some(url) = service(server) else { continue };
         checked_over_tls(&url).await;
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use kv_core::testing::service;
 use kv_core::{Key, NewEntry, PutMode, Scan, Store};
 
-use crate::place::{namespace, open, variable};
+use crate::place::{namespace, open};
 
 const ODD: [&str; 16] =
     ["", ":", "::", "%", "%3A", "{", "}", "{a}", "*", "?", "[a-c]", "\\", "^a", "a b\r\n", "\0", "ä€😀"];
@@ -12,7 +13,7 @@ const ODD: [&str; 16] =
 #[tokio::test]
 async fn odd_names_are_kept_apart_and_listed_as_they_are() {
     for server in ["LARDER_TEST_REDIS", "LARDER_TEST_REDIS_CLUSTER", "LARDER_TEST_VALKEY"] {
-        let Some(url) = variable(server) else { continue };
+        let Some(url) = service(server) else { continue };
         let namespace = format!("{}{{x}}:*%", namespace());
         let store = open(&url, &namespace).await.unwrap();
         for collection in ODD {
@@ -57,7 +58,7 @@ async fn listed(store: &impl Store, scan: Scan<'_>) -> BTreeSet<(String, String)
 
 #[tokio::test]
 async fn databases_of_one_server_are_apart_and_their_topics_too() {
-    let Some(url) = variable("LARDER_TEST_REDIS") else { return };
+    let Some(url) = service("LARDER_TEST_REDIS") else { return };
     let namespace = namespace();
     let (zero, one) = (url.clone(), url.trim_end_matches("/0").to_owned() + "/1");
     let (zero, one) = (open(&zero, &namespace).await.unwrap(), open(&one, &namespace).await.unwrap());

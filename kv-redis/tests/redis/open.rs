@@ -2,28 +2,29 @@
 
 use std::time::Duration;
 
+use kv_core::testing::service;
 use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store};
 use kv_redis::RedisStore;
 
 use crate::crash::Watched;
-use crate::place::{config, namespace, open, variable};
+use crate::place::{config, namespace, open};
 use crate::private::{PATIENCE, Server, free_port};
 
 #[tokio::test]
 async fn another_kind_of_server_is_refused_with_what_to_write() {
-    if let Some(url) = variable("LARDER_TEST_REDIS") {
+    if let Some(url) = service("LARDER_TEST_REDIS") {
         let error = open(&url.replace("redis://", "redis+cluster://"), "n").await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unexpected), "{error:?}");
         let error = open(&url.replace("/0", "/5000"), "n").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
     }
-    if let Some(url) = variable("LARDER_TEST_REDIS_CLUSTER") {
+    if let Some(url) = service("LARDER_TEST_REDIS_CLUSTER") {
         let first = url.replace("redis+cluster://", "redis://");
         let error = open(first.split(',').next().unwrap(), "n").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
         assert!(error.message().contains("redis+cluster://"), "{error}");
     }
-    if let Some(url) = variable("LARDER_TEST_REDIS_SENTINEL") {
+    if let Some(url) = service("LARDER_TEST_REDIS_SENTINEL") {
         let direct = url.replace("redis+sentinel://", "redis://").replace("/mymaster/0", "");
         let error = open(&direct, "n").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
@@ -101,7 +102,7 @@ async fn a_socket_of_this_machine_will_do() {
 
 #[test]
 fn a_store_outlives_the_executor_that_opened_it() {
-    let Some(url) = variable("LARDER_TEST_REDIS") else { return };
+    let Some(url) = service("LARDER_TEST_REDIS") else { return };
     let executor =
         || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let first = executor();

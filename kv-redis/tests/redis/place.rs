@@ -6,17 +6,6 @@ use std::time::Duration;
 use kv_core::{Result, StoreUrl};
 use kv_redis::{RedisConfig, RedisStore};
 
-/// What the variable holds; `None`, loudly, where it is not set and nothing requires it.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    let found = std::env::var(name).ok();
-    if found.is_none() {
-        let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-        assert!(!required, "{name} is not set: scripts/services says what to set it to");
-        eprintln!("SKIPPED: {name} is not set");
-    }
-    found
-}
-
 /// A namespace that nobody else has.
 pub(crate) fn namespace() -> String {
     format!("test-{:032x}", rand::random::<u128>())

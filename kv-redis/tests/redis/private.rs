@@ -4,11 +4,12 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kv_core::testing::service;
 use kv_redis::RedisConfig;
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 
-use crate::place::{config, variable};
+use crate::place::config;
 
 /// How long a server may take to start, or to notice something, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,7 +34,7 @@ impl Server {
 
     /// The same of one of [`PROGRAMS`].
     pub(crate) async fn of(program: &str, arguments: &[&str]) -> Option<Self> {
-        let program = variable(program)?;
+        let program = service(program)?;
         let (dir, port) = (TempDir::new().unwrap(), free_port());
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let mut server = Self { program, arguments, port, dir, child: None };

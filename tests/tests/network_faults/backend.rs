@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
+use kv_core::testing::service;
 use kv_core::{AnyStore, Result, Version};
 
 /// A backend whose server may be there.
@@ -36,15 +37,7 @@ impl Backend {
 
     /// The server, if its variable is set.
     pub(crate) fn server(self) -> Option<Server> {
-        let Ok(given) = std::env::var(self.variable) else {
-            let required = std::env::var("LARDER_REQUIRE_ALL").is_ok_and(|all| all == "1");
-            assert!(!required, "{} is not set: run scripts/test", self.variable);
-            eprintln!(
-                "SKIPPED: {} is not set, so the network to {} was not broken",
-                self.variable, self.name
-            );
-            return None;
-        };
+        let given = service(self.variable)?;
         let (_, rest) = given.split_once("://").expect("a URL");
         let host = rest.split(['/', '?']).next().unwrap_or_default();
         let address = host.to_socket_addrs().expect("a host and a port").next().expect("an address");

@@ -236,6 +236,10 @@ impl Subject for Raw {
         };
         page.iter().map(listed).collect()
     }
+
+    fn values(page: &Self::Page) -> impl Iterator<Item = &[u8]> {
+        page.iter().filter_map(|item| item.get("d")?.as_b().ok()).map(AsRef::as_ref)
+    }
 }
 
 impl Conditional for Raw {

@@ -282,6 +282,10 @@ impl Subject for Raw {
     fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)> {
         page.iter().map(|(id, value)| (id.replacen(':', "/", 1), value.clone())).collect()
     }
+
+    fn values(page: &Self::Page) -> impl Iterator<Item = &[u8]> {
+        page.iter().map(|(_, value)| value.as_ref())
+    }
 }
 
 impl Conditional for Raw {

@@ -192,6 +192,10 @@ impl Subject for Raw {
     fn listed((): &()) -> Vec<(String, Vec<u8>)> {
         Vec::new()
     }
+
+    fn values((): &()) -> impl Iterator<Item = &[u8]> {
+        std::iter::empty()
+    }
 }
 
 impl Conditional for Raw {

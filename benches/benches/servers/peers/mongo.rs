@@ -165,6 +165,10 @@ impl Subject for Raw {
     fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)> {
         page.clone()
     }
+
+    fn values(page: &Self::Page) -> impl Iterator<Item = &[u8]> {
+        page.iter().map(|(_, value)| value.as_ref())
+    }
 }
 
 impl Conditional for Raw {

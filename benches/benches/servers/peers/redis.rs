@@ -137,6 +137,10 @@ impl Subject for Raw {
         };
         page.iter().map(|(key, value)| (name(key), value.clone())).collect()
     }
+
+    fn values(page: &Self::Page) -> impl Iterator<Item = &[u8]> {
+        page.iter().map(|(_, value)| value.as_ref())
+    }
 }
 
 impl Conditional for Raw {

@@ -144,6 +144,10 @@ impl Subject for Raw {
         let name = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
         page.iter().map(|(key, value)| (name(key), value.clone())).collect()
     }
+
+    fn values(page: &Self::Page) -> impl Iterator<Item = &[u8]> {
+        page.iter().map(|(_, value)| value.as_ref())
+    }
 }
 
 impl Conditional for Raw {

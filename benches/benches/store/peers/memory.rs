@@ -68,6 +68,10 @@ impl Subject for Moka {
     fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)> {
         listed::<Self>(page)
     }
+
+    fn values(page: &Self::Page) -> impl Iterator<Item = &[u8]> {
+        page.iter().map(|(_, value)| value.as_ref())
+    }
 }
 
 impl Engine for Moka {

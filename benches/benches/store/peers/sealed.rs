@@ -151,4 +151,8 @@ impl<P: Engine, C: Cipher> Subject for Sealed<P, C> {
     fn listed(page: &Self::Page) -> Vec<(String, Vec<u8>)> {
         page.iter().map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.clone())).collect()
     }
+
+    fn values(page: &Self::Page) -> impl Iterator<Item = &[u8]> {
+        page.iter().map(|(_, value)| value.as_ref())
+    }
 }

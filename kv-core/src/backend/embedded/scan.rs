@@ -1,5 +1,6 @@
 //! One page of a listing.
 
+use std::fmt;
 use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
@@ -13,8 +14,40 @@ const MAX_SEEN: usize = 10_000;
 
 /// Both ends of a range of stored keys.
 pub type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
-/// Who looks at a key and the bytes stored under it, and says whether to go on.
-pub type See<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+/// Who looks at entries, and says whether to go on.
+pub type See<'a> = dyn FnMut(Shown<'_>) -> ControlFlow<()> + 'a;
+
+/// An entry as an engine shows it, for a moment.
+pub struct Shown<'a> {
+    /// The stored key.
+    pub key: &'a [u8],
+    /// The stored bytes.
+    pub stored: &'a [u8],
+    keep: Option<&'a dyn Fn() -> Bytes>,
+}
+
+impl<'a> Shown<'a> {
+    /// Of bytes that are copied where they are kept.
+    pub const fn lent(key: &'a [u8], stored: &'a [u8]) -> Self {
+        Self { key, stored, keep: None }
+    }
+
+    /// Of bytes that `keep` hands over without a copy.
+    pub const fn shared(key: &'a [u8], stored: &'a [u8], keep: &'a dyn Fn() -> Bytes) -> Self {
+        Self { key, stored, keep: Some(keep) }
+    }
+
+    /// The stored bytes for longer.
+    pub fn keep(&self) -> Bytes {
+        self.keep.map_or_else(|| Bytes::copy_from_slice(self.stored), |keep| keep())
+    }
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").finish_non_exhaustive()
+    }
+}
 
 /// A scan that owns its names, to be taken to another thread.
 #[derive(Debug)]
@@ -64,7 +97,7 @@ impl Request {
         let mut draft = Draft::new(scan, namespace, &range, now);
         loop {
             let bounds = (slice(&begin), slice(&end));
-            visit(bounds, &mut |key, stored| draft.see(key, stored))?;
+            visit(bounds, &mut |shown| draft.see(&shown))?;
             match draft.seek.take() {
                 Some(key) if range.end().is_none_or(|end| key.as_slice() < end) => {
                     begin = Bound::Included(key);
@@ -121,7 +154,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn see(&mut self, key: &[u8], stored: &[u8]) -> ControlFlow<()> {
+    fn see(&mut self, shown: &Shown<'_>) -> ControlFlow<()> {
         let found = self.items.len() + self.damaged.len();
         if found >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES || self.seen >= MAX_SEEN {
             self.more = Ok(true);
@@ -129,8 +162,8 @@ impl<'a> Draft<'a> {
         }
         self.seen += 1;
         self.last.clear();
-        self.last.extend_from_slice(key);
-        match self.item(key, stored) {
+        self.last.extend_from_slice(shown.key);
+        match self.item(shown) {
             Ok(item) => self.items.extend(item),
             Err(e) => self.more = Err(e),
         }
@@ -143,7 +176,8 @@ impl<'a> Draft<'a> {
 
     /// The item, if its entry is alive and asked for. Checked whole even if only its name is wanted: a flipped bit
     /// may have hit the name.
-    fn item(&mut self, key: &[u8], stored: &[u8]) -> Result<Option<Item>> {
+    fn item(&mut self, shown: &Shown<'_>) -> Result<Option<Item>> {
+        let key = shown.key;
         let Some((collection, id)) = self.namespace.names(key) else {
             self.damaged.push(self.scan.pass_over(None, error::damaged_entry())?);
             return Ok(None);
@@ -152,7 +186,7 @@ impl<'a> Draft<'a> {
             self.seek = Some(self.range.seek(&collection, id));
             return Ok(None);
         }
-        let entry = match stored::open(key, Bytes::copy_from_slice(stored), || self.now) {
+        let entry = match stored::open(key, shown.keep(), || self.now) {
             Ok(Some(entry)) => entry,
             Ok(None) => return Ok(None),
             Err(e) => {

@@ -87,9 +87,9 @@ impl<E: Engine> Shared<E> {
     pub(super) fn held(&self) -> Result<Held> {
         let mut held = Held { entries: 0, bytes: 0 };
         self.engine(|engine| {
-            engine.visit((Bound::Unbounded, Bound::Unbounded), &mut |key, stored| {
+            engine.visit((Bound::Unbounded, Bound::Unbounded), &mut |shown| {
                 held.entries += 1;
-                held.bytes += (key.len() + stored.len()) as u64;
+                held.bytes += (shown.key.len() + shown.stored.len()) as u64;
                 ControlFlow::Continue(())
             })
         })?;

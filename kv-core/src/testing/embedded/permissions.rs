@@ -3,12 +3,12 @@
 #![expect(clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 use std::fs::{self, Permissions};
-use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use super::fill;
 use super::kind::{Kind, Opening, opened};
+use crate::testing::skip_always;
 use crate::{ErrorKind, Outcome, Store as _};
 
 fn mode(path: &Path) -> u32 {
@@ -117,8 +117,7 @@ pub async fn are_lacking<K: Kind>(kind: K, dir: &Path) {
     for closed in [root.clone(), root.join("data")] {
         set_mode(&closed, 0o000);
         if fs::read_dir(&closed).is_ok() {
-            let skipped = "SKIPPED: root may look at everything, so nobody saw a store refused that is another user's\n";
-            std::io::stderr().write_all(skipped.as_bytes()).expect("somebody reads");
+            skip_always("root may look at everything, so nobody saw a store refused that is another user's");
         } else {
             let error = kind.open(&root, Opening::default()).await.expect_err("it is refused");
             assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
