@@ -2,16 +2,33 @@
 
 use std::io::{IsTerminal as _, stderr};
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::{self, MakeWriter};
 
 use crate::settings::{Level, LogSettings};
 
-/// Logs from now on. A second call changes nothing.
+/// So many lines wait for a stderr that nobody reads; what is said beside them is lost.
+const LINES: usize = 8_192;
+
+/// Logs from now on, each line before whoever writes it goes on. A second call changes nothing.
 pub(crate) fn start(settings: &LogSettings) {
-    let builder = fmt()
+    install(settings, stderr);
+}
+
+/// As [`start`], for a server: a client that does not read our stderr must not stop it. What is still to be written is
+/// written when the answer is dropped, for a second at most.
+#[must_use = "dropped, it ends the log"]
+pub(crate) fn start_apart(settings: &LogSettings) -> WorkerGuard {
+    let (lines, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(stderr());
+    install(settings, lines);
+    guard
+}
+
+fn install(settings: &LogSettings, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
+    let builder = fmt::fmt()
         .with_max_level(filter(settings.log_level))
-        .with_writer(stderr)
+        .with_writer(writer)
         .with_ansi(stderr().is_terminal());
     // An error says that somebody else in this process logs already.
     let _ = if settings.json_logs {

@@ -174,7 +174,7 @@ pub(crate) async fn run(settings: ServeSettings) -> Result<(), Failure> {
     if let Some(client) = settings.print_config {
         return print_config::print(client, &settings);
     }
-    logging::start(&settings.logs);
+    let _log = logging::start_apart(&settings.logs);
     match settings.address().map(|address| address.strip_prefix(SOCKET).ok_or(address)) {
         Some(Ok(path)) => unix(&settings, path).await,
         Some(Err(address)) => http(&settings, address).await,

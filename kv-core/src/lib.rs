@@ -63,6 +63,7 @@ mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod ttl;
+mod underway;
 mod units;
 mod update;
 mod url;
@@ -105,4 +106,5 @@ pub mod backend {
     pub use crate::encoding::{KeyBounds, ScanRange, decode, encode, encode_into, successor, with_encoded};
     pub use crate::gate::{Gate, Pass};
     pub use crate::reclaim::{Deadlines, ROUND, Reclaim};
+    pub use crate::underway::Underway;
 }

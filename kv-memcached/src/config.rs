@@ -36,7 +36,8 @@ pub struct MemcachedConfig {
     pub tls: Option<Tls>,
     /// How long connecting may take, login included. Default 1 s.
     pub connect_timeout: Duration,
-    /// How long a server may be silent while it owes an answer. Default 2 s.
+    /// How long a server may be silent while it owes an answer, beside what a slow network (2 Mbit/s) needs for the request.
+    /// Default 2 s.
     pub response_timeout: Duration,
     /// Whose wall clock decides that an entry has expired.
     pub clock: Clock,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use kv_core::backend::Underway;
 use kv_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
@@ -178,6 +179,7 @@ fn lost() -> Error {
 #[derive(Default)]
 struct Owed {
     waiting: StdMutex<VecDeque<Waiting>>,
+    underway: Underway,
     /// Set when nobody can ask any more.
     is_last: AtomicBool,
     changed: Notify,
@@ -185,6 +187,8 @@ struct Owed {
 
 struct Waiting {
     answers: usize,
+    /// Where its commands end among all that was sent.
+    place: u64,
     replies: Vec<Reply>,
     reply: oneshot::Sender<Answers>,
 }
@@ -194,8 +198,10 @@ impl Owed {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_empty(&self) -> bool {
-        self.waiting().is_empty()
+    /// How long what is awaited next may take to arrive; `None` while nothing is awaited. A server says nothing of an item
+    /// before it has all of it.
+    fn time_to_arrive(&self) -> Option<Duration> {
+        self.waiting().front().map(|first| self.underway.time_to(first.place))
     }
 
     fn last(&self) {
@@ -211,8 +217,9 @@ impl Owed {
             let Some(reply) = take_reply(buffer)? else { break };
             first.replies.push(reply);
             if first.replies.len() == first.answers
-                && let Some(Waiting { replies, reply, .. }) = waiting.pop_front()
+                && let Some(Waiting { replies, reply, place, .. }) = waiting.pop_front()
             {
+                self.underway.answered(place);
                 drop(reply.send(Answers { replies, error: None })); // nobody waits for a dropped request
             }
         }
@@ -250,7 +257,8 @@ async fn send(
         while let Some(Job { commands, answers, reply }) = next {
             if !reply.is_closed() {
                 out.extend_from_slice(&commands);
-                owed.waiting().push_back(Waiting { answers, replies: Vec::with_capacity(answers), reply });
+                let (place, replies) = (owed.underway.enter(commands.len()), Vec::with_capacity(answers));
+                owed.waiting().push_back(Waiting { answers, place, replies, reply });
             }
             next = if out.len() < SENT_AT_ONCE { jobs.try_recv().ok() } else { None };
         }
@@ -272,18 +280,18 @@ async fn receive(mut read: ReadHalf<Box<dyn Wire>>, owed: &Owed, patience: Durat
         if let Err(error) = owed.hand_out(&mut buffer) {
             return error;
         }
-        let arrived = if owed.is_empty() {
+        let arrived = if let Some(arriving) = owed.time_to_arrive() {
+            match tokio::time::timeout(patience.saturating_add(arriving), read.read_buf(&mut buffer)).await {
+                Ok(arrived) => arrived,
+                Err(_) => return error::silent(),
+            }
+        } else {
             if owed.is_last.load(Ordering::Acquire) {
                 return error::closed();
             }
             tokio::select! {
                 arrived = read.read_buf(&mut buffer) => arrived,
                 () = owed.changed.notified() => continue,
-            }
-        } else {
-            match tokio::time::timeout(patience, read.read_buf(&mut buffer)).await {
-                Ok(arrived) => arrived,
-                Err(_) => return error::silent(),
             }
         };
         match arrived {

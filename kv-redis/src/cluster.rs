@@ -1,7 +1,7 @@
 //! A cluster: which node owns which slot, and what to do when that changes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, Shared};
@@ -43,6 +43,8 @@ pub(crate) struct Cluster {
     names: Names,
     wait: Option<Wait>,
     asking: Mutex<Asking>,
+    /// Whether a task watches now: it ends with its executor, which the cluster may outlive.
+    watched: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -79,6 +81,7 @@ impl Cluster {
             names,
             wait,
             asking: Mutex::default(),
+            watched: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
         cluster.refresh(None).await?;
@@ -102,6 +105,7 @@ impl Cluster {
         command: &impl Command,
         way: Way,
     ) -> Result<Value, Fault> {
+        self.watch();
         let mut next = None;
         for _ in 0..FOLLOWS {
             let map = self.map();
@@ -181,10 +185,15 @@ impl Cluster {
         Ok(())
     }
 
-    /// Reads the map anew whenever a connection is in trouble: those whose requests met it may have gone away.
+    /// Sees to it that the map is read anew whenever a connection is in trouble: those whose requests met it may have gone
+    /// away.
     fn watch(self: &Arc<Self>) {
+        if self.watched.load(Ordering::Relaxed) || self.watched.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let (weak, dial) = (Arc::downgrade(self), Arc::clone(&self.dial));
         tokio::spawn(async move {
+            let _watched = Watched(Weak::clone(&weak));
             let mut pause = FRESH;
             loop {
                 dial.trouble.notified().await;
@@ -262,6 +271,17 @@ impl Cluster {
             (None, None) => return Err(Fault::Said(refusal.clone())),
         };
         node.ask(command, way).await
+    }
+}
+
+/// The cluster is watched until this is dropped, which an executor does that ends.
+struct Watched(Weak<Cluster>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(cluster) = self.0.upgrade() {
+            cluster.watched.store(false, Ordering::Release);
+        }
     }
 }
 

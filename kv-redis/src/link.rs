@@ -4,6 +4,7 @@
 //! the end has sent nothing, and the error says so. A new connection is handed out only once it tracks and subscribes
 //! what the old one did, so that no read slips through untracked.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ struct Inner {
     clock: ServerClock,
     news: Arc<News>,
     tended: bool,
+    /// Whether a task tends the link now: it ends with its executor, which the link may outlive.
+    is_tended: AtomicBool,
     /// Wakes who tends the link: something died, did not answer, or is to be tidied.
     wake: Arc<Notify>,
 }
@@ -66,10 +69,9 @@ impl Link {
     pub(crate) fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
         let wake = news.wake();
         let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::unread());
-        let link = Self(Arc::new(Inner { target, dial, slot, clock, news, tended, wake }));
-        if tended {
-            keeper::start(&link.0);
-        }
+        let is_tended = AtomicBool::new(false);
+        let link = Self(Arc::new(Inner { target, dial, slot, clock, news, tended, is_tended, wake }));
+        link.tend();
         link
     }
 
@@ -185,7 +187,15 @@ impl Link {
         self.0.wake.notify_one();
     }
 
+    /// Sees to it that the link is tended, if it is to be.
+    fn tend(&self) {
+        if self.0.tended && !self.0.is_tended.swap(true, Ordering::AcqRel) {
+            keeper::start(&self.0);
+        }
+    }
+
     fn attempt(&self) -> Attempt {
+        self.tend();
         let (link, weak) = (self.clone(), Arc::downgrade(&self.0));
         let task = tokio::spawn(async move {
             let outcome = link.connect().await;

@@ -37,6 +37,9 @@ pub enum Mode {
     /// The server has nothing more to say: the client reads the end of the stream, though its requests still arrive. A connection
     /// that was closed by half stays so.
     HalfClose,
+    /// On connections that are open no byte passes any more, for good, and neither side is told: a firewall has forgotten
+    /// them. New ones pass.
+    Forget,
     /// What matches is lost; everything else passes.
     Lose(Loss),
 }

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 use kv_core::{Key, NewEntry, Outcome, PutMode, Store as _, StoreExt as _};
 use larder_tests::proxy::{Mode, Proxy};
+#[cfg(feature = "redis")]
+use tokio::runtime::Builder;
 
 use crate::backend::{Backend, Server};
 use crate::report::Report;
@@ -164,21 +166,34 @@ async fn what_mongodbs_driver_sends_again_is_taken_once_at_most_while_the_networ
     flapping::takes_sent_again(&server).await;
 }
 
-/// Redis has one connection for all: a long value on its way holds up what is sent behind it, which is no reason to give
-/// the connection up.
+/// One connection for all: a long value on its way holds up what is sent behind it, which is no reason to give the
+/// connection up.
 #[cfg(feature = "redis")]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_sent_behind_a_long_value_waits_for_it() {
+async fn what_is_sent_to_redis_behind_a_long_value_waits_for_it() {
     let Some(server) = Backend::REDIS.server() else { return };
+    behind(&server, 8 << 20, Mode::Slow { piece: 16 << 10, pause: Duration::from_millis(4) }).await;
+}
+
+/// A value that takes longer than a silent server is given.
+#[cfg(feature = "memcached")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_to_memcached_behind_a_long_value_waits_for_it() {
+    let Some(server) = Backend::MEMCACHED.server() else { return };
+    behind(&server, 900 << 10, Mode::Slow { piece: 16 << 10, pause: Duration::from_millis(50) }).await;
+}
+
+#[cfg(any(feature = "memcached", feature = "redis"))]
+async fn behind(server: &Server, bytes: usize, slow: Mode) {
     let proxy = Proxy::start(server.address()).await.expect("a port for the proxy");
     let store = server.open_with(proxy.address(), "timeout=60s&retry=0").await.expect("the network is whole");
     let collection = backend::random("b");
     let (long, short) = (Key::new(&collection, "long"), Key::new(&collection, "short"));
     store.put(short, NewEntry::new("x"), PutMode::Replace).await.expect("it arrives");
-    proxy.set(Mode::Slow { piece: 16 << 10, pause: Duration::from_millis(4) });
+    proxy.set(slow);
     let began = Instant::now();
     let (put, ()) =
-        tokio::join!(store.put(long, NewEntry::new(vec![b'x'; 8 << 20]), PutMode::Replace), async {
+        tokio::join!(store.put(long, NewEntry::new(vec![b'x'; bytes]), PutMode::Replace), async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             // A caller that goes away has the connection asked whether it lives: behind the value, too.
             let impatient = tokio::time::timeout(Duration::from_millis(100), store.get(short)).await;
@@ -189,6 +204,30 @@ async fn what_is_sent_behind_a_long_value_waits_for_it() {
     assert!(began.elapsed() > Duration::from_millis(1500), "the network was not slow: {:?}", began.elapsed());
     proxy.set(Mode::Pass);
     store.delete(long).await.expect("it goes");
+}
+
+/// What looks after a connection ends with its executor, and begins anew with the connection.
+#[cfg(feature = "redis")]
+#[test]
+fn a_store_that_outlived_its_executor_leaves_a_connection_that_fell_silent() {
+    let executor =
+        || Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a thread to run on");
+    let Some(server) = Backend::REDIS.server() else { return };
+    let (network, first, second) = (executor(), executor(), executor());
+    let proxy = network.block_on(Proxy::start(server.address())).expect("a port for the proxy");
+    let opening = server.open_with(proxy.address(), "timeout=500ms&retry=0");
+    let store = first.block_on(opening).expect("the network is whole");
+    drop(first);
+    second.block_on(async {
+        let key = Key::new("c", "a");
+        let _first_finds_out = store.get(key).await;
+        store.get(key).await.expect("it connects anew");
+        proxy.set(Mode::Forget);
+        let began = Instant::now();
+        while let Err(error) = store.get(key).await {
+            assert!(error.is_retryable() && began.elapsed() < TIMEOUT * 5, "{error:?}");
+        }
+    });
 }
 
 async fn opening(server: &Server) {

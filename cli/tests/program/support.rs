@@ -110,7 +110,18 @@ pub(crate) struct Client {
 impl Client {
     /// Starts the program; nothing is said yet.
     pub(crate) fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stderr(Stdio::inherit()).env("LARDER_LOG_LEVEL", "warn");
+        command.stderr(Stdio::inherit()).env("LARDER_LOG_LEVEL", "warn");
+        Self::of(command)
+    }
+
+    /// Shakes hands with a program that logs all it can, and whose stderr nobody reads.
+    pub(crate) fn deaf(mut command: Command) -> Self {
+        command.stderr(Stdio::piped()).env("LARDER_LOG_LEVEL", "trace");
+        Self::of(command).introduced()
+    }
+
+    fn of(mut command: Command) -> Self {
+        command.stdin(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
@@ -127,11 +138,14 @@ impl Client {
 
     /// Starts the program and shakes hands.
     pub(crate) fn start(command: Command) -> Self {
-        let mut client = Self::spawn(command);
-        let answer = client.request("initialize", &handshake());
+        Self::spawn(command).introduced()
+    }
+
+    fn introduced(mut self) -> Self {
+        let answer = self.request("initialize", &handshake());
         assert_eq!(answer["result"]["serverInfo"]["name"], "larder", "{answer}");
-        client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
-        client
+        self.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+        self
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -35,6 +35,18 @@ fn memories_outlive_a_client_and_are_encrypted_on_disk() {
 }
 
 #[test]
+fn a_client_that_does_not_read_the_log_is_answered_all_the_same() {
+    const CALLS: usize = 2_000; // a pipe holds 64 KiB, and each is logged by 100 bytes and more
+    let home = Home::new();
+    let mut client = Client::deaf(home.larder(["serve", "--store", "memory://"]));
+    for call in 0..CALLS {
+        let answer = client.request("tools/call", &json!({ "name": "recall", "arguments": { "id": "x" } }));
+        assert!(answer["result"].is_object(), "call {call}: {answer}");
+    }
+    assert!(client.end().success());
+}
+
+#[test]
 fn what_was_remembered_over_stdio_survives_a_kill() {
     let home = Home::new();
     for round in 0..3 {

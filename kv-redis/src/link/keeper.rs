@@ -1,6 +1,7 @@
 //! The task beside a link: it reads the server's clock, notices a connection that died unused, and brings it back while
 //! somebody listens.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub(super) fn start(inner: &Arc<Inner>) {
     let (weak, wake) = (Arc::downgrade(inner), Arc::clone(&inner.wake));
     tokio::spawn(async move {
+        let _tended = Tended(Weak::clone(&weak));
         let mut pause = CLOCK;
         loop {
             let _woken = tokio::time::timeout(pause, wake.notified()).await;
@@ -25,6 +27,17 @@ pub(super) fn start(inner: &Arc<Inner>) {
             }
         }
     });
+}
+
+/// The link is tended until this is dropped, which an executor does that ends.
+struct Tended(Weak<Inner>);
+
+impl Drop for Tended {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.is_tended.store(false, Ordering::Release);
+        }
+    }
 }
 
 /// Looks after the link once; how long it can be left alone, or `None` once nobody needs it.

@@ -3,10 +3,11 @@
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kv_core::Result;
+use kv_core::backend::Underway;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::task::AbortHandle;
@@ -15,9 +16,6 @@ use super::gather::Heard;
 use crate::error::{self, Fault};
 use crate::server::Facts;
 use crate::wire;
-
-/// A slow network carries so much in a millisecond, 2 Mbit/s: before a command has arrived, nothing can be heard of it.
-const BYTES_A_MS: u64 = 256;
 
 /// A connection that stood when it was handed out. Clones share it.
 #[derive(Clone, Debug)]
@@ -34,34 +32,9 @@ struct Session {
     /// How long the server may be silent while an answer is waited for.
     response_timeout: Duration,
     heard: Heard,
+    /// Also what callers who went away had sent.
     underway: Underway,
     since: Instant,
-}
-
-/// The bytes that are sent and not answered. Answers come in the order of what was sent, so that one of them answers for
-/// all that callers who went away had sent before.
-#[derive(Debug, Default)]
-struct Underway {
-    sent: AtomicU64,
-    answered: AtomicU64,
-}
-
-impl Underway {
-    /// Where in all that was ever sent the next so many bytes end.
-    fn enter(&self, bytes: usize) -> u64 {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.sent.fetch_add(bytes, Ordering::Relaxed).wrapping_add(bytes)
-    }
-
-    fn answered(&self, place: u64) {
-        self.answered.fetch_max(place, Ordering::Relaxed);
-    }
-
-    /// How long all that goes before `place`, and what ends there, may take to arrive.
-    fn time_to(&self, place: u64) -> Duration {
-        let bytes = place.saturating_sub(self.answered.load(Ordering::Relaxed));
-        Duration::from_millis(bytes / BYTES_A_MS)
-    }
 }
 
 /// Whether the connection has ended.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use kv_core::{Change, Changes, Key, NewEntry, PutMode, Signal, Store};
+use kv_core::testing::service;
+use kv_core::{Change, Changes, Key, NewEntry, PutMode, Signal, Signals, Store};
 use kv_redis::RedisStore;
 
+use crate::place::{namespace, open};
 use crate::private::{PATIENCE, Server, say, until};
 
 const KEY: Key<'static> = Key::new("c", "a");
@@ -121,4 +123,35 @@ async fn a_topic_that_nobody_hears_is_ended_at_the_server() {
     until("the topic is gone", async || channels().await == 0).await;
     let _heard = store.signals("t").await.unwrap();
     assert_eq!(channels().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_says_the_others_hear_whichever_node_they_are_connected_to() {
+    for server in ["LARDER_TEST_REDIS", "LARDER_TEST_REDIS_CLUSTER"] {
+        let Some(url) = service(server) else { continue };
+        let namespace = namespace();
+        let mut listening = Vec::new();
+        for _ in 0..6 {
+            let store = open(&url, &namespace).await.unwrap();
+            let signals = store.signals("topic").await.unwrap();
+            listening.push((store, signals));
+        }
+        for speaker in 0..listening.len() {
+            let message = format!("from {speaker}");
+            listening[speaker].0.signal("topic", message.clone().into()).await.unwrap();
+            for (_, signals) in &mut listening {
+                heard(signals, &message).await;
+            }
+        }
+    }
+}
+
+/// Skips to this message, over what is told of gaps.
+async fn heard(signals: &mut Signals, message: &str) {
+    loop {
+        match tokio::time::timeout(PATIENCE, signals.next()).await.expect("no news").expect("the end") {
+            Signal::Message(heard) => return assert_eq!(heard.as_ref(), message.as_bytes()),
+            _ => {}
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! From a scheme to its backend.
 
 use std::future::ready;
+#[cfg(any(feature = "dynamo", feature = "elastic"))]
+use std::time::Duration;
 
 use kv_core::{AnyStore, Reserved, Result, StoreUrl};
 
@@ -51,6 +53,7 @@ pub(super) async fn by_scheme(
         #[cfg(feature = "dynamo")]
         "dynamodb" => {
             let mut config = kv_dynamo::DynamoConfig::from_url(url)?;
+            config.timeout = patience(config.timeout, frame.reserved.timeout);
             config.create &= missing == Missing::IsMade;
             dynamo(frame, config).await
         }
@@ -72,6 +75,7 @@ pub(super) async fn by_scheme(
         #[cfg(feature = "elastic")]
         "elasticsearch" | "opensearch" => {
             let mut config = kv_elastic::ElasticConfig::from_url(url)?;
+            config.patience = patience(config.patience, frame.reserved.timeout);
             config.create &= missing == Missing::IsMade;
             frame.around(kv_elastic::ElasticStore::open(config)).await
         }
@@ -79,6 +83,18 @@ pub(super) async fn by_scheme(
         "filetree" => foreign::tree(frame, url).await,
         // Not to be reached: what `find` calls built has its arm above.
         _ => frame.around(ready(Err::<AnyStore, _>(scheme::not_built(scheme)))).await,
+    }
+}
+
+/// How long a backend waits by itself at most: never less than a try may take.
+#[cfg(any(feature = "dynamo", feature = "elastic"))]
+fn patience(own: Duration, given: Option<Duration>) -> Duration {
+    /// In place of none.
+    const UNLIMITED: Duration = Duration::from_secs(24 * 3600);
+    match given {
+        Some(given) if given.is_zero() => UNLIMITED,
+        Some(given) => own.max(given),
+        None => own,
     }
 }
 
@@ -132,4 +148,20 @@ async fn rocksdb(frame: Frame<'_, impl Platform>, config: kv_rocksdb::RocksConfi
         Ok(store)
     };
     frame.around_directory(exists, opening).await
+}
+
+#[cfg(all(test, any(feature = "dynamo", feature = "elastic")))]
+mod tests {
+    use std::time::Duration;
+
+    use super::patience;
+
+    #[test]
+    fn a_backend_never_gives_up_before_the_url_does() {
+        let own = Duration::from_secs(10);
+        assert_eq!(patience(own, None), own);
+        assert_eq!(patience(own, Some(Duration::from_secs(2))), own);
+        assert_eq!(patience(own, Some(Duration::from_secs(60))), Duration::from_secs(60));
+        assert!(patience(own, Some(Duration::ZERO)) > Duration::from_secs(3600), "zero is no limit");
+    }
 }

@@ -1,5 +1,6 @@
 //! One connection through the proxy.
 
+use std::future::pending;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,12 +24,31 @@ pub(super) async fn carry(mut client: TcpStream, route: Route) {
     let ended = tokio::select! {
         biased; // nothing passes any more once it is cut
         _ = modes.wait_for(|mode| matches!(mode, Mode::Cut | Mode::Down)) => Err(cut()),
-        ended = both_ways(&mut client, &mut server, &route) => ended,
+        ended = until_forgotten(&mut client, &mut server, &route) => ended,
     };
     if ended.is_err() {
         reset(&client);
         reset(&server);
     }
+}
+
+/// What is forgotten stays open.
+async fn until_forgotten(client: &mut TcpStream, server: &mut TcpStream, route: &Route) -> io::Result<()> {
+    tokio::select! {
+        () = forgotten(route.modes.clone()) => pending().await,
+        ended = both_ways(client, server, route) => ended,
+    }
+}
+
+/// Returns once the mode is to forget what is open, but not for a connection that was made since.
+async fn forgotten(mut modes: watch::Receiver<Mode>) {
+    modes.mark_unchanged();
+    while modes.changed().await.is_ok() {
+        if matches!(*modes.borrow_and_update(), Mode::Forget) {
+            return;
+        }
+    }
+    pending::<()>().await;
 }
 
 /// Closing it sends a reset, not an end of stream.

@@ -20,6 +20,9 @@ impl Backend {
     #[cfg(feature = "redis")]
     pub(crate) const REDIS: Self =
         Self { name: "redis", variable: "LARDER_TEST_REDIS", url: "redis://ADDRESS/0?", once: "" };
+    #[cfg(feature = "memcached")]
+    pub(crate) const MEMCACHED: Self =
+        Self { name: "memcached", variable: "LARDER_TEST_MEMCACHED", url: "memcached://ADDRESS?", once: "" };
     #[cfg(feature = "mongo")]
     pub(crate) const MONGODB: Self = Self {
         name: "mongodb",

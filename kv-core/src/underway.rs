@@ -1,0 +1,54 @@
+//! How long a server may seem silent while something long is on its way to it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A slow network carries so much in a millisecond, 2 Mbit/s: before a request has arrived, nothing can be heard of it.
+const BYTES_A_MS: u64 = 256;
+
+/// The bytes of one connection that are sent and not answered. Answers come in the order of what was sent, so that one of
+/// them answers for all that was sent before it.
+#[derive(Debug, Default)]
+pub struct Underway {
+    sent: AtomicU64,
+    answered: AtomicU64,
+}
+
+impl Underway {
+    /// Where in all that was ever sent the next so many bytes end.
+    pub fn enter(&self, bytes: usize) -> u64 {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.sent.fetch_add(bytes, Ordering::Relaxed).wrapping_add(bytes)
+    }
+
+    /// What ends at `place` was answered, and so was all before it.
+    pub fn answered(&self, place: u64) {
+        self.answered.fetch_max(place, Ordering::Relaxed);
+    }
+
+    /// How long all that is not answered, up to what ends at `place`, may take to arrive.
+    pub fn time_to(&self, place: u64) -> Duration {
+        let bytes = place.saturating_sub(self.answered.load(Ordering::Relaxed));
+        Duration::from_millis(bytes / BYTES_A_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Underway;
+
+    #[test]
+    fn what_is_not_answered_takes_its_time_to_arrive() {
+        let underway = Underway::default();
+        let (long, short) = (underway.enter(256_000), underway.enter(100));
+        assert_eq!(underway.time_to(long), Duration::from_secs(1));
+        assert_eq!(underway.time_to(short), Duration::from_secs(1), "it comes behind the long one");
+        underway.answered(long);
+        assert_eq!(underway.time_to(short), Duration::ZERO);
+        underway.answered(short);
+        underway.answered(long); // late, and no step back
+        assert_eq!(underway.time_to(short), Duration::ZERO);
+    }
+}
