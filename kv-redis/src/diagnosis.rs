@@ -139,7 +139,7 @@ fn now_ms() -> u64 {
 mod tests {
     use kv_core::Verdict;
 
-    use super::{durability, eviction, memory};
+    use super::{clock, durability, eviction, memory, now_ms};
 
     #[test]
     fn settings_that_lose_entries_are_told_of() {
@@ -151,5 +151,20 @@ mod tests {
         assert_eq!(durability("aof_enabled:1\r\n", Some("always")).verdict, Verdict::Good);
         assert_eq!(durability("aof_enabled:1\r\n", Some("everysec")).verdict, Verdict::Notice);
         assert_eq!(durability("aof_enabled:0\r\n", Some("always")).verdict, Verdict::Notice);
+    }
+
+    #[test]
+    fn a_server_whose_clock_is_off_is_told_of_in_the_right_direction() {
+        let server = |ahead: i64| {
+            let asked = now_ms();
+            let told = asked.saturating_add_signed(ahead) * 1_000;
+            clock(&format!("server_time_usec:{told}\r\n"), asked)
+        };
+        assert_eq!(server(0).verdict, Verdict::Good);
+        for (ahead, direction) in [(60_000, "ahead of"), (-60_000, "behind")] {
+            let finding = server(ahead);
+            assert_eq!(finding.verdict, Verdict::Notice);
+            assert!(finding.found.contains(direction), "{finding:?}");
+        }
     }
 }

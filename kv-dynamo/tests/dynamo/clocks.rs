@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kv_core::{Clock, ErrorKind, Key, NewEntry, PutMode, Scan, Store};
+use kv_core::{Clock, Diagnose as _, ErrorKind, Key, NewEntry, PutMode, Scan, Store, Verdict};
 
 use crate::support::{C, Table, put_for, value};
 
@@ -102,5 +102,18 @@ async fn a_clock_that_is_seconds_off_is_told_of_when_the_store_is_opened() {
             ([], None) => (),
             (texts, told) => panic!("{texts:?} instead of {told:?}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn a_service_whose_clock_is_off_is_told_of_in_the_right_direction() {
+    let Some(table) = Table::unmade() else { return };
+    for (skew_ms, direction) in [(60_000, "behind ours"), (-60_000, "ahead of ours")] {
+        let clock = Clock::manual();
+        clock.skew_ms(skew_ms);
+        let findings = table.open_with(&clock).await.diagnose().await;
+        let finding = findings.iter().find(|finding| finding.about == "clock").unwrap();
+        assert_eq!(finding.verdict, Verdict::Notice);
+        assert!(finding.found.contains(direction), "{finding:?}");
     }
 }

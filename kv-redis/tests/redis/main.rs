@@ -11,6 +11,7 @@ mod cluster;
 mod crash;
 mod damage;
 mod denied;
+mod diagnosis;
 mod failover;
 mod full;
 mod loss;

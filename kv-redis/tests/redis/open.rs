@@ -117,3 +117,14 @@ fn a_store_outlives_the_executor_that_opened_it() {
     });
     assert_eq!(taken.unwrap().unwrap().value, "x");
 }
+
+#[tokio::test]
+async fn each_kind_of_url_may_say_valkey_for_redis() {
+    for server in ["LARDER_TEST_REDIS", "LARDER_TEST_REDIS_CLUSTER", "LARDER_TEST_REDIS_SENTINEL"] {
+        let Some(url) = service(server) else { continue };
+        let url = url.replacen("redis", "valkey", 1);
+        let store = open(&url, &namespace()).await.unwrap();
+        store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
+        assert_eq!(store.take(Key::new("c", "a"), None).await.unwrap().unwrap().value, "x");
+    }
+}

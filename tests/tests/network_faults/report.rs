@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::TIMEOUT;
 use crate::cell::Seen;
 use crate::fault::Fault;
 
@@ -48,9 +49,11 @@ impl Report {
         }
     }
 
-    /// The store works again within a second of the network.
+    /// Calls end with their timeout, and the store works again within a second of the network.
     pub(crate) fn check(&self) {
         for (fault, all) in &self.rows {
+            let call = middle(all, |seen| seen.call);
+            assert!(call <= TIMEOUT + SOON / 2, "{}: calls while {}: {call:?}", self.backend, fault.name);
             let (middle, slowest) = recoveries(all);
             assert!(middle <= SOON, "{}: after {}: {middle:?}", self.backend, fault.name);
             assert!(slowest <= AT_LAST, "{}: after {}: {all:?}", self.backend, fault.name);
@@ -60,7 +63,12 @@ impl Report {
 
 /// The middle one and the slowest.
 fn recoveries(all: &[Seen]) -> (Duration, Duration) {
-    let mut times: Vec<_> = all.iter().map(|seen| seen.recovery).collect();
+    let slowest = all.iter().map(|seen| seen.recovery).max();
+    (middle(all, |seen| seen.recovery), slowest.unwrap_or_default())
+}
+
+fn middle(all: &[Seen], time: impl Fn(&Seen) -> Duration) -> Duration {
+    let mut times: Vec<_> = all.iter().map(time).collect();
     times.sort_unstable();
-    (times.get(times.len() / 2).copied().unwrap_or_default(), times.last().copied().unwrap_or_default())
+    times.get(times.len() / 2).copied().unwrap_or_default()
 }
