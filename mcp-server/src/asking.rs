@@ -28,6 +28,7 @@ pub use asked::{Answerable, Answered, Asked, asked};
 pub(crate) use driven::Driven;
 pub use elicited::Elicited;
 pub use error::AskError;
+pub(crate) use error::oversized;
 pub use form::{Choice, ChoiceOption, Form};
 pub(crate) use keys::Keys;
 pub use needs::Capability;

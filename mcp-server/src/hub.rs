@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::Dynamic;
 
-use self::listener::Ear;
+use self::listener::{Ear, OfSession};
 pub(crate) use self::listener::{Listener, Notice, Wants};
 
 /// How many resources one listener may be told of, and how many bytes their URIs may take together.
@@ -62,10 +62,10 @@ impl Hub {
     }
 
     /// As [`Hub::listen`], for a handshake session, which has one: an older one ends, and what it had not told yet goes
-    /// to the new one.
-    pub(crate) fn listen_in(&self, session: &str, wants: Wants) -> Listener {
+    /// to the new one. It is what `stream` of the session tells, where another process may open the next one.
+    pub(crate) fn listen_in(&self, session: &str, stream: Option<u64>, wants: Wants) -> Listener {
         let mut ears = self.write();
-        let ear = Arc::new(Ear::new(wants, Some(session.to_owned())));
+        let ear = Arc::new(Ear::new(wants, Some(OfSession { key: session.to_owned(), stream })));
         let id = ears.enter(&ear);
         if let Some(older) = ears.by_session.insert(session.to_owned(), id)
             && let Some(older) = ears.all.get(&older)
@@ -88,6 +88,13 @@ impl Hub {
             ears.forget(uri, id);
         }
         true
+    }
+
+    /// Whether the session is told what changes in this process, and nowhere else as far as the store knows: there `newest`
+    /// is its newest stream.
+    pub(crate) fn is_told_on(&self, session: &str, newest: Option<u64>) -> bool {
+        let here = self.read().of_session(session);
+        here.is_some_and(|(_, ear)| ear.stream().is_none_or(|stream| newest == Some(stream)))
     }
 
     /// Has the listener of that session, if it is in this process, look at its session anew.

@@ -7,6 +7,7 @@ mod keeper;
 mod letter;
 mod post;
 mod question;
+mod serving;
 mod updates;
 
 use std::fmt;
@@ -30,6 +31,8 @@ pub(crate) use self::letter::Letter;
 pub(crate) use self::post::PATIENCE;
 use self::post::Post;
 pub(crate) use self::question::Expected;
+pub(crate) use self::serving::Serving;
+use self::serving::Transports;
 #[cfg(test)]
 pub(crate) use self::updates::MAX_UNTOLD;
 use self::updates::Updates;
@@ -42,8 +45,6 @@ const BEAT: Duration = Duration::from_secs(5);
 pub(crate) const LOOK: Duration = Duration::from_millis(250);
 /// How long after it failed joining is tried again.
 const JOIN_AGAIN: Duration = Duration::from_secs(1);
-/// How long leaving may take: a store that hangs must not keep a process from ending.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// This process among its replicas. Cheap to clone; clones are one replica. Does nothing on an exclusive store.
 #[derive(Clone)]
@@ -53,13 +54,10 @@ struct Inner {
     post: Post,
     /// Whether the others know of this process.
     joined: AtomicBool,
-    /// Whether it is on its way out: then it does not join again.
-    left: AtomicBool,
     keeper: Mutex<Option<JoinHandle<()>>>,
     /// When joining was tried last, and failed.
     not_joined: PlainMutex<Option<Instant>>,
-    /// How many transports serve it that have an end.
-    serving: AtomicUsize,
+    transports: Transports,
     /// How many things here wait for something from other processes.
     waiting: AtomicUsize,
     /// Has the keeper look at `waiting` again.
@@ -77,10 +75,9 @@ impl Replica {
             Arc::new(Inner {
                 post: Post::new(store.clone()),
                 joined: AtomicBool::new(false),
-                left: AtomicBool::new(false),
                 keeper: Mutex::new(None),
                 not_joined: PlainMutex::default(),
-                serving: AtomicUsize::new(0),
+                transports: Transports::default(),
                 waiting: AtomicUsize::new(0),
                 stirred: Notify::new(),
                 news: Notify::new(),
@@ -103,7 +100,7 @@ impl Replica {
     /// asked again in a while, and only one request waits for that.
     pub(crate) async fn join(&self, server: impl FnOnce() -> Distant + Send) {
         let Some(inner) = &self.0 else { return };
-        if inner.joined.load(Ordering::Acquire) || inner.left.load(Ordering::Acquire) {
+        if inner.joined.load(Ordering::SeqCst) || inner.transports.have_ended() {
             return;
         }
         let Some(mut keeper) = inner.turn_to_join().await else { return };
@@ -111,7 +108,7 @@ impl Replica {
             Ok(()) => {
                 *inner.not_joined() = None;
                 *keeper = Some(tokio::spawn(keeper::keep(Arc::clone(inner), server())));
-                inner.joined.store(true, Ordering::Release);
+                inner.joined.store(true, Ordering::SeqCst);
             }
             Err(error) => {
                 tracing::warn!(%error, "other replicas could not be told of this one");
@@ -199,27 +196,6 @@ impl Replica {
     pub(crate) fn heartbeat_of(id: &str) -> (&'static str, String) {
         (post::REPLICAS, post::heartbeat(id))
     }
-
-    /// A transport that has an end begins to serve.
-    pub(crate) fn open(&self) {
-        if let Some(inner) = &self.0 {
-            inner.serving.fetch_add(1, Ordering::AcqRel);
-            inner.left.store(false, Ordering::Release);
-        }
-    }
-
-    /// A transport has ended; the last one takes the process away from among the others.
-    pub(crate) async fn close(&self) {
-        let Some(inner) = &self.0 else { return };
-        if inner.serving.fetch_sub(1, Ordering::AcqRel) > 1 {
-            return;
-        }
-        inner.left.store(true, Ordering::Release);
-        let left = tokio::time::timeout(FAREWELL, inner.leave()).await;
-        if left.is_err() {
-            tracing::warn!("the store hangs: other replicas will miss this one in a while");
-        }
-    }
 }
 
 impl Inner {
@@ -231,7 +207,7 @@ impl Inner {
             Some(_) => self.keeper.try_lock().ok()?,
             None => self.keeper.lock().await,
         };
-        let over = self.joined.load(Ordering::Acquire) || *self.not_joined() != failed;
+        let over = self.joined.load(Ordering::SeqCst) || *self.not_joined() != failed;
         (!over).then_some(turn)
     }
 
@@ -239,18 +215,8 @@ impl Inner {
         self.not_joined.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn leave(&self) {
-        let keeper = self.keeper.lock().await.take();
-        self.send_updates().await;
-        if let Some(keeper) = keeper {
-            keeper.abort();
-            drop(keeper.await);
-            self.vanish().await;
-        }
-    }
-
     async fn vanish(&self) {
-        self.joined.store(false, Ordering::Release);
+        self.joined.store(false, Ordering::SeqCst);
         if let Err(error) = self.post.vanish().await {
             tracing::warn!(%error, "other replicas could not be told that this one leaves");
         }

@@ -385,7 +385,8 @@ impl Server {
     /// The MCP endpoint at `/mcp` as an axum router, to be mounted in any application. An `Extension<Principal>` of
     /// that application is who asks, unless [`Server::authenticate`] finds that out itself. Connection limits and
     /// timeouts are then the application's, and so is saying by which names it is reached: every `Host` that is not
-    /// loopback is refused without [`Server::allow_host`] or [`Server::any_host`].
+    /// loopback is refused without [`Server::allow_host`] or [`Server::any_host`]. On a store that is shared the process is
+    /// among the replicas until the router is dropped.
     ///
     /// # Errors
     /// As for [`Server::build`].

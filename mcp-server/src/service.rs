@@ -83,7 +83,7 @@ impl Service {
 
     /// The MCP endpoint as an axum router; see [`Server::into_router`](crate::Server::into_router).
     pub fn router(&self) -> axum::Router {
-        self.endpoint().router()
+        self.endpoint().mounted(self.dispatcher.replica().open()).router()
     }
 
     /// The components of this server, which come and go while it runs.
@@ -114,10 +114,9 @@ impl Service {
 
     /// Serves, and takes this process away from among those that share its store when the last that serves has ended.
     async fn among_replicas<T>(&self, serving: impl Future<Output = T>) -> T {
-        let replica = self.dispatcher.replica();
-        replica.open();
+        let among = self.dispatcher.replica().open();
         let served = serving.await;
-        replica.close().await;
+        among.close().await;
         served
     }
 

@@ -197,24 +197,26 @@ impl Sessions {
         Ok(changed.is_some())
     }
 
-    /// Adds a resource to those that a session is told of: whether it had room; `None` where the session is gone.
+    /// Adds a resource to those that a session is told of: whether it had room, and which of its streams is the newest;
+    /// `None` where the session is gone.
     pub(crate) async fn subscribe(
         &self,
         principal: &Principal,
         id: &SessionId,
         uri: &str,
-    ) -> kv_core::Result<Option<bool>> {
-        self.change(principal, id, |handshake| handshake.subscribe(uri)).await
+    ) -> kv_core::Result<Option<(bool, Option<u64>)>> {
+        self.change(principal, id, |handshake| (handshake.subscribe(uri), handshake.stream)).await
     }
 
-    /// Takes a resource away from those that a session is told of; `None` where the session is gone.
+    /// Takes a resource away from those that a session is told of: whether it was among them, and which of its streams is
+    /// the newest; `None` where the session is gone.
     pub(crate) async fn unsubscribe(
         &self,
         principal: &Principal,
         id: &SessionId,
         uri: &str,
-    ) -> kv_core::Result<Option<bool>> {
-        self.change(principal, id, |handshake| handshake.subscriptions.remove(uri)).await
+    ) -> kv_core::Result<Option<(bool, Option<u64>)>> {
+        self.change(principal, id, |handshake| (handshake.subscriptions.remove(uri), handshake.stream)).await
     }
 
     /// Remembers that `stream` is the newest one of a session, as long as it `is_newest` in this process; `false` where the
@@ -334,14 +336,17 @@ mod tests {
         let params = Json::parse(r#"{"protocolVersion":"2025-11-25"}"#.into()).unwrap();
         let (principal, id) = (Principal::local(), SessionId::random());
         sessions.begin(&principal, &id, &Handshake::from_params(&params).unwrap()).await.unwrap();
-        let subscribe = async |uri: &str| sessions.subscribe(&principal, &id, uri).await.unwrap();
+        let subscribe = async |uri: &str| {
+            let subscribed = sessions.subscribe(&principal, &id, uri).await.unwrap();
+            subscribed.map(|(fits, _)| fits)
+        };
         let long = "x".repeat(MAX_URI_BYTES - 10);
         assert_eq!(subscribe(&long).await, Some(true));
         assert_eq!(subscribe("a://longer").await, Some(true));
         assert_eq!(subscribe("a").await, Some(false));
         assert_eq!(subscribe(&long).await, Some(true), "what it has already takes no more room");
-        assert_eq!(sessions.unsubscribe(&principal, &id, &long).await.unwrap(), Some(true));
-        assert_eq!(sessions.unsubscribe(&principal, &id, &long).await.unwrap(), Some(false));
+        assert_eq!(sessions.unsubscribe(&principal, &id, &long).await.unwrap(), Some((true, None)));
+        assert_eq!(sessions.unsubscribe(&principal, &id, &long).await.unwrap(), Some((false, None)));
         for number in 1..MAX_URIS {
             assert_eq!(subscribe(&number.to_string()).await, Some(true));
         }

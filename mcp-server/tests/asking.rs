@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use kv_core::AnyStore;
+use kv_core::testing::{Fault, Faults, Faulty};
 use kv_memory::MemoryStore;
-use mcp_server::protocol::Revision;
-use mcp_server::{AskError, Context, Elicited, Form, Principal, ResponseCache, Server, TestClient, tool};
+use mcp_server::protocol::{Json, Revision};
+use mcp_server::{
+    AskError, Context, Elicited, Form, Principal, ResponseCache, Server, TestClient, Tool, tool,
+};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 #[derive(Debug, Form)]
 struct Confirm {
@@ -223,6 +229,56 @@ async fn work_is_done_once_and_a_single_use_answer_counts_once() {
     let params = json!({ "name": "pay", "inputResponses": answer, "requestState": asked["requestState"] });
     let error = client.request("tools/call", params).await.expect_err("the second time");
     assert_eq!(error.code, -32602);
+}
+
+/// The params of a further round of `pay`, which accept.
+fn paid(asked: &Value) -> Value {
+    let answers = json!({ "question-1": { "action": "accept", "content": { "sure": true } } });
+    json!({ "name": "pay", "inputResponses": answers, "requestState": asked["requestState"] })
+}
+
+#[tokio::test]
+async fn who_is_refused_for_want_of_a_place_sends_a_single_use_answer_again() {
+    let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (holding, opened) = (Arc::clone(&begun), Arc::clone(&gate));
+    let hold = Tool::new("hold", json!({ "type": "object" }), move |_: Context, _: Json| {
+        let (holding, opened) = (Arc::clone(&holding), Arc::clone(&opened));
+        async move {
+            holding.notify_one();
+            opened.notified().await;
+            "let go"
+        }
+    });
+    let server = server(&store()).tool(hold).max_concurrent_calls(1);
+    let client = server.test_client().expect("it builds").capabilities(json!({ "elicitation": {} }));
+    let asked = client.call_tool("pay", json!({})).await.expect("a question");
+    let other = client.another();
+    let slow = tokio::spawn(async move { other.call_tool("hold", json!({})).await });
+    begun.notified().await;
+    let full = client.request("tools/call", paid(&asked)).await.expect_err("no place");
+    assert!(full.code == -32603 && full.message.contains("try again later"), "{full}");
+    gate.notify_one();
+    slow.await.expect("it ends").expect("an answer");
+    let done = client.request("tools/call", paid(&asked)).await.expect("the answers were not used");
+    assert_eq!(text(&done), "1 true");
+    let twice = client.request("tools/call", paid(&asked)).await.expect_err("the second time");
+    assert_eq!(twice.code, -32602);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_over_an_answer_takes_no_longer_than_a_handler_may() {
+    let faults = Faults::none();
+    let store = AnyStore::new(Faulty::new(MemoryStore::new(), &faults));
+    let server = server(&store).handler_timeout(Duration::from_secs(10)).max_concurrent_calls(1);
+    let client = server.test_client().expect("it builds").capabilities(json!({ "elicitation": {} }));
+    let asked = client.call_tool("pay", json!({})).await.expect("a question");
+    faults.always("put", Fault::delayed(Duration::from_secs(3_600)));
+    let begun = Instant::now();
+    let error = client.request("tools/call", paid(&asked)).await.expect_err("it hangs");
+    assert!(error.message.contains("took too long"), "{error}");
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    let first = client.call_tool("both", json!({})).await.expect("the place is free again");
+    assert_eq!(first["resultType"], "input_required");
 }
 
 #[tokio::test]

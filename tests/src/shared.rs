@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kv_core::{
-    AnyStore, Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Page, PutMode, Result,
-    Scan, Signals, Store, Version,
+    AnyStore, Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Outcome, Page, PutMode,
+    Result, Scan, Signals, Store, Version,
 };
 
 /// One process's handle on a store that others share.
@@ -17,6 +17,7 @@ pub struct Shared {
     trips: Arc<Mutex<Vec<String>>>,
     slow: Arc<Mutex<Option<(&'static str, Duration)>>>,
     broken: Arc<Mutex<Option<&'static str>>>,
+    losing: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Shared {
@@ -24,14 +25,18 @@ impl Shared {
     pub fn new(inner: AnyStore) -> Self {
         let mut capabilities = inner.capabilities().clone();
         capabilities.exclusive = false;
-        Self { inner, capabilities, trips: Arc::default(), slow: Arc::default(), broken: Arc::default() }
+        Self::of(inner, capabilities)
+    }
+
+    fn of(inner: AnyStore, capabilities: Capabilities) -> Self {
+        let (trips, slow, broken, losing) = Default::default();
+        Self { inner, capabilities, trips, slow, broken, losing }
     }
 
     /// Another process's handle on the same store.
     #[must_use]
     pub fn another(&self) -> Self {
-        let (inner, capabilities) = (self.inner.clone(), self.capabilities.clone());
-        Self { inner, capabilities, trips: Arc::default(), slow: Arc::default(), broken: Arc::default() }
+        Self::of(self.inner.clone(), self.capabilities.clone())
     }
 
     /// The same without ringing: whoever waits has to look.
@@ -54,6 +59,17 @@ impl Shared {
     /// From now on each operation on this collection fails.
     pub fn break_down(&self, collection: &'static str) {
         *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(collection);
+    }
+
+    /// The next entry that is taken from this collection is gone, and nobody gets it: the answer is lost on its way.
+    pub fn lose_taken(&self, collection: &'static str) {
+        *self.losing.lock().unwrap_or_else(PoisonError::into_inner) = Some(collection);
+    }
+
+    /// Whether what was taken from this collection is lost, once.
+    fn loses(&self, collection: &str) -> bool {
+        let name = collection.rsplit('/').next().unwrap_or_default();
+        self.losing.lock().unwrap_or_else(PoisonError::into_inner).take_if(|losing| *losing == name).is_some()
     }
 
     /// From now on nothing fails.
@@ -94,7 +110,12 @@ impl Store for Shared {
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
         self.trip("take", key.collection).await?;
-        self.inner.take(key, version).await
+        let taken = self.inner.take(key, version).await?;
+        if taken.is_some() && self.loses(key.collection) {
+            let lost = Error::new(ErrorKind::Unavailable, "the test lost the answer");
+            return Err(lost.with_outcome(Outcome::Unknown));
+        }
+        Ok(taken)
     }
 
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {

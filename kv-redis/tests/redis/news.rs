@@ -149,9 +149,9 @@ async fn what_one_process_says_the_others_hear_whichever_node_they_are_connected
 /// Skips to this message, over what is told of gaps.
 async fn heard(signals: &mut Signals, message: &str) {
     loop {
-        match tokio::time::timeout(PATIENCE, signals.next()).await.expect("no news").expect("the end") {
-            Signal::Message(heard) => return assert_eq!(heard.as_ref(), message.as_bytes()),
-            _ => {}
+        let next = tokio::time::timeout(PATIENCE, signals.next()).await.expect("no news").expect("the end");
+        if let Signal::Message(heard) = next {
+            return assert_eq!(heard.as_ref(), message.as_bytes());
         }
     }
 }

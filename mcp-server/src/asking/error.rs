@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::protocol::{Failure, Json, Revision, code};
@@ -85,6 +86,9 @@ impl AskError {
         struct Code {
             code: i64,
         }
+        if *error == oversized() {
+            return Self::unusable("it is larger than what the store lets one replica hand to another");
+        }
         let code = error.to().map_or(0, |Code { code }| code);
         let message = format!("the client refused the server's question with the error {code}");
         Self { reason: Reason::Refused, failure: Failure::new(code::INTERNAL_ERROR, message) }
@@ -107,6 +111,13 @@ impl AskError {
     fn internal(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
         Self { reason, failure: Failure::new(code::INTERNAL_ERROR, message) }
     }
+}
+
+/// The error object that stands for an answer too large to reach the process that asked.
+pub(crate) fn oversized() -> Json {
+    let object =
+        r#"{"code":-32603,"message":"the answer is too large to be handed to the replica that asked"}"#;
+    Json::trusted(Bytes::from_static(object.as_bytes()))
 }
 
 impl fmt::Display for AskError {

@@ -87,8 +87,9 @@ impl Pages {
     }
 
     /// Tells the client that all is done on the page (`notifications/elicitation/complete` of 2025-11-25), so that it goes
-    /// on by itself. Only the session that asked is told, on its open stream, and only where that stream is in this
-    /// process. Other revisions have nothing of the kind; then nothing is told.
+    /// on by itself. Only the session that asked is told, on its open stream. On a store that is shared that stream may be
+    /// another process's: it is told soon, and not at all where the store fails meanwhile. Other revisions have nothing of
+    /// the kind; then nothing is told.
     pub fn complete(&self, elicitation: &Elicitation) {
         if let Some(session) = &elicitation.session
             && !self.hub.completed(session, &elicitation.id)

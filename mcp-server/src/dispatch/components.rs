@@ -9,6 +9,7 @@ use super::{Dispatcher, failed, not_found, panicked, took_too_long};
 use crate::asking::{Driven, Need};
 use crate::component::{About, Manner, Prompt, Tool};
 use crate::middleware::BoxFuture;
+use crate::places::Held;
 use crate::protocol::{Failure, Hints, code};
 use crate::registry::Found;
 use crate::running::{Deadline, Elapsed, Finish};
@@ -87,33 +88,15 @@ impl Dispatcher {
         })
     }
 
-    /// Runs a handler, with what earlier rounds left if this is a further one.
+    /// Runs a handler within the limits: how many at once, and for how long. A panic ends the request alone, and so does a
+    /// question on 2026-07-28.
+    ///
+    /// A further round looks up what earlier ones left within the same limits: an answer that counts once is used up only
+    /// where the handler runs, so who is refused for want of a place may send it again.
     pub(super) fn guarded<T: Send + 'static>(
         &self,
         context: Context,
         run: impl FnOnce(Context) -> BoxFuture<T> + Send + 'static,
-        manner: Manner,
-        answer: impl FnOnce(T) -> Answer + Send + 'static,
-    ) -> BoxFuture<Answer> {
-        let Some(resumed) = context.request().resumed.clone() else {
-            return self.run_guarded(context, run, manner, answer);
-        };
-        let this = self.clone();
-        Box::pin(async move {
-            match this.0.records.resume(context.request(), resumed, manner.single_use).await {
-                Ok(round) => context.resume(round),
-                Err(failure) => return failure.into(),
-            }
-            this.run_guarded(context, run, manner, answer).await
-        })
-    }
-
-    /// Runs a handler within the limits: how many at once, and for how long. A panic ends the request alone, and so does a
-    /// question on 2026-07-28.
-    fn run_guarded<T: Send + 'static>(
-        &self,
-        context: Context,
-        run: impl FnOnce(Context) -> BoxFuture<T>,
         manner: Manner,
         answer: impl FnOnce(T) -> Answer + Send + 'static,
     ) -> BoxFuture<Answer> {
@@ -122,7 +105,29 @@ impl Dispatcher {
             Err(no_place) => return failed(no_place.failure()),
         };
         let asking = context.clone();
-        let Ok(run) = catch_unwind(AssertUnwindSafe(|| run(context))) else { return failed(panicked()) };
+        let Some(resumed) = context.request().resumed.clone() else {
+            let Ok(run) = catch_unwind(AssertUnwindSafe(|| run(context))) else { return failed(panicked()) };
+            return self.within_limits(place, asking, run, manner, answer);
+        };
+        let this = self.clone();
+        let run: BoxFuture<Result<T, Failure>> = Box::pin(async move {
+            let round = this.0.records.resume(context.request(), resumed, manner.single_use).await?;
+            context.resume(round);
+            Ok(run(context).await)
+        });
+        let answer = |output: Result<T, Failure>| output.map_or_else(Answer::Failed, answer);
+        self.within_limits(place, asking, run, manner, answer)
+    }
+
+    /// Drives what a handler has begun, for as long as it may take. Gives its place back.
+    fn within_limits<T: Send + 'static>(
+        &self,
+        place: Held,
+        asking: Context,
+        run: BoxFuture<T>,
+        manner: Manner,
+        answer: impl FnOnce(T) -> Answer + Send + 'static,
+    ) -> BoxFuture<Answer> {
         let run = AssertUnwindSafe(Deadline::new(run, self.0.handler_timeout)).catch_unwind();
         let this = self.clone();
         let guarded = async move {

@@ -74,12 +74,20 @@ impl Dispatcher {
         self.0.sessions.remove(principal, id).await
     }
 
-    /// A session wants to be told of a resource, or does not any more: so is the stream of it, wherever that is.
+    /// A session wants to be told of a resource, or does not any more: so is the stream of it, wherever that is. The store
+    /// has just said which stream is the `newest`: one that is here may have a successor elsewhere and not know it yet.
     ///
     /// # Errors
     /// Other processes could not be told.
-    pub(super) async fn subscribed(&self, session: &str, uri: &str, wanted: bool) -> kv_core::Result<()> {
-        if self.0.hub.subscribe(session, uri, wanted) {
+    pub(super) async fn subscribed(
+        &self,
+        session: &str,
+        uri: &str,
+        wanted: bool,
+        newest: Option<u64>,
+    ) -> kv_core::Result<()> {
+        let is_here = self.0.hub.subscribe(session, uri, wanted);
+        if is_here && self.0.hub.is_told_on(session, newest) {
             return Ok(());
         }
         self.0.replica.subscribed(session, uri, wanted).await

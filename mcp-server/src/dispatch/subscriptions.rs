@@ -41,8 +41,10 @@ impl Dispatcher {
                 return not_found(&uri, request.revision).into(); // what is hidden is not there
             }
             match this.0.sessions.subscribe(&request.principal, &session, &uri).await {
-                Ok(Some(true)) => this.edited(&session.key(&request.principal), &uri, true).await,
-                Ok(Some(false)) => Failure::invalid_params(format!(
+                Ok(Some((true, newest))) => {
+                    this.edited(&session.key(&request.principal), &uri, true, newest).await
+                }
+                Ok(Some((false, _))) => Failure::invalid_params(format!(
                     "a session may subscribe to {MAX_URIS} resources, by URIs of 64 KiB together: unsubscribe from one"
                 ))
                 .into(),
@@ -61,15 +63,18 @@ impl Dispatcher {
         let this = self.clone();
         Box::pin(async move {
             match this.0.sessions.unsubscribe(&request.principal, &session, &uri).await {
-                Ok(_) => this.edited(&session.key(&request.principal), &uri, false).await,
+                Ok(left) => {
+                    let newest = left.and_then(|(_, newest)| newest);
+                    this.edited(&session.key(&request.principal), &uri, false, newest).await
+                }
                 Err(error) => unstored(&error),
             }
         })
     }
 
     /// Has the stream of the session know before the client has its answer.
-    async fn edited(&self, session: &str, uri: &str, wanted: bool) -> Answer {
-        match self.subscribed(session, uri, wanted).await {
+    async fn edited(&self, session: &str, uri: &str, wanted: bool, newest: Option<u64>) -> Answer {
+        match self.subscribed(session, uri, wanted, newest).await {
             Ok(()) => Answer::Done(Reply::Object(Json::EMPTY)),
             Err(error) => unstored(&error),
         }
@@ -82,10 +87,11 @@ impl Dispatcher {
         let Some(session) = request.session.clone() else { return Box::pin(std::future::ready(())) };
         request.exchange.last();
         let wants = Wants::kinds(self.0.components.dynamic()).and(handshake.subscriptions());
-        let listener = self.0.hub.listen_in(&session.key(&request.principal), wants); // misses nothing from now on
         // Over HTTP the next stream of the session may be opened at another process.
         let may_be_elsewhere = opening == Opening::AsKept && self.replica().is_shared();
         let stream = may_be_elsewhere.then(|| rand::rng().next_u64());
+        let key = session.key(&request.principal);
+        let listener = self.0.hub.listen_in(&key, stream, wants); // misses nothing from now on
         let telling = Telling { dispatcher: self.clone(), request, session, listener, opening, stream };
         Box::pin(async move {
             // Over HTTP another process may be told that the session ends.

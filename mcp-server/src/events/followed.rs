@@ -14,6 +14,8 @@ use crate::replica::{LOOK, Letter};
 
 /// After how long a stream is looked up again that was not found: its process may just be about to write it.
 const BEHIND: Duration = Duration::from_millis(150);
+/// How long a stream that is being written may lack the event that a client has: as long as the log takes for a second try.
+const UNWRITTEN: Duration = Duration::from_secs(1);
 /// How many events are asked for at once while following: more only where more wait.
 const AHEAD: u64 = 16;
 /// How long an event may be missing that the log should have.
@@ -52,24 +54,55 @@ impl Streams {
         event: &EventId,
         renderer: &Renderer,
     ) -> Result<Reader, NotResumed> {
-        let head = match found(log, &key).await {
-            Ok(head) => head.ok_or(NotResumed::Unknown)?,
-            Err(error) => {
-                tracing::error!(%error, "the log of streams could not be read");
-                return Err(NotResumed::Unavailable);
-            }
-        };
-        let is_beyond = head.last.is_some_and(|last| event.number > last);
-        if event.number + 1 < head.first || is_beyond {
-            return Err(NotResumed::Unknown);
-        }
+        let missed = missed(log, &key, event.number).await.map_err(|error| {
+            tracing::error!(%error, "the log of streams could not be read");
+            NotResumed::Unavailable
+        })?;
+        let Missed { head, page } = missed.ok_or(NotResumed::Unknown)?;
         let live = Arc::new(Live::passed_on(&event.stream, event.number));
         let (reader, _) = live.read_after(event.number).ok_or(NotResumed::Unknown)?;
         let (log, owner) = (log.clone(), head.owner.clone());
         let following =
             Following { streams: self.clone(), log, key, owner, live, silent: None, orphan: false };
-        tokio::spawn(following.run(gone(renderer, &head)));
+        tokio::spawn(following.run(page, gone(renderer, &head)));
         Ok(reader)
+    }
+}
+
+/// What a client missed that has the event of some number.
+struct Missed {
+    head: Head,
+    /// What is in the log behind that event.
+    page: Page,
+}
+
+/// What is in the log behind the event `number`; `None` where there is no such event, or it is too old.
+///
+/// Nobody is asked for the last event of a stream that is still written: the log has the event itself, which comes with
+/// those behind it, in the same round trip. Only what its process said in this moment is not there yet.
+async fn missed(log: &Log, key: &str, number: u64) -> kv_core::Result<Option<Missed>> {
+    let Some(mut head) = found(log, key).await? else { return Ok(None) };
+    let (until, mut count) = (Instant::now() + UNWRITTEN, MAX_EVENTS as u64);
+    loop {
+        if number + 1 < head.first || head.last.is_some_and(|last| number > last) {
+            return Ok(None);
+        }
+        // Just before the first event that is kept there was one; and the last one, where it is known, says that the others were.
+        let proves = number >= head.first && head.last.is_none();
+        let from = if proves { number } else { number + 1 };
+        let mut page = log.page(key, &head.owner, from, count + u64::from(proves)).await?;
+        let is_known = !proves || !page.events.is_empty();
+        // Of a process that is gone nobody knows what it said last: the client is told that.
+        if is_known || page.owner_lives == Some(false) {
+            page.events.drain(..page.events.len().min(usize::from(proves)));
+            return Ok(Some(Missed { head, page }));
+        }
+        let Some(now) = page.head else { return Ok(None) };
+        if Instant::now() >= until {
+            return Ok(None);
+        }
+        (head, count) = (now, AHEAD); // what is not written yet has not much behind it
+        tokio::time::sleep(BEHIND).await;
     }
 }
 
@@ -90,20 +123,25 @@ fn gone(renderer: &Renderer, head: &Head) -> bytes::Bytes {
 }
 
 impl Following {
-    async fn run(mut self, gone: bytes::Bytes) {
+    /// Passes on what was `missed`, then what comes.
+    async fn run(mut self, missed: Page, gone: bytes::Bytes) {
         let ticket = rand::rng().next_u64();
         let _waiting = self.streams.0.replica.waiting();
         self.streams.known().followed.insert(ticket, Arc::clone(&self.live));
         let by = self.streams.0.replica.id().to_owned();
         self.streams.tell(self.owner.clone(), Letter::Followed { stream: self.key.clone(), by, ticket });
-        self.read_all(gone).await;
+        self.read_all(missed, gone).await;
         self.streams.known().followed.remove(&ticket);
     }
 
-    async fn read_all(&mut self, gone: bytes::Bytes) {
-        let mut count = MAX_EVENTS as u64; // first what was missed, all at once
+    async fn read_all(&mut self, missed: Page, gone: bytes::Bytes) {
+        let mut missed = Some(missed);
         while self.live.room().await {
-            match self.step(count).await {
+            let next = match missed.take() {
+                Some(page) => self.passed_on(page),
+                None => self.step().await,
+            };
+            match next {
                 Next::More => {}
                 Next::Wait => {
                     let news = timeout(LOOK, self.streams.0.replica.news());
@@ -115,20 +153,23 @@ impl Following {
                 Next::Over => return self.live.end(),
                 Next::Gone => return self.live.end_with(gone),
             }
-            count = AHEAD;
         }
     }
 
     /// Looks once, and passes on what is there.
-    async fn step(&mut self, count: u64) -> Next {
-        let at = self.live.last() + 1;
-        let page = match self.log.page(&self.key, &self.owner, at, count).await {
-            Ok(page) => page,
+    async fn step(&mut self) -> Next {
+        match self.log.page(&self.key, &self.owner, self.live.last() + 1, AHEAD).await {
+            Ok(page) => self.passed_on(page),
             Err(error) => {
                 tracing::warn!(%error, "the log of streams could not be read");
-                return Next::Wait;
+                Next::Wait
             }
-        };
+        }
+    }
+
+    /// Passes on what was found behind the last event.
+    fn passed_on(&mut self, page: Page) -> Next {
+        let at = self.live.last() + 1;
         let Page { head, owner_lives, events } = page;
         let came = !events.is_empty();
         for event in events {

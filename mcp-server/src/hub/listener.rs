@@ -149,9 +149,16 @@ pub(super) struct Unread {
     completed: BTreeSet<Arc<str>>,
 }
 
+/// Whose listener it is.
+pub(super) struct OfSession {
+    pub(super) key: String,
+    /// What the store knows its stream by; `None` where no other process could have one.
+    pub(super) stream: Option<u64>,
+}
+
 /// What the hub knows of a listener.
 pub(super) struct Ear {
-    session: Option<String>,
+    session: Option<OfSession>,
     heard: Mutex<Heard>,
     /// One listener waits here: a permit is left for it where it does not wait yet.
     told: Notify,
@@ -173,12 +180,16 @@ struct Heard {
 }
 
 impl Ear {
-    pub(super) fn new(wants: Wants, session: Option<String>) -> Self {
+    pub(super) fn new(wants: Wants, session: Option<OfSession>) -> Self {
         Self { session, heard: Mutex::new(Heard { wants, ..Heard::default() }), told: Notify::new() }
     }
 
     pub(super) fn session(&self) -> Option<&str> {
-        self.session.as_deref()
+        self.session.as_ref().map(|session| &*session.key)
+    }
+
+    pub(super) fn stream(&self) -> Option<u64> {
+        self.session.as_ref()?.stream
     }
 
     pub(super) fn wanted(&self) -> Vec<Arc<str>> {

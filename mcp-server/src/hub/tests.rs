@@ -31,11 +31,12 @@ fn a_listener_hears_what_it_asked_for_and_each_thing_once() {
 #[test]
 fn a_page_that_is_done_is_told_to_its_session_and_to_the_stream_that_follows() {
     let hub = Hub::default();
-    let (one, other) = (hub.listen_in("s", Wants::default()), hub.listen_in("t", Wants::default()));
+    let (one, other) =
+        (hub.listen_in("s", None, Wants::default()), hub.listen_in("t", None, Wants::default()));
     hub.completed("s", "page");
     hub.completed("s", "page");
     hub.completed("u", "page");
-    let next = hub.listen_in("s", Wants::default());
+    let next = hub.listen_in("s", None, Wants::default());
     assert_eq!((one.take(), other.take()), (None, None));
     assert_eq!(next.take(), Some(Notice::Completed("page".into())));
     assert_eq!(next.take(), None);
@@ -44,7 +45,7 @@ fn a_page_that_is_done_is_told_to_its_session_and_to_the_stream_that_follows() {
 #[test]
 fn so_many_pages_wait_for_a_client_that_does_not_read() {
     let hub = Hub::default();
-    let listener = hub.listen_in("s", Wants::default());
+    let listener = hub.listen_in("s", None, Wants::default());
     for number in 0..10 * MAX_COMPLETED {
         assert!(hub.completed("s", &number.to_string()));
     }
@@ -59,7 +60,7 @@ fn nothing_is_kept_of_who_has_gone() {
     let hub = Hub::default();
     let (one, two) = (
         hub.listen(Wants::kinds(Dynamic::ALL).and(["a://b", "a://c"])),
-        hub.listen_in("s", Wants::default()),
+        hub.listen_in("s", None, Wants::default()),
     );
     hub.subscribe("s", "a://b", true);
     hub.publish(&updated("a://b"));
@@ -75,10 +76,10 @@ fn nothing_is_kept_of_who_has_gone() {
 async fn the_newest_listener_of_a_session_takes_over_what_the_older_had_not_told() {
     let hub = Hub::default();
     let wants = || Wants::kinds(Dynamic::TOOLS).and(["a://b"]);
-    let older = hub.listen_in("s", wants());
+    let older = hub.listen_in("s", None, wants());
     hub.publish(&updated("a://b"));
     hub.publish(&Change::Listed(Dynamic::TOOLS));
-    let newer = hub.listen_in("s", wants());
+    let newer = hub.listen_in("s", None, wants());
     assert_eq!(older.next().await, None);
     drop(older);
     hub.subscribe("s", "a://c", true);
@@ -95,7 +96,7 @@ async fn the_newest_listener_of_a_session_takes_over_what_the_older_had_not_told
 #[test]
 fn what_a_session_does_not_want_any_more_is_not_told_even_if_it_happened() {
     let hub = Hub::default();
-    let listener = hub.listen_in("s", Wants::kinds(Dynamic::NONE).and(["a://b", "a://c"]));
+    let listener = hub.listen_in("s", None, Wants::kinds(Dynamic::NONE).and(["a://b", "a://c"]));
     hub.publish(&updated("a://b"));
     hub.publish(&updated("a://c"));
     hub.subscribe("s", "a://b", false);

@@ -1,5 +1,6 @@
 //! How much waits for one process, and what goes first where that is too much.
 
+use kv_core::Capabilities;
 use serde_json::value::RawValue;
 
 /// How many letters wait for one process, and how many bytes they may take together.
@@ -20,12 +21,16 @@ enum Weight {
     Answer,
 }
 
+/// How many bytes the letters of one inbox may take together on `store`, which keeps them as one value. A sixteenth of what
+/// the store takes is left for what is around them.
+pub(super) fn max_bytes(store: &Capabilities) -> usize {
+    store.max_value.map_or(MAX_LETTERS_BYTES, |max| MAX_LETTERS_BYTES.min(max - max / 16))
+}
+
 /// Adds a letter. Where there is no room for it, cancellations go first, then all other news, the oldest first; answers stay.
 /// `false` where nothing but answers is left and there is still no room: then nothing is added.
-pub(super) fn add(letters: &mut Letters, letter: Box<RawValue>) -> bool {
-    let fits = |(count, bytes): (usize, usize)| {
-        count == 0 || (count < MAX_LETTERS && bytes + letter.get().len() <= MAX_LETTERS_BYTES)
-    };
+pub(super) fn add(letters: &mut Letters, letter: Box<RawValue>, max_bytes: usize) -> bool {
+    let fits = |(count, bytes): (usize, usize)| count < MAX_LETTERS && bytes + length(&letter) <= max_bytes;
     if !fits(taken(letters.iter().filter(|letter| weigh(letter) == Weight::Answer))) {
         return false;
     }
@@ -34,7 +39,7 @@ pub(super) fn add(letters: &mut Letters, letter: Box<RawValue>) -> bool {
         letters.retain(|letter| {
             let goes = weigh(letter) == weight && !fits((count, bytes));
             if goes {
-                (count, bytes) = (count - 1, bytes - letter.get().len());
+                (count, bytes) = (count - 1, bytes - length(letter));
             }
             !goes
         });
@@ -45,7 +50,12 @@ pub(super) fn add(letters: &mut Letters, letter: Box<RawValue>) -> bool {
 
 /// How many they are, and how many bytes they take together.
 fn taken<'a>(letters: impl Iterator<Item = &'a Box<RawValue>>) -> (usize, usize) {
-    letters.fold((0, 0), |(count, bytes), letter| (count + 1, bytes + letter.get().len()))
+    letters.fold((0, 0), |(count, bytes), letter| (count + 1, bytes + length(letter)))
+}
+
+/// What a letter takes in an inbox: itself, and what parts it from the next.
+fn length(letter: &RawValue) -> usize {
+    letter.get().len() + 1
 }
 
 /// By how the letter begins: it may be of a version that this one cannot read.
@@ -64,9 +74,13 @@ fn weigh(letter: &RawValue) -> Weight {
 mod tests {
     use serde_json::value::{RawValue, to_raw_value};
 
-    use super::{Letters, MAX_LETTERS, MAX_LETTERS_BYTES, Weight, add, weigh};
+    use super::{Letters, MAX_LETTERS, MAX_LETTERS_BYTES, Weight, max_bytes, weigh};
     use crate::protocol::Json;
     use crate::replica::Letter;
+
+    fn add(letters: &mut Letters, letter: Box<RawValue>) -> bool {
+        super::add(letters, letter, MAX_LETTERS_BYTES)
+    }
 
     fn raw(letter: &Letter) -> Box<RawValue> {
         to_raw_value(letter).unwrap()
@@ -123,7 +137,22 @@ mod tests {
         assert_eq!(weights(&letters), [0, 4, 1]);
         assert!(!add(&mut letters, answer(2_000)));
         assert_eq!(weights(&letters), [0, 4, 1], "what would make no room stays");
-        let mut none = Letters::new();
-        assert!(add(&mut none, answer(MAX_LETTERS_BYTES)), "one that is longer than all may be goes alone");
+    }
+
+    #[test]
+    fn an_inbox_is_no_larger_than_what_its_store_takes() {
+        let mut store = kv_core::Capabilities::of("test");
+        assert_eq!(max_bytes(&store), MAX_LETTERS_BYTES);
+        store.max_value = Some(16 << 20);
+        assert_eq!(max_bytes(&store), MAX_LETTERS_BYTES);
+        store.max_value = Some(4_096);
+        let mut letters = Letters::new();
+        while super::add(&mut letters, answer(100), max_bytes(&store)) {}
+        let written = serde_json::to_vec(&letters).unwrap().len();
+        assert!(written <= 4_096 && written > 3_500, "{written}");
+        assert!(
+            !super::add(&mut Letters::new(), answer(4_000), max_bytes(&store)),
+            "nor is what lies alone there"
+        );
     }
 }

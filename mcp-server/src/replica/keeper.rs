@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use kv_core::Signals;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
+use super::post::HandedOn;
 use super::{BEAT, Inner, LOOK, Letter};
 use crate::dispatch::{Dispatcher, Distant};
 use crate::hub::Change;
@@ -37,7 +38,7 @@ async fn beats(inner: &Inner, server: &Distant) {
 
 async fn deliveries(inner: &Inner, server: &Distant) {
     let mut rings = inner.post.rings().await;
-    let (mut again, mut look) = (every(BEAT), every(LOOK));
+    let (mut again, mut look, mut handed_on) = (every(BEAT), every(LOOK), HandedOn::default());
     loop {
         let waits = inner.waiting.load(Ordering::Acquire) > 0;
         let looks = tokio::select! {
@@ -49,13 +50,20 @@ async fn deliveries(inner: &Inner, server: &Distant) {
                 false
             }
         };
-        if looks {
-            let letters = inner.post.take().await;
+        let mut more = looks;
+        while more {
+            let found = inner.post.look(&mut handed_on).await;
             let Some(server) = server.near() else { return };
-            for letter in letters {
+            let (letters, version) = found.unzip();
+            for letter in letters.into_iter().flatten() {
                 deliver(&server, letter);
             }
+            drop(server);
             inner.news.notify_waiters();
+            more = match version {
+                Some(version) => !inner.post.remove(version, &mut handed_on).await,
+                None => false,
+            };
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What one process tells another.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
+use rand::Rng as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -46,6 +49,19 @@ pub(crate) enum Letter {
     Unfollowed { ticket: u64, retry_ms: Option<u64> },
 }
 
+impl Letter {
+    /// The letter as it lies in an inbox. No two are alike there, so that its owner knows again what it has had: each has a
+    /// number, over which readers read.
+    pub(super) fn numbered(&self) -> serde_json::Result<Box<RawValue>> {
+        let mut text = serde_json::to_string(self)?;
+        if text.ends_with("}}") {
+            text.truncate(text.len() - "}}".len());
+            let _ = write!(text, r#","no":{}}}}}"#, rand::rng().next_u64()); // a text takes all that is written
+        }
+        RawValue::from_string(text)
+    }
+}
+
 /// A result object or an error object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -88,13 +104,32 @@ mod tests {
         let question = Json::parse(r#""q""#.into()).unwrap();
         let letter =
             Letter::Answered { session: "s".to_owned(), question, answer: Ok(answer.clone()).into() };
-        let text = serde_json::to_string(&letter).unwrap();
-        let Letter::Answered { answer: Answer::Result(result), .. } = serde_json::from_str(&text).unwrap()
+        let text = letter.numbered().unwrap();
+        let Letter::Answered { answer: Answer::Result(result), .. } =
+            serde_json::from_str(text.get()).unwrap()
         else {
             panic!("another letter: {text}");
         };
         assert_eq!(result, answer);
         let refused: Outcome = Answer::Error(Json::EMPTY).into();
         assert_eq!(refused, Err(Json::EMPTY));
+    }
+
+    #[test]
+    fn a_letter_is_never_written_twice_alike() {
+        let session = "s".to_owned();
+        for letter in [
+            Letter::Ended { session: session.clone(), owner: None },
+            Letter::Unfollowed { ticket: 1, retry_ms: None },
+            Letter::Updated { uris: vec!["r://{}".to_owned()] },
+            Letter::Answered { session, question: Json::EMPTY, answer: Answer::Result(Json::EMPTY) },
+        ] {
+            let (one, other) = (letter.numbered().unwrap(), letter.numbered().unwrap());
+            assert_ne!(one.get(), other.get());
+            for text in [one, other] {
+                let read: Letter = serde_json::from_str(text.get()).unwrap();
+                assert_eq!(format!("{read:?}"), format!("{letter:?}"));
+            }
+        }
     }
 }

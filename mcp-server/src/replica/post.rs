@@ -1,13 +1,13 @@
 //! The inboxes, and who has one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use kv_core::{
     AnyStore, Collection, Error, ErrorKind, Key, NewEntry, PutMode, Signals, Store as _, StoreExt as _,
-    Unreadable,
+    Unreadable, Version,
 };
 use rand::Rng as _;
 
@@ -25,13 +25,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The inboxes of all processes, as one of them sees them.
 ///
-/// An inbox is one entry: a letter is added by `Update`, and all are had by one `take`, so that each is delivered once
-/// and in the order in which it came. There is a list of those that have one because no backend finds keys by their
+/// An inbox is one entry: a letter is added by `Update`, and all are had by one `get`, handed on in the order in which they
+/// came, and only then removed, if no other has come meanwhile: a store whose answers are lost loses no letter. There is a list of those that have one because no backend finds keys by their
 /// beginning without a walk through all others.
 pub(super) struct Post {
     id: String,
     store: AnyStore,
+    /// What the letters of one inbox may take together.
+    max_bytes: usize,
 }
+
+/// What was handed on of an inbox, and may lie there still.
+#[derive(Default)]
+pub(super) struct HandedOn(HashSet<Box<str>>);
 
 /// The id of a heartbeat.
 pub(super) fn heartbeat(id: &str) -> String {
@@ -46,11 +52,17 @@ impl Post {
     pub(super) fn new(store: AnyStore) -> Self {
         let mut id = [0; 16];
         rand::rng().fill_bytes(&mut id);
-        Self { id: hex(&id), store }
+        let max_bytes = bounded::max_bytes(store.capabilities());
+        Self { id: hex(&id), store, max_bytes }
     }
 
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What the letters of one inbox may take together.
+    pub(super) const fn max_bytes(&self) -> usize {
+        self.max_bytes
     }
 
     pub(super) const fn store(&self) -> &AnyStore {
@@ -99,13 +111,17 @@ impl Post {
     /// Puts a letter into one inbox, and rings.
     ///
     /// # Errors
-    /// `Full` where more answers wait there than may; else what the store says.
+    /// `TooLarge` where it would not fit into an empty one; `Full` where more answers wait there than may; else what the
+    /// store says.
     pub(super) async fn send(&self, to: &str, letter: &Letter) -> kv_core::Result<()> {
-        let Ok(letter) = serde_json::value::to_raw_value(letter) else { return Ok(()) };
+        let Ok(letter) = letter.numbered() else { return Ok(()) };
+        if !bounded::add(&mut Letters::new(), letter.clone(), self.max_bytes) {
+            return Err(Error::new(ErrorKind::TooLarge, "the store takes no inbox that is as large"));
+        }
         let (inbox, mut fits) = (self.inbox(), true);
         let added = inbox.update_with(to, |letters| {
             let mut letters = letters.unwrap_or_default();
-            fits = bounded::add(&mut letters, letter.clone());
+            fits = bounded::add(&mut letters, letter.clone(), self.max_bytes);
             Some(letters)
         });
         added.await?;
@@ -139,18 +155,31 @@ impl Post {
         rings.inspect_err(|error| tracing::debug!(%error, "no ringing is heard")).ok()
     }
 
-    /// Takes all letters. One that this version cannot read is passed over.
-    pub(super) async fn take(&self) -> Vec<Letter> {
-        match self.inbox().take(&self.id).await {
-            Ok(letters) => {
-                let letters = letters.into_iter().flatten();
-                letters.filter_map(|letter| serde_json::from_str(letter.get()).ok()).collect()
+    /// All letters that were not handed on before, and what to [`Post::remove`] once they are; `None` where there are none.
+    /// One that this version cannot read is passed over.
+    pub(super) async fn look(&self, handed_on: &mut HandedOn) -> Option<(Vec<Letter>, Version)> {
+        match self.inbox().get_entry(&self.id).await {
+            Ok(Some(found)) => Some((handed_on.but_for_those(found.value), found.version)),
+            Ok(None) => {
+                handed_on.0.clear();
+                None
             }
             Err(error) => {
                 tracing::warn!(%error, "the inbox of this replica could not be read");
-                Vec::new()
+                None
             }
         }
+    }
+
+    /// Removes what was looked at; `false` where more letters have come meanwhile.
+    pub(super) async fn remove(&self, looked_at: Version, handed_on: &mut HandedOn) -> bool {
+        match self.store.take(Key::new(INBOX, &self.id), Some(looked_at)).await {
+            Ok(_) => handed_on.0.clear(),
+            Err(error) if error.kind() == ErrorKind::Conflict => return false,
+            // Whether they are gone the next look tells.
+            Err(error) => tracing::warn!(%error, "the inbox of this replica could not be emptied"),
+        }
+        true
     }
 
     async fn beat(&self) -> kv_core::Result<()> {
@@ -187,14 +216,32 @@ impl Post {
     }
 }
 
+impl HandedOn {
+    /// Those of `letters` that are new; then all are known. What is not there any more never comes back.
+    fn but_for_those(&mut self, letters: Letters) -> Vec<Letter> {
+        let before = std::mem::take(&mut self.0);
+        let mut new = Vec::new();
+        for letter in letters {
+            let text: Box<str> = letter.into();
+            // Twice in one inbox lies what a store was told twice.
+            if !before.contains(&text) && !self.0.contains(&text) {
+                new.extend(serde_json::from_str(&text).ok());
+            }
+            self.0.insert(text);
+        }
+        new
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use kv_core::{AnyStore, Clock};
+    use kv_core::testing::{Fault, Faults, Faulty};
+    use kv_core::{AnyStore, Clock, ErrorKind};
     use kv_memory::{MemoryConfig, MemoryStore};
 
-    use super::{Letter, PATIENCE, Post};
+    use super::{HandedOn, Letter, PATIENCE, Post};
     use crate::replica::MAX_LETTERS;
 
     fn two() -> (Post, Post, Clock) {
@@ -207,12 +254,25 @@ mod tests {
         Letter::Ended { session: number.to_string(), owner: None }
     }
 
-    async fn taken(post: &Post) -> Vec<String> {
+    /// What the owner of an inbox hands on when it looks, and whether nothing came while it removed that: `before` may come.
+    async fn looked(
+        post: &Post,
+        handed_on: &mut HandedOn,
+        before: impl Future<Output = ()>,
+    ) -> (Vec<String>, bool) {
         let session = |letter| match letter {
             Letter::Ended { session, .. } => session,
             other => panic!("{other:?}"),
         };
-        post.take().await.into_iter().map(session).collect()
+        let Some((letters, version)) = post.look(handed_on).await else { return (Vec::new(), true) };
+        before.await;
+        (letters.into_iter().map(session).collect(), post.remove(version, handed_on).await)
+    }
+
+    async fn taken(post: &Post) -> Vec<String> {
+        let (letters, removed) = looked(post, &mut HandedOn::default(), async {}).await;
+        assert!(removed);
+        letters
     }
 
     #[tokio::test]
@@ -237,5 +297,38 @@ mod tests {
         from.send(to.id(), &letter(1)).await.unwrap();
         clock.advance(PATIENCE + Duration::from_secs(1));
         assert!(taken(&to).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_letters_are_handed_on_is_handed_on_next_and_nothing_twice() {
+        let (from, to, _) = two();
+        let mut handed_on = HandedOn::default();
+        from.send(to.id(), &letter(0)).await.unwrap();
+        let alike = async { from.send(to.id(), &letter(0)).await.unwrap() };
+        assert_eq!(looked(&to, &mut handed_on, alike).await, (vec!["0".to_owned()], false));
+        assert_eq!(looked(&to, &mut handed_on, async {}).await, (vec!["0".to_owned()], true));
+        assert_eq!(looked(&to, &mut handed_on, async {}).await, (Vec::new(), true));
+    }
+
+    #[tokio::test]
+    async fn an_inbox_whose_removal_nobody_heard_of_loses_no_letter_and_gives_none_twice() {
+        for fault in [Fault::lost(ErrorKind::Unavailable), Fault::vanished(ErrorKind::Unavailable)] {
+            for comes in [false, true] {
+                let (from, _, _) = two();
+                let faults = Faults::none();
+                let to = Post::new(AnyStore::new(Faulty::new(from.store().clone(), &faults)));
+                let mut handed_on = HandedOn::default();
+                from.send(to.id(), &letter(0)).await.unwrap();
+                faults.next("take", fault.clone());
+                assert_eq!(looked(&to, &mut handed_on, async {}).await, (vec!["0".to_owned()], true));
+                let mut new = Vec::new();
+                if comes {
+                    from.send(to.id(), &letter(0)).await.unwrap();
+                    new.push("0".to_owned());
+                }
+                assert_eq!(looked(&to, &mut handed_on, async {}).await, (new, true), "{fault:?}");
+                assert!(to.look(&mut handed_on).await.is_none() && handed_on.0.is_empty());
+            }
+        }
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_core::{Key, NewEntry, PutMode, Store as _, StoreExt as _};
+use kv_core::{ErrorKind, Key, NewEntry, PutMode, Store as _, StoreExt as _};
 
 use super::{Inner, Letter, Replica, Waiting};
-use crate::asking::Outcome;
+use crate::asking::{Outcome, oversized};
 use crate::protocol::RequestId;
 
 /// Who asked what, by session and question.
@@ -43,7 +43,8 @@ impl Replica {
     /// Hands an answer that nobody here waits for to the process that asked, if there is one.
     ///
     /// The question is forgotten only once its answer is handed over: one that could not be can be sent again. Of two that
-    /// are handed over at once, the process that asked goes by the first.
+    /// are handed over at once, the process that asked goes by the first. Instead of an answer that is larger than an inbox
+    /// may be, the process that asked is handed the error that says so: sent again it would be no smaller.
     pub(crate) async fn hand_over(
         &self,
         session: &str,
@@ -57,8 +58,16 @@ impl Replica {
         };
         let Ok(asked_by) = std::str::from_utf8(&entry.value) else { return Ok(()) };
         let (session, question) = (session.to_owned(), question.as_json());
-        let letter = Letter::Answered { session, question, answer: outcome.into() };
-        self.send(asked_by, &letter).await?;
+        let letter =
+            Letter::Answered { session: session.clone(), question: question.clone(), answer: outcome.into() };
+        match self.send(asked_by, &letter).await {
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                tracing::warn!(%error, "an answer is too large to be handed to the replica that asked");
+                let letter = Letter::Answered { session, question, answer: Err(oversized()).into() };
+                self.send(asked_by, &letter).await?;
+            }
+            sent => sent?,
+        }
         if let Err(error) = inner.post.store().delete(Key::new(QUESTIONS, &key)).await {
             tracing::debug!(%error, "a question stays until whoever asked it forgets it");
         }

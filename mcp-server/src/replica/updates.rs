@@ -92,15 +92,42 @@ impl Inner {
     }
 
     async fn tell(&self, uris: Vec<String>) {
-        if let Err(error) = self.post.send_all(&Letter::Updated { uris }).await {
-            tracing::warn!(%error, "other replicas could not be told of updated resources");
+        for uris in in_letters(uris, self.post.max_bytes() / 4) {
+            if let Err(error) = self.post.send_all(&Letter::Updated { uris }).await {
+                tracing::warn!(%error, "other replicas could not be told of updated resources");
+            }
         }
     }
 }
 
+/// As few letters as may be, none of them with more than `max_bytes` unless it has one URI alone.
+fn in_letters(uris: Vec<String>, max_bytes: usize) -> Vec<Vec<String>> {
+    let (mut letters, mut bytes) = (Vec::<Vec<String>>::new(), 0);
+    for uri in uris {
+        let length = 2 * uri.len() + 3; // no character of a URI is escaped to more than two, and quotes and a comma
+        bytes += length;
+        match letters.last_mut() {
+            Some(letter) if bytes <= max_bytes => letter.push(uri),
+            _ => {
+                letters.push(vec![uri]);
+                bytes = length;
+            }
+        }
+    }
+    letters
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{MAX_UNTOLD, Updates};
+    use super::{MAX_UNTOLD, Updates, in_letters};
+
+    #[test]
+    fn what_was_updated_goes_in_as_few_letters_as_may_be() {
+        let uris: Vec<String> = (0..7).map(|number| format!("r://{number}")).collect(); // 13 bytes each
+        let sizes = |max| in_letters(uris.clone(), max).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!((sizes(1_000), sizes(39), sizes(0)), (vec![7], vec![3, 3, 1], vec![1; 7]));
+        assert_eq!(in_letters(uris.clone(), 39).concat(), uris);
+    }
 
     #[test]
     fn so_many_updates_wait_to_be_told_and_each_once() {

@@ -16,8 +16,8 @@ mod tests;
 mod unix;
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -33,6 +33,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use crate::authenticate::Authenticator;
 use crate::dispatch::Dispatcher;
 use crate::protocol::{Failure, Renderer, RequestId, code};
+use crate::replica::Serving;
 use crate::running::Alone;
 
 use bodies::Bodies;
@@ -101,6 +102,8 @@ struct Inner {
     was_ready: AtomicBool,
     /// Requests that run on though their clients have gone.
     alone: Alone,
+    /// Where nobody says that it has ended: it serves until it is dropped.
+    mounted: OnceLock<Serving>,
 }
 
 /// How far the end of the server has come.
@@ -124,7 +127,7 @@ impl Endpoint {
     ) -> Self {
         let renderer = Renderer::new(dispatcher.info());
         let bodies = Bodies::new(options.max_bodies_bytes);
-        let (stopping, was_ready, alone) = Default::default();
+        let (stopping, was_ready, alone, mounted) = Default::default();
         Self(Arc::new(Inner {
             dispatcher,
             authenticator,
@@ -134,7 +137,14 @@ impl Endpoint {
             stopping,
             was_ready,
             alone,
+            mounted,
         }))
+    }
+
+    /// Has it serve for as long as anybody has it or its router.
+    pub(crate) fn mounted(self, serving: Serving) -> Self {
+        let _ = self.0.mounted.set(serving);
+        self
     }
 
     /// The MCP endpoint at `/mcp`, to be mounted in any application.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use kv_core::StoreExt as _;
 use larder_tests::http::{HttpRequest, Streaming};
 use larder_tests::node::{Caller, Node, said};
 use larder_tests::shared::Shared;
@@ -173,6 +174,71 @@ async fn an_answer_that_could_not_be_handed_over_can_be_sent_again() {
 }
 
 #[tokio::test]
+async fn a_batch_is_refused_for_what_could_not_be_handed_on_unless_requests_in_it_are_answered() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-03-26").await;
+        let mut stream = caller.open(&pair.a, &caller.call("ask", &json!({}))).await;
+        let (_, question) = soon(said(&mut stream)).await.unwrap();
+        let call = caller.call("hold", &json!({}));
+        let held = caller.post(&call).send(pair.a.address).await;
+        pair.gate.done("holding").await;
+        let notice = json!({ "jsonrpc": "2.0", "method": "notifications/any" });
+        let ping = caller.request("ping", &json!({}));
+        pair.store_b.break_down("inbox");
+        for part in [one_root(&question), caller.cancellation(&call)] {
+            for batch in [json!([part]), json!([notice, part, notice])] {
+                let refused = caller.send(&pair.b, &batch).await;
+                assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true), "{batch}");
+            }
+            let answered = caller.send(&pair.b, &json!([part, ping])).await;
+            assert_eq!((answered.status, &answered.messages()[0][0]["id"]), (200, &ping["id"]));
+        }
+        pair.store_b.mend();
+        let again = json!([one_root(&question), caller.cancellation(&call)]);
+        assert_eq!(caller.send(&pair.b, &again).await.status, 202);
+        let (_, answer) = soon(said(&mut stream)).await.unwrap();
+        assert_eq!(answer["result"]["content"][0]["text"], "1 roots");
+        assert_eq!(soon(held.answer()).await.body, "");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_a_client_was_thanked_for_outlives_what_the_store_loses_on_its_way() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        pair.store_a.lose_taken("inbox");
+        for _ in 0..2 {
+            let mut stream = caller.open(&pair.a, &caller.call("ask", &json!({}))).await;
+            let (_, question) = soon(said(&mut stream)).await.unwrap();
+            assert_eq!(caller.send(&pair.b, &one_root(&question)).await.status, 202);
+            let (_, answer) = soon(said(&mut stream)).await.unwrap();
+            assert_eq!(answer["result"]["content"][0]["text"], "1 roots");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_no_inbox_takes_ends_the_wait_of_who_asked() {
+    let memory = kv_memory::MemoryStore::new().limited(64 << 10);
+    let pair = Pair::on(Shared::new(kv_core::AnyStore::new(memory))).await;
+    let caller = Caller::begin(&pair.a, "2025-11-25").await;
+    for (bytes, becomes) in
+        [(32 << 10, "1 roots"), (64 << 10, "the client's answer cannot be used: it is larger")]
+    {
+        let mut stream = caller.open(&pair.a, &caller.call("ask", &json!({}))).await;
+        let (_, question) = soon(said(&mut stream)).await.unwrap();
+        let mut answer = one_root(&question);
+        answer["result"]["roots"][0]["name"] = json!("x".repeat(bytes));
+        assert_eq!(caller.send(&pair.b, &answer).await.status, 202);
+        let (_, answer) = soon(said(&mut stream)).await.unwrap();
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.starts_with(becomes), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_question_that_the_store_does_not_keep_is_an_error_to_who_asks() {
     each(async |pair| {
         let caller = Caller::begin(&pair.a, "2025-11-25").await;
@@ -305,6 +371,27 @@ async fn a_session_has_one_stream_wherever_it_is_opened_and_the_newest_wins() {
             assert_eq!(message["params"]["uri"], "r://x");
             older = newer;
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_subscription_is_for_the_newest_stream_also_where_an_older_one_does_not_know_of_it_yet() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        let edit = |method: &str| caller.request(method, &json!({ "uri": "r://x" }));
+        assert_eq!(caller.send(&pair.a, &edit("resources/subscribe")).await.status, 200);
+        let mut older = opened(&caller, &pair.a).await;
+        while_updated(&caller, &pair.a, said(&mut older)).await.unwrap();
+        pair.store_a.break_down("inbox"); // it is not heard there that a newer one is opened, nor anything said elsewhere
+        let mut newer = opened(&caller, &pair.b).await;
+        while_updated(&caller, &pair.b, said(&mut newer)).await.unwrap();
+        for method in ["resources/unsubscribe", "resources/subscribe"] {
+            let answer = caller.send(&pair.a, &edit(method)).await;
+            assert_eq!(answer.messages()[0]["error"]["code"], -32603, "{method}: the newest cannot be told");
+        }
+        pair.store_a.mend();
+        soon(ended(&mut older)).await;
     })
     .await;
 }

@@ -311,6 +311,49 @@ async fn a_replica_on_lines_leaves_nothing_of_itself_either() {
     assert_eq!(listed(&store).await, [""; 0]);
 }
 
+/// A router of this server in an application, until it is told to stop.
+async fn mounted(service: &Service) -> (Node, JoinHandle<()>, tokio::sync::oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let router = service.router();
+    let task = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        axum::serve(listener, router).with_graceful_shutdown(stopped).await.unwrap();
+    });
+    (Node { address, service: service.clone() }, task, stop)
+}
+
+#[tokio::test]
+async fn a_mounted_replica_stays_when_its_last_client_on_lines_has_gone_and_goes_with_its_router() {
+    let store = Shared::new(AnyStore::new(MemoryStore::new()));
+    let gate = Gate::default();
+    let server = |store: Shared| crate::server("mounted", &gate).storage(store);
+    let service = server(store.another()).build().unwrap();
+    let b = Node::serve(server(store.another())).await;
+    for round in 0..2 {
+        let (a, task, stop) = mounted(&service).await; // anew, once it has gone
+        OnLines::to(service.clone()).end().await;
+        let caller = Caller::begin(&a, "2025-11-25").await;
+        let mut stream = caller.open(&a, &caller.call("ask", &json!({}))).await;
+        let (_, question) = soon(larder_tests::node::said(&mut stream)).await.unwrap();
+        let answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "roots": [] } });
+        assert_eq!(caller.send(&b, &answer).await.status, 202);
+        let (_, answer) = soon(larder_tests::node::said(&mut stream)).await.unwrap();
+        assert_eq!(answer["result"]["content"][0]["text"], "0 roots", "{round}");
+        drop(stream);
+        assert_eq!(listed(&store).await.len(), 3, "the list and both");
+        stop.send(()).unwrap();
+        soon(task).await.unwrap();
+        soon(async {
+            while listed(&store).await.len() > 2 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn what_was_updated_before_a_replica_ended_is_told_by_all_others() {
     let store = Shared::new(AnyStore::new(MemoryStore::new()));

@@ -149,6 +149,58 @@ async fn an_event_that_is_unknown_malformed_or_of_another_session_cannot_be_resu
 }
 
 #[tokio::test]
+async fn an_event_that_does_not_exist_yet_cannot_be_resumed_and_whoever_reads_goes_on() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        let mut stream = caller.open(&pair.a, &caller.call("speak", &json!({}))).await;
+        let first = hears(&mut stream, "one").await;
+        let (name, _) = first.split_once('-').unwrap();
+        for node in [&pair.a, &pair.b] {
+            for beyond in [2, 3, 999_999, u64::MAX - 1] {
+                not_resumed(&caller, node, &format!("{name}-{beyond}")).await;
+            }
+        }
+        pair.gate.open();
+        let second = hears(&mut stream, "two").await;
+        for beyond in [3, 999_999] {
+            not_resumed(&caller, &pair.b, &format!("{name}-{beyond}")).await;
+        }
+        let mut elsewhere = resumed(&caller, &pair.b, &second).await;
+        assert_eq!(next(&mut stream).await, None);
+        not_resumed(&caller, &pair.b, &format!("{name}-999999")).await;
+        pair.gate.open();
+        hears(&mut elsewhere, "three").await;
+        pair.gate.open();
+        answers(elsewhere, "spoken").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_said_a_moment_ago_is_resumed_elsewhere_once_it_is_written() {
+    each(async |pair| {
+        let caller = Caller::begin(&pair.a, "2025-11-25").await;
+        let mut stream = caller.open(&pair.a, &caller.call("speak", &json!({}))).await;
+        let first = hears(&mut stream, "one").await;
+        drop(resumed(&caller, &pair.b, &first).await); // so much is written
+        let mut stream = resumed(&caller, &pair.a, &first).await;
+        pair.store_a.break_down("events");
+        pair.gate.open();
+        let second = hears(&mut stream, "two").await;
+        let mended = async {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await; // longer than it takes to be written
+            pair.store_a.mend();
+        };
+        let ((), mut elsewhere) = tokio::join!(mended, resumed(&caller, &pair.b, &second));
+        pair.gate.open();
+        hears(&mut elsewhere, "three").await;
+        pair.gate.open();
+        answers(elsewhere, "spoken").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stream_that_outgrew_its_bounds_cannot_be_resumed_from_what_is_gone() {
     each(async |pair| {
         let caller = Caller::begin(&pair.a, "2025-11-25").await;

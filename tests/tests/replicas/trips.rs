@@ -24,6 +24,18 @@ fn asked(store: &Shared) -> Vec<String> {
             _ => asked.push(trip),
         }
     }
+    // Who puts a letter into an inbox has read it just before.
+    let mut is_put = false;
+    asked.reverse();
+    asked.retain(|trip| match &**trip {
+        "put inbox" => {
+            is_put = true;
+            true
+        }
+        "get inbox" => std::mem::take(&mut is_put),
+        _ => true,
+    });
+    asked.reverse();
     asked
 }
 

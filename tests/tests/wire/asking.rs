@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use larder_tests::effects::Effects;
-use mcp_server::protocol::Revision;
+use mcp_server::protocol::{Revision, ToolResult};
 use mcp_server::{
-    AskError, Asked, Capability, Context, Elicited, Form, Page, Principal, Resource, Server, State,
-    StaticTokens, Tool, prompt, resource, tool,
+    AskError, Asked, Capability, Context, Elicited, Form, Page, Principal, Resource, Sampling, SamplingTool,
+    Server, State, StaticTokens, Tool, ToolChoice, prompt, resource, tool,
 };
 use serde_json::{Value, json};
 
@@ -136,15 +136,10 @@ async fn played(
 ) -> (Vec<Value>, Reply) {
     if h.is_stateless() {
         let asked = client.result(method, params.clone()).await;
-        assert_eq!(asked["resultType"], "input_required", "{asked}");
-        let requests = asked["inputRequests"].as_object().unwrap();
-        assert_eq!(requests.len(), answers.len(), "{asked}");
-        let questions = answers.iter().map(|(key, _)| requests[*key]["params"].clone()).collect();
-        let mut again = params;
-        again["inputResponses"] =
-            answers.iter().map(|(key, answer)| ((*key).to_owned(), answer.clone())).collect();
-        again["requestState"] = asked["requestState"].clone();
-        return (questions, client.request(method, again).await);
+        let questions = questions(&asked, answers);
+        assert!(questions.iter().all(|question| question["method"] == "elicitation/create"), "{asked}");
+        let questions = questions.into_iter().map(|question| question["params"].clone()).collect();
+        return (questions, client.request(method, again(params, &asked, answers)).await);
     }
     let mut talk = Talk::begin(client, method, params).await;
     let mut questions = Vec::new();
@@ -157,6 +152,128 @@ async fn played(
     }
     let questions = questions.iter().map(|question| question["params"].clone()).collect();
     (questions, talk.end().await)
+}
+
+/// The questions of a result of 2026-07-28, which are those that there are answers to.
+fn questions<'a>(asked: &'a Value, answers: &[(&str, Value)]) -> Vec<&'a Value> {
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    let requests = asked["inputRequests"].as_object().unwrap();
+    assert_eq!(requests.len(), answers.len(), "{asked}");
+    answers.iter().map(|(key, _)| &requests[*key]).collect()
+}
+
+/// The params of the next round.
+fn again(mut params: Value, asked: &Value, answers: &[(&str, Value)]) -> Value {
+    params["inputResponses"] =
+        answers.iter().map(|(key, answer)| ((*key).to_owned(), answer.clone())).collect();
+    params["requestState"] = asked["requestState"].clone();
+    params
+}
+
+/// What a tool asks, one thing after the other, and its answer once each has had its own.
+async fn asked_in_turn(h: Harness, client: &Client, tool: &str, answers: &[Value]) -> (Vec<Value>, Reply) {
+    let (mut params, mut asked) = (json!({ "name": tool, "arguments": {} }), Vec::new());
+    if h.is_stateless() {
+        for (number, result) in answers.iter().enumerate() {
+            let round = client.result("tools/call", params.clone()).await;
+            let answer = [(&*format!("question-{}", number + 1), result.clone())];
+            asked.push(questions(&round, &answer)[0].clone());
+            params = again(params, &round, &answer);
+        }
+        return (asked, client.request("tools/call", params).await);
+    }
+    let mut talk = Talk::begin(client, "tools/call", params).await;
+    for result in answers {
+        let question = talk.next().await;
+        answer(client, &question, result.clone()).await;
+        asked.push(question);
+    }
+    (asked, talk.end().await)
+}
+
+/// A call is refused for want of this capability, and nothing is asked.
+async fn assert_lacks(h: Harness, client: &Client, tool: &str, capability: Value) {
+    let reply = client.request("tools/call", json!({ "name": tool, "arguments": {} })).await;
+    if h.is_stateless() {
+        reply.assert_error(MISSING_CAPABILITY, 400);
+    } else {
+        reply.assert_error(INVALID_REQUEST, 200);
+    }
+    assert_eq!(reply.message["error"]["data"], json!({ "requiredCapabilities": capability }));
+}
+
+/// Asks the model, which may look at a thermometer.
+#[tool]
+async fn weather(ctx: Context) -> Result<String, AskError> {
+    let city = json!({ "type": "object", "properties": { "city": { "type": "string" } } });
+    let look = SamplingTool::new("look", city).description("Looks at a thermometer");
+    let request = Sampling::new(100).user("Warm in Oslo?").tool(look).tool_choice(ToolChoice::Auto);
+    let sampled = ctx.sample(&request).await?;
+    let results: Vec<_> = sampled.tool_uses().map(|used| used.answered(ToolResult::text("18 °C"))).collect();
+    Ok(ctx.sample(&request.then(sampled.into_message()).results(results)).await?.text())
+}
+
+pub(crate) async fn a_model_uses_tools_on_2025_11_25_and_2026_07_28_alone(h: Harness) -> Shown {
+    let site = h.serve(Server::new("asking").tool(weather)).await;
+    let without = site.client_of(json!({ "sampling": {} }), None).await;
+    assert_lacks(h, &without, "weather", json!({ "sampling": { "tools": {} } })).await;
+    let client = site.client_of(json!({ "sampling": { "tools": {} } }), None).await;
+    if !matches!(h.revision, Revision::V2025_11_25 | Revision::V2026_07_28) {
+        assert_lacks(h, &client, "weather", json!({ "sampling": { "tools": {} } })).await;
+        return Ok(());
+    }
+    let used = json!({ "type": "tool_use", "id": "u1", "name": "look", "input": { "city": "Oslo" } });
+    let turn = json!({ "role": "assistant", "content": [used], "model": "m", "stopReason": "toolUse" });
+    let text_of_it = json!({ "type": "text", "text": "Yes, 18 °C." });
+    let says = json!({ "role": "assistant", "content": text_of_it, "model": "m", "stopReason": "endTurn" });
+    let (asked, reply) = asked_in_turn(h, &client, "weather", &[turn, says]).await;
+    assert_eq!(text(&reply.result()), "Yes, 18 °C.");
+    for question in &asked {
+        assert_eq!(question["method"], "sampling/createMessage", "{question}");
+        let params = &question["params"];
+        assert_eq!((&params["tools"][0]["name"], &params["maxTokens"]), (&json!("look"), &json!(100)));
+        assert_eq!(params["tools"][0]["inputSchema"]["type"], "object", "{params}");
+        assert_eq!(params["toolChoice"], json!({ "mode": "auto" }));
+    }
+    let messages = asked[1]["params"]["messages"].as_array().unwrap();
+    let roles: Vec<_> = messages.iter().map(|message| message["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["user", "assistant", "user"]);
+    let block = |message: &Value| {
+        let content = &message["content"];
+        content.as_array().map_or_else(|| content.clone(), |blocks| blocks[0].clone())
+    };
+    assert_eq!(block(&messages[1]), used);
+    let result = block(&messages[2]);
+    assert_eq!((&result["type"], &result["toolUseId"]), (&json!("tool_result"), &json!("u1")));
+    assert_eq!(result["content"][0]["text"], "18 °C");
+    Ok(())
+}
+
+/// Asks which folders the client works in.
+#[tool]
+async fn folders(ctx: Context) -> Result<String, AskError> {
+    let roots = ctx.roots().await?;
+    let names = roots.into_iter().map(|root| format!("{} {}", root.uri, root.name.unwrap_or_default()));
+    Ok(names.collect::<Vec<_>>().join(", "))
+}
+
+pub(crate) async fn a_client_that_has_roots_is_asked_for_them(h: Harness) -> Shown {
+    let site = h.serve(Server::new("asking").tool(folders)).await;
+    let without = site.client_of(forms(), None).await;
+    assert_lacks(h, &without, "folders", json!({ "roots": {} })).await;
+    let client = site.client_of(json!({ "roots": { "listChanged": true } }), None).await;
+    let roots = json!({ "roots": [{ "uri": "file:///a", "name": "A" }, { "uri": "file:///b" }] });
+    let (asked, reply) = asked_in_turn(h, &client, "folders", &[roots]).await;
+    assert_eq!(asked[0]["method"], "roots/list", "{asked:?}");
+    assert_eq!(text(&reply.result()), "file:///a A, file:///b ");
+    let unfit = json!({ "roots": [{ "uri": "https://a.example" }] });
+    let (_, reply) = asked_in_turn(h, &client, "folders", std::slice::from_ref(&unfit)).await;
+    if h.is_stateless() {
+        assert_eq!(reply.result()["resultType"], "input_required", "it is asked again");
+    } else {
+        reply.assert_error(-32_603, 200);
+    }
+    Ok(())
 }
 
 pub(crate) async fn what_is_asked_first_is_no_argument_and_asked_at_once(h: Harness) -> Shown {
@@ -429,7 +546,6 @@ pub(crate) async fn questions_stand_on_the_stream_of_their_own_request(h: Harnes
 
 pub(crate) async fn a_question_has_five_minutes(h: Harness) -> Shown {
     h.only_handshake()?;
-    h.only_lines()?;
     let (client, effects) = client(h).await?;
     let params = json!({ "name": "book", "arguments": { "room": "Oak" } });
     let mut talk = Talk::begin(&client, "tools/call", params).await;

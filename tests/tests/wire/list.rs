@@ -69,6 +69,8 @@ macro_rules! each_behaviour {
                 where_the_person_declines_nothing_runs_unless_it_looks,
                 who_cannot_be_asked_is_refused_before_anything_runs,
                 an_extension_that_a_tool_needs_is_asked_of_the_client,
+                a_model_uses_tools_on_2025_11_25_and_2026_07_28_alone,
+                a_client_that_has_roots_is_asked_for_them,
                 a_page_is_opened_once_by_who_was_sent_there,
                 that_a_page_is_done_is_told_to_its_session_on_2025_11_25_alone,
                 what_needs_a_page_first_is_minus_32042_on_2025_11_25_alone,

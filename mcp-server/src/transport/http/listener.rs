@@ -77,8 +77,7 @@ pub(super) async fn serve_door(
     stopped: impl Future<Output = ()> + Send,
 ) {
     let connections = GracefulShutdown::new();
-    let replica = endpoint.0.dispatcher.replica().clone();
-    replica.open();
+    let serving = endpoint.0.dispatcher.replica().open();
     let left = async {
         stopped.await;
         leave(&endpoint).await;
@@ -90,7 +89,7 @@ pub(super) async fn serve_door(
     drop(door);
     stop(&endpoint, connections).await;
     endpoint.0.dispatcher.streams().flush().await;
-    replica.close().await;
+    serving.close().await;
 }
 
 /// Whoever asks whether this server is ready is to see that it is not, before the door closes: until then clients are sent here.

@@ -190,18 +190,7 @@ impl Endpoint {
             return self.refuse(status, None, &refused.failure);
         }
         match arrival.session() {
-            Ok((session, handshake)) => {
-                let principal = &arrival.verified.principal;
-                if let Some(id) = cancelled(&incoming.operation)
-                    && !self.0.dispatcher.cancel(&session.key(principal), &id).await
-                {
-                    return self.unavailable(None);
-                }
-                if is_initialized(&incoming.operation) && !handshake.is_initialized() {
-                    return self.initialized(principal, &session, handshake).await;
-                }
-                empty(StatusCode::ACCEPTED)
-            }
+            Ok((session, handshake)) => self.noticed(arrival, &session, handshake, &incoming.operation).await,
             Err(Absent::Missing) if arrival.is_stateless() => empty(StatusCode::ACCEPTED), // and has no effect
             Err(Absent::Missing) => self.no_session(None),
             Err(Absent::Gone) => self.session_gone(None),
@@ -209,26 +198,48 @@ impl Endpoint {
         }
     }
 
-    /// `false` where it could not be handed to whoever asked.
+    /// A notification in a session.
+    async fn noticed(
+        &self,
+        arrival: &Arrival,
+        session: &SessionId,
+        handshake: &Handshake,
+        notice: &Operation,
+    ) -> Response {
+        let principal = &arrival.verified.principal;
+        if let Some(id) = cancelled(notice)
+            && !self.0.dispatcher.cancel(&session.key(principal), &id).await
+        {
+            return self.unavailable(None);
+        }
+        if is_initialized(notice) && !handshake.is_initialized() {
+            return self.initialized(principal, session, handshake).await;
+        }
+        empty(StatusCode::ACCEPTED)
+    }
+
+    /// An answer to a question, in a session. One that nobody waits for is passed over.
     async fn answered(
         &self,
         arrival: &Arrival,
         session: &SessionId,
         id: Option<RequestId>,
         outcome: Outcome,
-    ) -> bool {
-        let Some(id) = id else { return true };
+    ) -> Response {
+        let Some(id) = id else { return empty(StatusCode::ACCEPTED) };
         let session = session.key(&arrival.verified.principal);
-        self.0.dispatcher.answered(session, id, outcome).await
+        if self.0.dispatcher.answered(session, id, outcome).await {
+            empty(StatusCode::ACCEPTED)
+        } else {
+            self.unavailable(None) // it could not be handed to whoever asked
+        }
     }
 
-    /// An answer to a question: none is asked outside of sessions. One that nobody waits for is passed over.
+    /// An answer to a question: none is asked outside of sessions.
     async fn response(&self, arrival: &Arrival, id: Option<RequestId>, outcome: Outcome) -> Response {
         match arrival.session() {
-            Ok((session, _)) if self.answered(arrival, &session, id, outcome).await => {
-                empty(StatusCode::ACCEPTED)
-            }
-            Ok(_) | Err(Absent::Unknown) => self.unavailable(None),
+            Ok((session, _)) => self.answered(arrival, &session, id, outcome).await,
+            Err(Absent::Unknown) => self.unavailable(None),
             Err(Absent::Gone) => self.session_gone(None),
             Err(Absent::Missing) => {
                 self.refused(StatusCode::BAD_REQUEST, "a response was sent, and nothing was asked")

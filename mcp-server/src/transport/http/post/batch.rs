@@ -5,16 +5,15 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::arrival::{Absent, Arrival};
-use crate::protocol::{Malformed, Message, Revision, revision_of};
+use crate::protocol::{Incoming, Malformed, Message, Revision, revision_of};
 use crate::running::{Abandoned, Running};
 use crate::session::{Handshake, SessionId};
 use crate::transport::batch::{array, item};
-use crate::transport::cancellation::{cancelled, is_initialized};
 use crate::transport::http::Endpoint;
 use crate::transport::http::answer::{empty, json};
 
 impl Endpoint {
-    /// Answers a batch by one array.
+    /// Answers a batch by one array, or where nothing in it is answered as its parts would have been alone.
     pub(super) async fn batch(&self, arrival: Arrival, messages: &[Bytes]) -> Response {
         let (session, handshake) = match arrival.session() {
             Ok((session, handshake)) if handshake.revision() == Revision::V2025_03_26 => (session, handshake),
@@ -25,10 +24,21 @@ impl Endpoint {
             Err(Absent::Gone) => return self.session_gone(None),
             Err(Absent::Unknown) => return self.unavailable(None),
         };
-        let answers = messages.iter().map(|message| self.batched(&arrival, message, &session, handshake));
-        let answers = futures_util::future::join_all(answers).await;
-        let answers: Vec<Bytes> = answers.into_iter().flatten().collect();
-        array(&answers).map_or_else(|| empty(StatusCode::ACCEPTED), |answers| json(StatusCode::OK, answers))
+        let parts = messages.iter().map(|message| self.batched(&arrival, message, &session, handshake));
+        let (mut answers, mut refused) = (Vec::new(), None);
+        for part in futures_util::future::join_all(parts).await {
+            match part {
+                Part::Answered(answer) => answers.push(answer),
+                Part::Refused(response) => refused = refused.or(Some(response)),
+                Part::Accepted => {}
+            }
+        }
+        // Requests that were served are answered, whatever became of the rest: who had no answers would send the batch again,
+        // and they would run twice.
+        match array(&answers) {
+            Some(answers) => json(StatusCode::OK, answers),
+            None => refused.unwrap_or_else(|| empty(StatusCode::ACCEPTED)),
+        }
     }
 
     async fn batched(
@@ -37,26 +47,31 @@ impl Endpoint {
         message: &Bytes,
         session: &SessionId,
         handshake: &Handshake,
-    ) -> Option<Bytes> {
-        let incoming = match item(message) {
-            Ok(Message::Request(incoming)) => incoming,
+    ) -> Part {
+        match item(message) {
+            Ok(Message::Request(incoming)) => {
+                let answer = self.batched_request(arrival, incoming, session, handshake).await;
+                answer.map_or(Part::Accepted, Part::Answered)
+            }
             Ok(Message::Notification(incoming)) => {
-                let principal = &arrival.verified.principal;
-                if let Some(id) = cancelled(&incoming.operation) {
-                    self.0.dispatcher.cancel(&session.key(principal), &id).await; // what fails is in the log
-                }
-                if is_initialized(&incoming.operation) && !handshake.is_initialized() {
-                    drop(self.initialized(principal, session, handshake).await); // a store that fails is in the log
-                }
-                return None;
+                self.noticed(arrival, session, handshake, &incoming.operation).await.into()
             }
             Ok(Message::Response { id, outcome }) => {
-                self.answered(arrival, session, id, outcome).await;
-                return None;
+                self.answered(arrival, session, id, outcome).await.into()
             }
-            Ok(Message::Batch(_)) => return None,
-            Err(Malformed { failure, id }) => return Some(self.0.renderer.error(id.as_ref(), &failure)),
-        };
+            Ok(Message::Batch(_)) => Part::Accepted,
+            Err(Malformed { failure, id }) => Part::Answered(self.0.renderer.error(id.as_ref(), &failure)),
+        }
+    }
+
+    /// `None` where it was cancelled.
+    async fn batched_request(
+        &self,
+        arrival: &Arrival,
+        incoming: Incoming,
+        session: &SessionId,
+        handshake: &Handshake,
+    ) -> Option<Bytes> {
         let id = incoming.id.clone()?;
         let revision = match revision_of(&incoming, None, Some(handshake.revision())) {
             Ok(revision) => revision,
@@ -68,5 +83,20 @@ impl Endpoint {
         let abandoned = Abandoned::Detached(self.0.alone.clone());
         let running = Running::new(self.flight(request, &id, session), exchange, abandoned);
         Some(self.0.renderer.response(&id, running.await?, revision))
+    }
+}
+
+/// What became of one message of a batch.
+enum Part {
+    Answered(Bytes),
+    /// There is nothing to say to it.
+    Accepted,
+    /// What it would have been refused by, had it come alone.
+    Refused(Response),
+}
+
+impl From<Response> for Part {
+    fn from(alone: Response) -> Self {
+        if alone.status() == StatusCode::ACCEPTED { Self::Accepted } else { Self::Refused(alone) }
     }
 }
