@@ -1,7 +1,7 @@
 //! A cluster: which node owns which slot, and what to do when that changes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, Shared};
@@ -15,6 +15,7 @@ use crate::link::{Address, AnyOf, Dial, Link, Target};
 use crate::names::Names;
 use crate::news::News;
 use crate::node::{Node, Wait};
+use crate::running::Running;
 use crate::server;
 use crate::wire::Command;
 
@@ -43,8 +44,7 @@ pub(crate) struct Cluster {
     names: Names,
     wait: Option<Wait>,
     asking: Mutex<Asking>,
-    /// Whether a task watches now: it ends with its executor, which the cluster may outlive.
-    watched: AtomicBool,
+    watch: Running,
     closed: AtomicBool,
 }
 
@@ -81,7 +81,7 @@ impl Cluster {
             names,
             wait,
             asking: Mutex::default(),
-            watched: AtomicBool::new(false),
+            watch: Running::default(),
             closed: AtomicBool::new(false),
         });
         cluster.refresh(None).await?;
@@ -188,12 +188,10 @@ impl Cluster {
     /// Sees to it that the map is read anew whenever a connection is in trouble: those whose requests met it may have gone
     /// away.
     fn watch(self: &Arc<Self>) {
-        if self.watched.load(Ordering::Relaxed) || self.watched.swap(true, Ordering::AcqRel) {
-            return;
-        }
+        let Some(run) = self.watch.begin() else { return };
         let (weak, dial) = (Arc::downgrade(self), Arc::clone(&self.dial));
         tokio::spawn(async move {
-            let _watched = Watched(Weak::clone(&weak));
+            let _run = run;
             let mut pause = FRESH;
             loop {
                 dial.trouble.notified().await;
@@ -271,17 +269,6 @@ impl Cluster {
             (None, None) => return Err(Fault::Said(refusal.clone())),
         };
         node.ask(command, way).await
-    }
-}
-
-/// The cluster is watched until this is dropped, which an executor does that ends.
-struct Watched(Weak<Cluster>);
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if let Some(cluster) = self.0.upgrade() {
-            cluster.watched.store(false, Ordering::Release);
-        }
     }
 }
 

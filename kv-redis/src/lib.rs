@@ -38,6 +38,7 @@ mod link;
 mod names;
 mod news;
 mod node;
+mod running;
 mod scan;
 mod server;
 mod store;

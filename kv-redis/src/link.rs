@@ -4,7 +4,6 @@
 //! the end has sent nothing, and the error says so. A new connection is handed out only once it tracks and subscribes
 //! what the old one did, so that no read slips through untracked.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::error::{self, Fault};
 use crate::news::News;
+use crate::running::Running;
 use crate::wire::Command;
 
 mod clock;
@@ -48,8 +48,7 @@ struct Inner {
     clock: ServerClock,
     news: Arc<News>,
     tended: bool,
-    /// Whether a task tends the link now: it ends with its executor, which the link may outlive.
-    is_tended: AtomicBool,
+    keeper: Running,
     /// Wakes who tends the link: something died, did not answer, or is to be tidied.
     wake: Arc<Notify>,
 }
@@ -69,8 +68,8 @@ impl Link {
     pub(crate) fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
         let wake = news.wake();
         let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::unread());
-        let is_tended = AtomicBool::new(false);
-        let link = Self(Arc::new(Inner { target, dial, slot, clock, news, tended, is_tended, wake }));
+        let keeper = Running::default();
+        let link = Self(Arc::new(Inner { target, dial, slot, clock, news, tended, keeper, wake }));
         link.tend();
         link
     }
@@ -189,8 +188,10 @@ impl Link {
 
     /// Sees to it that the link is tended, if it is to be.
     fn tend(&self) {
-        if self.0.tended && !self.0.is_tended.swap(true, Ordering::AcqRel) {
-            keeper::start(&self.0);
+        if self.0.tended
+            && let Some(run) = self.0.keeper.begin()
+        {
+            keeper::start(&self.0, run);
         }
     }
 

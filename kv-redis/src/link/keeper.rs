@@ -1,11 +1,11 @@
 //! The task beside a link: it reads the server's clock, notices a connection that died unused, and brings it back while
 //! somebody listens.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::{Inner, Link, Slot};
+use crate::running::Run;
 
 /// How often the clock is read.
 const CLOCK: Duration = Duration::from_secs(60);
@@ -14,10 +14,10 @@ const LISTENING: Duration = Duration::from_secs(3);
 /// How long to wait before a lost connection is tried again for who listens.
 const AGAIN: Duration = Duration::from_millis(200);
 
-pub(super) fn start(inner: &Arc<Inner>) {
+pub(super) fn start(inner: &Arc<Inner>, run: Run) {
     let (weak, wake) = (Arc::downgrade(inner), Arc::clone(&inner.wake));
     tokio::spawn(async move {
-        let _tended = Tended(Weak::clone(&weak));
+        let _run = run;
         let mut pause = CLOCK;
         loop {
             let _woken = tokio::time::timeout(pause, wake.notified()).await;
@@ -27,17 +27,6 @@ pub(super) fn start(inner: &Arc<Inner>) {
             }
         }
     });
-}
-
-/// The link is tended until this is dropped, which an executor does that ends.
-struct Tended(Weak<Inner>);
-
-impl Drop for Tended {
-    fn drop(&mut self) {
-        if let Some(inner) = self.0.upgrade() {
-            inner.is_tended.store(false, Ordering::Release);
-        }
-    }
 }
 
 /// Looks after the link once; how long it can be left alone, or `None` once nobody needs it.

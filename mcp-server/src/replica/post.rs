@@ -26,8 +26,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The inboxes of all processes, as one of them sees them.
 ///
 /// An inbox is one entry: a letter is added by `Update`, and all are had by one `get`, handed on in the order in which they
-/// came, and only then removed, if no other has come meanwhile: a store whose answers are lost loses no letter. There is a list of those that have one because no backend finds keys by their
-/// beginning without a walk through all others.
+/// came, and only then removed, if no other has come meanwhile: a store whose answers are lost loses no letter. There is a
+/// list of those that have one because no backend finds keys by their beginning without a walk through all others.
 pub(super) struct Post {
     id: String,
     store: AnyStore,

@@ -19,6 +19,14 @@ async fn hears(stream: &mut Streaming, word: impl Into<Value>) -> String {
     id
 }
 
+/// The rest of `speak` behind its second word, which comes as it is said.
+async fn speaks_on(pair: &Pair, mut stream: Streaming) {
+    pair.gate.open();
+    hears(&mut stream, "three").await;
+    pair.gate.open();
+    answers(stream, "spoken").await;
+}
+
 /// The next thing is the answer of a tool, and the last.
 async fn answers(mut stream: Streaming, text: &str) {
     let (_, answer) = next(&mut stream).await.expect("an answer");
@@ -165,13 +173,10 @@ async fn an_event_that_does_not_exist_yet_cannot_be_resumed_and_whoever_reads_go
         for beyond in [3, 999_999] {
             not_resumed(&caller, &pair.b, &format!("{name}-{beyond}")).await;
         }
-        let mut elsewhere = resumed(&caller, &pair.b, &second).await;
+        let elsewhere = resumed(&caller, &pair.b, &second).await;
         assert_eq!(next(&mut stream).await, None);
         not_resumed(&caller, &pair.b, &format!("{name}-999999")).await;
-        pair.gate.open();
-        hears(&mut elsewhere, "three").await;
-        pair.gate.open();
-        answers(elsewhere, "spoken").await;
+        speaks_on(&pair, elsewhere).await;
     })
     .await;
 }
@@ -191,11 +196,8 @@ async fn what_was_said_a_moment_ago_is_resumed_elsewhere_once_it_is_written() {
             tokio::time::sleep(std::time::Duration::from_millis(200)).await; // longer than it takes to be written
             pair.store_a.mend();
         };
-        let ((), mut elsewhere) = tokio::join!(mended, resumed(&caller, &pair.b, &second));
-        pair.gate.open();
-        hears(&mut elsewhere, "three").await;
-        pair.gate.open();
-        answers(elsewhere, "spoken").await;
+        let ((), elsewhere) = tokio::join!(mended, resumed(&caller, &pair.b, &second));
+        speaks_on(&pair, elsewhere).await;
     })
     .await;
 }
@@ -236,12 +238,9 @@ async fn the_newest_reader_has_the_stream_wherever_it_is() {
         assert_eq!(next(&mut first).await, None, "the connection from before ends");
         pair.gate.open();
         let id = hears(&mut second, "two").await;
-        let mut third = resumed(&caller, &pair.a, &id).await;
+        let third = resumed(&caller, &pair.a, &id).await;
         assert_eq!(next(&mut second).await, None, "also where another replica has it");
-        pair.gate.open();
-        hears(&mut third, "three").await;
-        pair.gate.open();
-        answers(third, "spoken").await;
+        speaks_on(&pair, third).await;
     })
     .await;
 }
