@@ -1,49 +1,73 @@
 //! The names in order, for scans: moka has none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kv_core::Version;
 
-use crate::slot::Name;
+use crate::name::Name;
 
-/// Every name in the map, with the version of the write that entered it. A put over an entry does not come here,
-/// unless the store evicts.
+/// Every name in the map.
 ///
 /// A name enters before its entry and leaves before it, under the lock of its key; so an entry in the map that
 /// nobody is just writing is always listed, and a name without entry is passed over.
-#[derive(Debug, Default)]
-pub(crate) struct Index(RwLock<BTreeMap<Name, Version>>);
+#[derive(Debug)]
+pub(crate) struct Index(RwLock<Names>);
+
+#[derive(Debug)]
+enum Names {
+    /// Of a store that keeps what it has: a put over an entry does not come here.
+    Kept(BTreeSet<Name>),
+    /// Of one that evicts, with the version of the write that entered each.
+    Versioned(BTreeMap<Name, Version>),
+}
 
 impl Index {
+    /// An index of no names, of a store that `evicts` or not.
+    pub(crate) fn new(evicts: bool) -> Self {
+        let names = if evicts { Names::Versioned(BTreeMap::new()) } else { Names::Kept(BTreeSet::new()) };
+        Self(RwLock::new(names))
+    }
+
     pub(crate) fn insert(&self, name: &Name, version: Version) {
-        self.write().insert(Name::clone(name), version);
+        match &mut *self.write() {
+            Names::Kept(names) => drop(names.insert(Name::clone(name))),
+            Names::Versioned(names) => drop(names.insert(Name::clone(name), version)),
+        }
     }
 
     pub(crate) fn remove(&self, name: &[u8]) {
-        self.write().remove(name);
+        match &mut *self.write() {
+            Names::Kept(names) => drop(names.remove(name)),
+            Names::Versioned(names) => drop(names.remove(name)),
+        }
     }
 
     /// Removes the name if this version entered it: an eviction is told late, and the name may be in use again.
-    pub(crate) fn remove_version(&self, name: &[u8], version: Version) {
-        let mut names = self.write();
-        if names.get(name) == Some(&version) {
+    pub(crate) fn evict(&self, name: &[u8], version: Version) {
+        if let Names::Versioned(names) = &mut *self.write()
+            && names.get(name) == Some(&version)
+        {
             names.remove(name);
         }
     }
 
     /// The next names, at most `count` of them.
     pub(crate) fn next(&self, begin: Bound<&[u8]>, end: Bound<&[u8]>, count: usize) -> Vec<Name> {
-        let names = self.read();
-        names.range::<[u8], _>((begin, end)).take(count).map(|(name, _)| Name::clone(name)).collect()
+        match &*self.read() {
+            Names::Kept(names) => names.range::<[u8], _>((begin, end)).take(count).map(Name::clone).collect(),
+            Names::Versioned(names) => {
+                names.range::<[u8], _>((begin, end)).take(count).map(|(name, _)| Name::clone(name)).collect()
+            }
+        }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Name, Version>> {
+    fn read(&self) -> RwLockReadGuard<'_, Names> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Name, Version>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Names> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,18 +79,18 @@ mod tests {
     use kv_core::Version;
 
     use super::Index;
-    use crate::slot::Name;
+    use crate::name::Name;
 
     #[test]
     fn a_late_eviction_does_not_take_the_name_of_a_newer_entry() {
-        let index = Index::default();
+        let index = Index::new(true);
         let name = Name::from(&b"a"[..]);
         let (evicted, newer) = (Version::random(), Version::random());
         index.insert(&name, evicted);
         index.insert(&name, newer);
-        index.remove_version(&name, evicted);
+        index.evict(&name, evicted);
         assert_eq!(index.next(Bound::Unbounded, Bound::Unbounded, 9), [Name::clone(&name)]);
-        index.remove_version(&name, newer);
+        index.evict(&name, newer);
         assert!(index.next(Bound::Unbounded, Bound::Unbounded, 9).is_empty());
     }
 }

@@ -6,7 +6,8 @@ use kv_core::backend::Deadlines;
 use moka::notification::RemovalCause;
 
 use crate::index::Index;
-use crate::slot::{Name, Slot};
+use crate::name::Name;
+use crate::slot::Slot;
 use crate::{MemoryConfig, OnFull};
 
 /// Kept in step with the map: its methods are called under the lock of the key they are about, but for
@@ -25,7 +26,7 @@ impl Ledger {
         let evicts = config.on_full == OnFull::Evict; // then moka keeps the limit
         let limit = |limit: Option<u64>| Count::new(limit.filter(|_| !evicts).unwrap_or(u64::MAX));
         let (entries, bytes) = (limit(config.max_entries), limit(config.max_bytes));
-        Self { index: Index::default(), deadlines, entries, bytes, evicts }
+        Self { index: Index::new(evicts), deadlines, entries, bytes, evicts }
     }
 
     /// Enters `new`, over `old` if there is one, expired or not. False, and nothing is changed, if there is no room.
@@ -58,7 +59,7 @@ impl Ledger {
         self.entries.give_back(1);
         self.bytes.give_back(old.bytes());
         if cause.was_evicted() {
-            self.index.remove_version(&old.name, old.version);
+            self.index.evict(&old.name, old.version);
             self.deadlines.set(&old.name, old.deadline(), None);
         }
     }

@@ -28,7 +28,7 @@
 //!   and every 64 entries of a batch or a page.
 //! - Clones share the data. Another process sees nothing of it, and nothing outlives this one.
 //!
-//! Beside name and value an entry takes 500 to 600 bytes of bookkeeping, which the limits do not count.
+//! Beside name and value an entry takes 450 to 550 bytes of bookkeeping, which the limits do not count.
 
 mod config;
 mod diagnosis;
@@ -36,6 +36,7 @@ mod error;
 mod hub;
 mod index;
 mod ledger;
+mod name;
 mod slot;
 mod store;
 

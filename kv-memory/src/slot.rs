@@ -6,8 +6,7 @@ use bytes::Bytes;
 use kv_core::backend::with_encoded;
 use kv_core::{Clock, Entry, Key, Meta, NewEntry, Result, Version, ttl};
 
-/// The stored name of an entry: one allocation that the map, the index and the deadlines share.
-pub(crate) type Name = Arc<[u8]>;
+use crate::name::Name;
 
 /// An entry as the map holds it, by value: a box of its own would cost every read one more miss of the cache.
 #[derive(Clone, Debug)]

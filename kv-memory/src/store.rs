@@ -14,7 +14,8 @@ use moka::sync::Cache;
 
 use crate::hub::Hub;
 use crate::ledger::Ledger;
-use crate::slot::{Name, Slot};
+use crate::name::Name;
+use crate::slot::Slot;
 use crate::{MemoryConfig, OnFull, error};
 use kv_core::backend::Gate;
 

@@ -7,7 +7,7 @@ use kv_core::backend::{ScanRange, decode};
 use kv_core::{Cursor, Item, Page, Result, Scan};
 
 use super::{Inner, pace};
-use crate::slot::Name;
+use crate::name::Name;
 
 /// What a name in the range turned out to be.
 enum Found {

@@ -9,7 +9,8 @@ use moka::ops::compute::Op;
 
 use super::Inner;
 use crate::error;
-use crate::slot::{Name, Slot, with_name};
+use crate::name::Name;
+use crate::slot::{Slot, with_name};
 
 impl Inner {
     pub(super) fn get(&self, key: Key<'_>) -> Option<Entry> {

@@ -115,6 +115,27 @@ pub(super) struct Counted {
     pools: Mutex<[Pool; 3]>,
     /// How often a session was forgotten, by the first byte of its digest: what the store said before may be out of date.
     forgotten: [AtomicU64; 256],
+    /// What moments are counted from.
+    begun: Instant,
+}
+
+/// A moment, in tenths of a second since counting began: it stands beside each session, and the clock's own kind takes
+/// four times the room. It ends after 13 years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment(u32);
+
+impl Moment {
+    fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(100 * u64::from(self.0.saturating_sub(earlier.0)))
+    }
+
+    fn plus(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(tenths(time)))
+    }
+}
+
+fn tenths(time: Duration) -> u32 {
+    u32::try_from(time.as_millis() / 100).unwrap_or(u32::MAX)
 }
 
 /// When the store was asked for a session.
@@ -127,15 +148,16 @@ struct Pool {
     by_principal: HashMap<[u8; 32], Seen>,
     sessions: usize,
     /// While the pool is full: before this none can have ended by itself, and nobody looks through it again.
-    full_until: Option<Instant>,
+    full_until: Option<Moment>,
 }
 
 /// By the digests of their keys.
-type Seen = HashMap<u64, Instant>;
+type Seen = HashMap<u64, Moment>;
 
 impl Counted {
     pub(super) fn new(limits: SessionLimits) -> Self {
-        Self { limits, pools: Mutex::default(), forgotten: std::array::from_fn(|_| AtomicU64::new(0)) }
+        let forgotten = std::array::from_fn(|_| AtomicU64::new(0));
+        Self { limits, pools: Mutex::default(), forgotten, begun: Instant::now() }
     }
 
     /// Counts a session of `owner` as active, unless it is a new one and a cap is reached.
@@ -145,7 +167,7 @@ impl Counted {
 
     fn count_in(&self, pool: &mut Pool, owner: Owner, key: &str) -> Result<(), Full> {
         let Some(session) = digest(key) else { return Ok(()) };
-        let now = Instant::now();
+        let now = Moment(tenths(self.begun.elapsed()));
         let SessionLimits { idle, all, .. } = self.limits;
         let share = self.share(owner);
         let owner = owner.key();
@@ -211,32 +233,26 @@ impl Counted {
 
 impl Pool {
     /// Whether this principal has less than `cap` sessions; else how long the first of them has at most.
-    fn room_of(
-        &mut self,
-        owner: &[u8; 32],
-        cap: usize,
-        idle: Duration,
-        now: Instant,
-    ) -> Result<(), Duration> {
+    fn room_of(&mut self, owner: &[u8; 32], cap: usize, idle: Duration, now: Moment) -> Result<(), Duration> {
         let Some(seen) = self.by_principal.get_mut(owner).filter(|seen| seen.len() >= cap) else {
             return if cap > 0 { Ok(()) } else { Err(idle) };
         };
         let before = seen.len();
-        seen.retain(|_, seen| now.duration_since(*seen) < idle);
+        seen.retain(|_, seen| now.since(*seen) < idle);
         self.sessions -= before - seen.len();
         if seen.len() < cap { Ok(()) } else { Err(left(seen.values(), idle, now)) }
     }
 
     /// As [`Pool::room_of`], for all together.
-    fn room(&mut self, cap: usize, idle: Duration, now: Instant) -> Result<(), Duration> {
+    fn room(&mut self, cap: usize, idle: Duration, now: Moment) -> Result<(), Duration> {
         if self.sessions < cap {
             return Ok(());
         }
         if let Some(until) = self.full_until.filter(|until| now < *until) {
-            return Err(until - now);
+            return Err(until.since(now));
         }
         for seen in self.by_principal.values_mut() {
-            seen.retain(|_, seen| now.duration_since(*seen) < idle);
+            seen.retain(|_, seen| now.since(*seen) < idle);
         }
         self.by_principal.retain(|_, seen| !seen.is_empty());
         self.sessions = self.by_principal.values().map(HashMap::len).sum();
@@ -244,7 +260,7 @@ impl Pool {
             return Ok(());
         }
         let wait = left(self.by_principal.values().flat_map(HashMap::values), idle, now);
-        self.full_until = Some(now + wait);
+        self.full_until = Some(now.plus(wait));
         Err(wait)
     }
 
@@ -260,8 +276,8 @@ impl Pool {
 }
 
 /// How long the oldest of `seen` has at most, if nobody uses it.
-fn left<'a>(seen: impl Iterator<Item = &'a Instant>, idle: Duration, now: Instant) -> Duration {
-    seen.min().map_or(idle, |oldest| idle.saturating_sub(now.duration_since(*oldest)))
+fn left<'a>(seen: impl Iterator<Item = &'a Moment>, idle: Duration, now: Moment) -> Duration {
+    seen.min().map_or(idle, |oldest| idle.saturating_sub(now.since(*oldest)))
 }
 
 /// The first quarter of a session's key: enough to count it by, and nobody chooses it.

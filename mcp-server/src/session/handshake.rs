@@ -20,7 +20,10 @@ pub(crate) struct Handshake<J = Json> {
     revision: Revision,
     /// What was kept of the client's own description, as each request hands it on.
     client: J,
-    capabilities: J,
+    /// `None` where none were declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capabilities: Option<J>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) level: Option<Level>,
     /// Whether the client has said `notifications/initialized`. Not kept where nothing can be told or asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -44,7 +47,7 @@ impl Handshake {
         Ok(Self {
             revision: read.revision,
             client: slice(read.client),
-            capabilities: slice(read.capabilities),
+            capabilities: read.capabilities.map(slice),
             level: read.level,
             initialized: read.initialized,
             subscriptions: read.subscriptions,
@@ -87,7 +90,7 @@ impl Handshake {
         Ok(Self {
             revision: asked.unwrap_or(Revision::LATEST_HANDSHAKE),
             client: Json::of(&params.client_info.trimmed()).map_err(unfit)?,
-            capabilities,
+            capabilities: Some(capabilities).filter(|declared| *declared != Json::EMPTY),
             level: None,
             initialized: false,
             subscriptions: BTreeSet::new(),
@@ -116,7 +119,8 @@ impl Handshake {
 
     /// Whether the client declared anything that it can be asked for.
     pub(crate) fn can_be_asked(&self) -> bool {
-        let declared = self.capabilities.to::<Map<String, Value>>().unwrap_or_default();
+        let Some(declared) = &self.capabilities else { return false };
+        let declared = declared.to::<Map<String, Value>>().unwrap_or_default();
         ["elicitation", "sampling", "roots"].iter().any(|name| declared.contains_key(*name))
     }
 
@@ -142,7 +146,7 @@ impl Handshake {
     pub(crate) fn caller(&self) -> Caller {
         Caller {
             info: Some(self.client.clone()),
-            capabilities: Some(self.capabilities.clone()),
+            capabilities: self.capabilities.clone(),
             log_level: self.level,
             progress: None,
             ready: if self.initialized { Ready::Yes } else { Ready::Kept },
@@ -217,7 +221,7 @@ mod tests {
         let stored = Bytes::from(serde_json::to_vec(&begun).unwrap());
         let read = Handshake::read(&stored).unwrap();
         assert_eq!(serde_json::to_vec(&read).unwrap(), stored);
-        for json in [&read.client, &read.capabilities] {
+        for json in [&read.client, read.capabilities.as_ref().unwrap()] {
             assert!(stored.as_ptr_range().contains(&json.as_bytes().as_ptr()));
         }
         let newer = String::from_utf8(stored.to_vec()).unwrap().replace("2025-06-18", "2099-01-01");
@@ -239,7 +243,7 @@ mod tests {
         }
         assert_eq!(of(r#"{"a":{}}"#, &deep).unwrap().client.as_str(), r#"{"name":"n","version":"1"}"#);
         let indented = format!("{{{}\"a\":{{}}}}", " ".repeat(8 << 10));
-        assert_eq!(of(&indented, "[]").unwrap().capabilities.as_str(), r#"{"a":{}}"#);
+        assert_eq!(of(&indented, "[]").unwrap().capabilities.unwrap().as_str(), r#"{"a":{}}"#);
         for wrong in ["null", "[]", "7"] {
             assert!(of(wrong, "[]").is_err(), "{wrong}");
         }
