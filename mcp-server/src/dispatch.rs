@@ -117,9 +117,8 @@ impl Dispatcher {
                 (Ok(()), None) => Next::first(this).run(request).await,
             }
         };
-        let after = self.0.handler_timeout;
+        let (run, after) = (Box::pin(AssertUnwindSafe(run).catch_unwind()), self.0.handler_timeout);
         Box::pin(async move {
-            let run = std::pin::pin!(AssertUnwindSafe(run).catch_unwind());
             match Seated::new(Deadline::new(run, after), seat).await {
                 Ok(Ok(Ok(answer))) => answer,
                 Ok(Ok(Err(_))) => panicked().into(),

@@ -120,7 +120,7 @@ impl Next {
         let middleware = self.dispatcher.chain().get(self.position).cloned();
         self.position += 1;
         match middleware {
-            Some(middleware) => middleware.0.handle(request, self),
+            Some(middleware) => middleware.0.handle(Box::new(request), self),
             None => self.dispatcher.perform(request),
         }
     }
@@ -154,7 +154,8 @@ impl Link {
 trait Erased: Send + Sync {
     fn check(&self, components: &Components<'_>) -> Result<()>;
     fn authorize<'a>(&'a self, request: &'a Request) -> Borrowed<'a, Result<(), Refusal>>;
-    fn handle(self: Arc<Self>, request: Request, next: Next) -> BoxFuture<Answer>;
+    /// The request in a box: the future of a middleware holds it twice otherwise.
+    fn handle(self: Arc<Self>, request: Box<Request>, next: Next) -> BoxFuture<Answer>;
 }
 
 impl<M: Middleware> Erased for M {
@@ -166,7 +167,7 @@ impl<M: Middleware> Erased for M {
         Box::pin(Middleware::authorize(self, request))
     }
 
-    fn handle(self: Arc<Self>, request: Request, next: Next) -> BoxFuture<Answer> {
-        Box::pin(async move { Middleware::handle(&*self, request, next).await })
+    fn handle(self: Arc<Self>, request: Box<Request>, next: Next) -> BoxFuture<Answer> {
+        Box::pin(async move { Middleware::handle(&*self, *request, next).await })
     }
 }

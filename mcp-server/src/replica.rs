@@ -100,20 +100,8 @@ impl Replica {
     /// asked again in a while, and only one request waits for that.
     pub(crate) async fn join(&self, server: impl FnOnce() -> Distant + Send) {
         let Some(inner) = &self.0 else { return };
-        if inner.joined.load(Ordering::SeqCst) || inner.transports.have_ended() {
-            return;
-        }
-        let Some(mut keeper) = inner.turn_to_join().await else { return };
-        match inner.post.appear().await {
-            Ok(()) => {
-                *inner.not_joined() = None;
-                *keeper = Some(tokio::spawn(keeper::keep(Arc::clone(inner), server())));
-                inner.joined.store(true, Ordering::SeqCst);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "other replicas could not be told of this one");
-                *inner.not_joined() = Some(Instant::now());
-            }
+        if !inner.joined.load(Ordering::SeqCst) && !inner.transports.have_ended() {
+            Box::pin(inner.join(server)).await; // in a box, since every request of a session comes by
         }
     }
 
@@ -199,6 +187,21 @@ impl Replica {
 }
 
 impl Inner {
+    async fn join(self: &Arc<Self>, server: impl FnOnce() -> Distant + Send) {
+        let Some(mut keeper) = self.turn_to_join().await else { return };
+        match self.post.appear().await {
+            Ok(()) => {
+                *self.not_joined() = None;
+                *keeper = Some(tokio::spawn(keeper::keep(Arc::clone(self), server())));
+                self.joined.store(true, Ordering::SeqCst);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "other replicas could not be told of this one");
+                *self.not_joined() = Some(Instant::now());
+            }
+        }
+    }
+
     /// The right to join; `None` where somebody else has joined, tries it again, or has just failed to.
     async fn turn_to_join(&self) -> Option<MutexGuard<'_, Option<JoinHandle<()>>>> {
         let failed = *self.not_joined();

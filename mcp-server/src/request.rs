@@ -190,7 +190,7 @@ pub struct Request {
     /// Whether the answer will be everybody's: then nothing in it may depend on who asks.
     pub(crate) public: bool,
     /// Answers to earlier questions (`inputResponses`) and the state they belong to (`requestState`).
-    pub(crate) resumed: Option<Resumed>,
+    pub(crate) resumed: Option<Box<Resumed>>,
     /// The components that this request sees, from its rights to its handler; `None` before anything looked.
     pub(crate) registry: Option<Registry>,
     /// How its headers differ from the arguments that they repeat. Told after the rights were asked: who may not use a
@@ -202,7 +202,7 @@ impl Request {
     /// Takes what the client sent back to a question, for a middleware that asks by itself ([`Answer::Asked`](crate::Answer)):
     /// handlers know no state but their own, and refuse it.
     pub fn take_resumed(&mut self) -> Option<Resumed> {
-        self.resumed.take()
+        self.resumed.take().map(|resumed| *resumed)
     }
 
     /// A decoded request, admitted as this revision for this principal. What the request says of the client itself
@@ -233,7 +233,7 @@ impl Request {
             extensions: Extensions::new(),
             exchange: Exchange::default(),
             public: false,
-            resumed: incoming.resumed,
+            resumed: incoming.resumed.map(Box::new),
             registry: None,
             mismatch: None,
         }

@@ -111,7 +111,7 @@ impl Dispatcher {
         };
         let this = self.clone();
         let run: BoxFuture<Result<T, Failure>> = Box::pin(async move {
-            let round = this.0.records.resume(context.request(), resumed, manner.single_use).await?;
+            let round = this.0.records.resume(context.request(), *resumed, manner.single_use).await?;
             context.resume(round);
             Ok(run(context).await)
         });

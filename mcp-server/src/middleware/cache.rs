@@ -158,10 +158,14 @@ impl Middleware for ResponseCache {
         })
     }
 
-    async fn handle(&self, request: Request, next: Next) -> Answer {
-        match self.0.plan(&request, next.dispatcher()) {
-            Some(plan) => self.answer(plan, request, next).await,
-            None => next.run(request).await,
+    fn handle(&self, request: Request, next: Next) -> impl Future<Output = Answer> + Send {
+        let plan = self.0.plan(&request, next.dispatcher());
+        let request = Box::new(request); // a hit only looks at it
+        async move {
+            match plan {
+                Some(plan) => self.answer(plan, request, next).await,
+                None => next.run(*request).await,
+            }
         }
     }
 }
@@ -181,7 +185,7 @@ impl Plan {
 }
 
 impl ResponseCache {
-    async fn answer(&self, plan: Plan, request: Request, next: Next) -> Answer {
+    async fn answer(&self, plan: Plan, request: Box<Request>, next: Next) -> Answer {
         let cache = self.0.cache(plan.kind, next.dispatcher().cache());
         match cache.look(&plan.key).await {
             Ok(hit) => kept(hit, request.revision.form(), plan.hints(&next)),
@@ -200,7 +204,13 @@ fn kept(hit: Hit<Kept>, form: WireForm, hints: Option<Hints>) -> Answer {
 }
 
 /// Runs the component and keeps what it answers.
-async fn missed(cache: KeptCache, plan: Plan, miss: Miss<Kept>, mut request: Request, next: Next) -> Answer {
+async fn missed(
+    cache: KeptCache,
+    plan: Plan,
+    miss: Miss<Kept>,
+    mut request: Box<Request>,
+    next: Next,
+) -> Answer {
     let (form, hints) = (request.revision.form(), plan.hints(&next));
     let lease = match cache.claim(&plan.key, miss).await {
         Lookup::Hit(hit) => return kept(hit, form, hints),
@@ -210,7 +220,7 @@ async fn missed(cache: KeptCache, plan: Plan, miss: Miss<Kept>, mut request: Req
     // Shared: whoever began it may leave while others wait.
     request.exchange = request.exchange.shared();
     let exchange = request.exchange.clone();
-    let answer = Running::new(Box::pin(next.run(request)), exchange.clone(), Abandoned::Cancelled).await;
+    let answer = Running::new(Box::pin(next.run(*request)), exchange.clone(), Abandoned::Cancelled).await;
     if !may_be_kept(&answer) || exchange.has_asked() {
         lease.abandon().await;
         return answer;

@@ -22,20 +22,25 @@ impl Logging {
 }
 
 impl Middleware for Logging {
-    async fn handle(&self, request: Request, next: Next) -> Answer {
+    fn handle(&self, request: Request, next: Next) -> impl Future<Output = Answer> + Send {
         let (method, revision) = (excerpt(request.operation.method()), request.revision.as_str());
         let target = target(&request, &next);
         let started = Instant::now();
-        let answer = next.run(request).await;
-        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        match outcome(&answer) {
-            Outcome::Fault => tracing::warn!(method, target, revision, micros, outcome = "internal error"),
-            Outcome::Refused(code) => {
-                tracing::info!(method, target, revision, micros, outcome = "refused", code);
+        let run = next.run(request); // which is not carried along here
+        async move {
+            let answer = run.await;
+            let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            match outcome(&answer) {
+                Outcome::Fault => {
+                    tracing::warn!(method, target, revision, micros, outcome = "internal error");
+                }
+                Outcome::Refused(code) => {
+                    tracing::info!(method, target, revision, micros, outcome = "refused", code);
+                }
+                Outcome::Ended(outcome) => tracing::info!(method, target, revision, micros, outcome),
             }
-            Outcome::Ended(outcome) => tracing::info!(method, target, revision, micros, outcome),
+            answer
         }
-        answer
     }
 }
 

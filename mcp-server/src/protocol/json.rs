@@ -65,12 +65,12 @@ impl Json {
 
     /// Whether the value is `null`.
     pub fn is_null(&self) -> bool {
-        self.as_str().trim() == "null"
+        self.0.trim_ascii() == b"null"
     }
 
     /// Whether the value is an object.
     pub fn is_object(&self) -> bool {
-        self.as_str().trim_start().starts_with('{')
+        self.0.trim_ascii_start().starts_with(b"{")
     }
 }
 

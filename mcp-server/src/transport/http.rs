@@ -199,6 +199,7 @@ impl Endpoint {
     }
 }
 
+/// A `POST` is what clients send all the time: what others need is in boxes, so that its future is small.
 async fn mcp(endpoint: Endpoint, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let verified = match endpoint.enter(&mut parts).await {
@@ -207,8 +208,8 @@ async fn mcp(endpoint: Endpoint, request: Request) -> Response {
     };
     match parts.method {
         Method::POST => endpoint.post(parts, body, verified).await,
-        Method::DELETE => endpoint.end_session(&parts, &verified).await,
-        Method::GET => endpoint.get(parts, verified).await,
+        Method::DELETE => Box::pin(endpoint.end_session(&parts, &verified)).await,
+        Method::GET => Box::pin(endpoint.get(parts, verified)).await,
         _ => endpoint.not_allowed("POST, GET, DELETE"),
     }
 }

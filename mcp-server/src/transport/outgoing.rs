@@ -3,12 +3,23 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 /// Reading stops while so many bytes wait.
 pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
+
+/// Whether reading may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It may.
+    Some,
+    /// Too much waits to be written.
+    None,
+    /// Nobody takes answers any more.
+    Closed,
+}
 
 /// A queue of lines: answers always find room, and whoever reads requests waits while it is too long.
 #[derive(Default)]
@@ -61,29 +72,42 @@ impl Outgoing {
 
     /// The next line, if one waits.
     pub(crate) fn pop(&self) -> Option<Bytes> {
+        self.take(Queue::pop)
+    }
+
+    /// The next line; `None` once closed and all is written.
+    pub(crate) async fn next(&self) -> Option<Bytes> {
+        self.wait_for(Queue::pop).await
+    }
+
+    /// The lines that wait, each with its newline: as many as fit into `most` bytes, and one at least. `None` once closed
+    /// and all is written.
+    pub(crate) async fn next_lines(&self, most: usize) -> Option<Bytes> {
+        self.wait_for(|queue| queue.pop_lines(most)).await
+    }
+
+    async fn wait_for(&self, take: impl Fn(&mut Queue) -> Option<Bytes>) -> Option<Bytes> {
+        loop {
+            let pushed = self.pushed.notified();
+            if let Some(taken) = self.take(&take) {
+                return Some(taken);
+            }
+            if self.is_closed() {
+                return None;
+            }
+            pushed.await;
+        }
+    }
+
+    fn take(&self, take: impl Fn(&mut Queue) -> Option<Bytes>) -> Option<Bytes> {
         let mut queue = self.queue();
-        let line = queue.lines.pop_front()?;
-        queue.bytes -= line.len();
+        let taken = take(&mut queue)?;
         let room = queue.bytes < MAX_WAITING_BYTES;
         drop(queue);
         if room {
             self.written.notify_waiters();
         }
-        Some(line)
-    }
-
-    /// The next line; `None` once closed and all is written.
-    pub(crate) async fn next(&self) -> Option<Bytes> {
-        loop {
-            let pushed = self.pushed.notified();
-            if let Some(line) = self.pop() {
-                return Some(line);
-            }
-            if self.queue().closed {
-                return None;
-            }
-            pushed.await;
-        }
+        Some(taken)
     }
 
     /// Waits until something is added; once enabled, from then on.
@@ -95,16 +119,21 @@ impl Outgoing {
     pub(crate) async fn has_room(&self) {
         loop {
             let written = self.written.notified();
-            if self.queue().bytes < MAX_WAITING_BYTES || self.queue().closed {
+            if self.room() != Room::None {
                 return;
             }
             written.await;
         }
     }
 
-    /// Whether 8 MiB or more wait to be written.
-    pub(crate) fn is_full(&self) -> bool {
-        self.queue().bytes >= MAX_WAITING_BYTES
+    /// Whether less than 8 MiB wait to be written.
+    pub(crate) fn room(&self) -> Room {
+        let queue = self.queue();
+        match queue.bytes {
+            _ if queue.closed => Room::Closed,
+            ..MAX_WAITING_BYTES => Room::Some,
+            _ => Room::None,
+        }
     }
 
     /// Whether it takes no more lines.
@@ -121,6 +150,27 @@ impl Outgoing {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn pop(&mut self) -> Option<Bytes> {
+        let line = self.lines.pop_front()?;
+        self.bytes -= line.len();
+        Some(line)
+    }
+
+    fn pop_lines(&mut self, most: usize) -> Option<Bytes> {
+        let first = self.pop()?;
+        let mut lines = BytesMut::with_capacity((self.bytes + self.lines.len() + first.len() + 1).min(most));
+        let mut next = Some(first);
+        while let Some(line) = next {
+            lines.extend_from_slice(&line);
+            lines.extend_from_slice(b"\n");
+            let fits = self.lines.front().is_some_and(|line| lines.len() + line.len() < most);
+            next = if fits { self.pop() } else { None };
+        }
+        Some(lines.freeze())
     }
 }
 
@@ -142,6 +192,19 @@ mod tests {
         assert_eq!(out.next().await.unwrap(), "a");
         assert_eq!(out.next().await.unwrap(), "b");
         assert_eq!(out.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn lines_are_taken_together_as_far_as_they_fit() {
+        let out = Outgoing::default();
+        for line in ["a", "bc", "larger than all that fits", "d"] {
+            out.push(line.into());
+        }
+        assert_eq!(out.next_lines(5).await.unwrap(), "a\nbc\n");
+        assert_eq!(out.next_lines(5).await.unwrap(), "larger than all that fits\n");
+        assert_eq!(out.next_lines(5).await.unwrap(), "d\n");
+        out.close();
+        assert_eq!(out.next_lines(5).await, None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::lines::Connection;
+use super::outgoing::Room;
 use super::splitter::{Line, Splitter};
 use crate::protocol::{Failure, code};
 
 /// How long requests in flight may go on after the input has ended.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
-/// After this time what is answered is told line by line: some handler among those of a chunk is slow.
-const MAX_UNTOLD: Duration = Duration::from_millis(1);
+/// How long answers wait for others to be written with, while more lines are at hand.
+const TOGETHER: Duration = Duration::from_micros(200);
 /// Answers are written together up to so many bytes.
 const MAX_WRITE: usize = 64 << 10;
 
@@ -63,27 +64,28 @@ pub(crate) enum Fed {
 }
 
 /// Hands whole lines to the connection, until too much waits to be written: a few lines can ask for much. What is answered
-/// at once is written together: to wake the writer costs more than a small answer, so it is done once.
+/// within a moment is written together: to wake the writer costs more than a small answer. It is no longer than that, so
+/// that the client works on the first answers while the last are made.
 pub(crate) fn feed(connection: &Arc<Connection>, splitter: &mut Splitter) -> Fed {
-    let (begun, out) = (Instant::now(), connection.outgoing());
-    let (mut rings, mut fed) = (false, Fed::All);
-    while !out.is_closed() {
-        if out.is_full() {
-            fed = Fed::Full;
-            break;
+    let (mut rang, out) = (Instant::now(), connection.outgoing());
+    let fed = loop {
+        match out.room() {
+            Room::Some => {}
+            Room::None => break Fed::Full,
+            Room::Closed => break Fed::All,
         }
         match splitter.next() {
             Some(Line::Whole(line)) => connection.receive_quietly(&line),
             Some(Line::TooLong) => {
                 connection.refuse(&Failure::new(code::INVALID_REQUEST, "a message may have at most 4 MiB"));
             }
-            None => break,
+            None => break Fed::All,
         }
-        rings = rings || begun.elapsed() > MAX_UNTOLD;
-        if rings {
+        if rang.elapsed() > TOGETHER {
             out.ring();
+            rang = Instant::now();
         }
-    }
+    };
     out.ring();
     fed
 }
@@ -101,16 +103,9 @@ async fn write(connection: &Connection, mut output: impl AsyncWrite + Unpin) -> 
     written
 }
 
-/// All lines that wait, each with its newline, up to 64 KiB; `None` once all is written.
+/// The next lines to write, up to 64 KiB of them; `None` once all is written.
 pub(crate) async fn next_write(connection: &Connection) -> Option<Bytes> {
-    let mut bytes = BytesMut::new();
-    let mut next = Some(connection.outgoing().next().await?);
-    while let Some(line) = next {
-        bytes.extend_from_slice(&line);
-        bytes.extend_from_slice(b"\n");
-        next = if bytes.len() < MAX_WRITE { connection.outgoing().pop() } else { None };
-    }
-    Some(bytes.freeze())
+    connection.outgoing().next_lines(MAX_WRITE).await
 }
 
 #[cfg(test)]
@@ -120,7 +115,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{Fed, Splitter, feed};
+    use super::{Fed, Room, Splitter, feed};
     use crate::{Resource, Server};
 
     #[tokio::test]
@@ -145,7 +140,7 @@ mod tests {
         let mut answered = 0;
         while feed(&connection, &mut splitter) == Fed::Full {
             assert!(ran.load(Ordering::SeqCst) <= answered + 9, "8 MiB and one more");
-            while connection.outgoing().is_full() {
+            while connection.outgoing().room() == Room::None {
                 answered += usize::from(connection.outgoing().pop().is_some());
             }
         }

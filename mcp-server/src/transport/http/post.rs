@@ -3,6 +3,9 @@
 mod arrival;
 mod batch;
 
+use std::pin::Pin;
+use std::time::Instant;
+
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -24,6 +27,15 @@ use crate::session::{Handshake, NotBegun, SessionId};
 use crate::transport::cancellation::{cancelled, is_initialized};
 use crate::{Answer, Operation, Request, Verified};
 
+/// What there is to do for a message.
+enum Step<'a> {
+    /// A request, as nearly all are: it is served in the future of its connection.
+    Serve(Serving),
+    /// Anything else, in a box: it would make the future of every request larger.
+    Work(Pin<Box<dyn Future<Output = Response> + Send + 'a>>),
+    Respond(Response),
+}
+
 impl Endpoint {
     pub(super) async fn post(&self, parts: Parts, body: Body, verified: Verified) -> Response {
         let (presented, body) =
@@ -35,20 +47,31 @@ impl Endpoint {
         if verified.has_expired() {
             return self.expired(); // the body took longer than the proof holds
         }
-        let arrival = Arrival { parts, verified, presented };
+        match self.arrived(Arrival { parts, verified, presented }, body) {
+            Step::Serve(serving) => self.answer(serving).await,
+            Step::Work(work) => work.await,
+            Step::Respond(response) => response,
+        }
+    }
+
+    fn arrived(&self, arrival: Arrival, body: Bytes) -> Step<'_> {
         let message = decode(&body);
         drop(body); // what of it is needed further is held by its slices
         if let Ok(Message::Response { .. } | Message::Batch(_)) = &message
             && let Some(refused) = self.unserved_version(&arrival.parts.headers)
         {
-            return refused;
+            return Step::Respond(refused);
         }
         match message {
-            Ok(Message::Request(incoming)) => self.request(arrival, incoming).await,
-            Ok(Message::Notification(incoming)) => self.notification(&arrival, &incoming).await,
-            Ok(Message::Response { id, outcome }) => self.response(&arrival, id, outcome).await,
-            Ok(Message::Batch(messages)) => self.batch(arrival, &messages).await,
-            Err(Malformed { failure, id }) => self.refuse(StatusCode::BAD_REQUEST, id.as_ref(), &failure),
+            Ok(Message::Request(incoming)) => self.request(arrival, incoming),
+            Ok(Message::Notification(incoming)) => Step::Work(Box::pin(self.notification(arrival, incoming))),
+            Ok(Message::Response { id, outcome }) => {
+                Step::Work(Box::pin(self.response(arrival, id, outcome)))
+            }
+            Ok(Message::Batch(messages)) => Step::Work(Box::pin(self.batch(arrival, messages))),
+            Err(Malformed { failure, id }) => {
+                Step::Respond(self.refuse(StatusCode::BAD_REQUEST, id.as_ref(), &failure))
+            }
         }
     }
 
@@ -81,70 +104,73 @@ impl Endpoint {
         response
     }
 
-    async fn request(&self, mut arrival: Arrival, incoming: Incoming) -> Response {
+    fn request(&self, mut arrival: Arrival, incoming: Incoming) -> Step<'_> {
         let Some(id) = incoming.id.clone() else {
-            return self.refuse(StatusCode::BAD_REQUEST, None, &Failure::internal());
+            return Step::Respond(self.refuse(StatusCode::BAD_REQUEST, None, &Failure::internal()));
         };
         let agreed = arrival.agreed();
         let revision = match revision_of(&incoming, Some(&arrival.headers()), agreed) {
             Ok(revision) => revision,
             Err(refused) => {
                 let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
-                return self.refuse(status, Some(&id), &refused.failure);
+                return Step::Respond(self.refuse(status, Some(&id), &refused.failure));
             }
         };
+        let expires_at = arrival.verified.expires_at;
         if revision.is_stateless() {
             let registry = self.0.dispatcher.registry();
             let mismatch = mismatch(&registry, &arrival, &incoming.operation);
             let mut request = arrival.admit(incoming, revision, None, Caller::default());
             request.mismatch = mismatch.map(Box::new);
             request.registry = Some(registry); // what is served is what its headers were compared with
-            return self.serve_stateless(request, id, arrival.verified.expires_at).await;
+            return Step::Serve(self.stateless(request, id, expires_at));
         }
         if let Operation::Initialize { params } = &incoming.operation {
             return match Handshake::from_params(params) {
-                Ok(handshake) => self.initialize(arrival, incoming, id, handshake).await,
-                Err(failure) => self.refuse(StatusCode::OK, Some(&id), &failure),
+                Ok(handshake) => Step::Work(Box::pin(self.initialize(arrival, incoming, id, handshake))),
+                Err(failure) => Step::Respond(self.refuse(StatusCode::OK, Some(&id), &failure)),
             };
         }
         let (session, caller) = match arrival.session() {
             Ok((session, handshake)) => (session, handshake.caller()),
-            Err(Absent::Missing) => return self.no_session(Some(&id)),
-            Err(Absent::Gone) => return self.session_gone(Some(&id)),
-            Err(Absent::Unknown) => return self.unavailable(Some(&id)),
+            Err(absent) => return Step::Respond(self.absent(&absent, Some(&id))),
         };
         let request = arrival.admit(incoming, revision, Some(session.clone()), caller);
-        self.serve_in_session(request, id, &session, arrival.verified.expires_at).await
+        Step::Serve(self.in_session(request, id, &session, expires_at))
+    }
+
+    /// The answer to what needs a session and has none.
+    fn absent(&self, absent: &Absent, id: Option<&RequestId>) -> Response {
+        match absent {
+            Absent::Missing => self.no_session(id),
+            Absent::Gone => self.session_gone(id),
+            Absent::Unknown => self.unavailable(id),
+        }
     }
 
     /// 2026-07-28: the connection is the request's; losing it cancels the request.
-    async fn serve_stateless(
-        &self,
-        request: Request,
-        id: RequestId,
-        expires_at: Option<std::time::Instant>,
-    ) -> Response {
+    fn stateless(&self, request: Request, id: RequestId, expires_at: Option<Instant>) -> Serving {
         let (revision, exchange) = (request.revision, request.exchange.clone());
         let run = self.0.dispatcher.run(request);
         let run: BoxFuture<Option<Answer>> = Box::pin(async move { Some(run.await) });
         let running = Running::new(run, exchange.clone(), Abandoned::Cancelled);
-        self.answer(Serving { running, exchange, id: Some(id), revision, expires_at, session: None }).await
+        Serving { running, exchange, id: Some(id), revision, expires_at, session: None }
     }
 
     /// 2025-03-26 to 2025-11-25: a lost connection cancels nothing, `notifications/cancelled` does.
-    async fn serve_in_session(
+    fn in_session(
         &self,
         request: Request,
         id: RequestId,
         session: &SessionId,
-        expires_at: Option<std::time::Instant>,
-    ) -> Response {
+        expires_at: Option<Instant>,
+    ) -> Serving {
         let (revision, exchange) = (request.revision, request.exchange.clone());
         let whose = Some((request.principal.clone(), session.clone()));
         exchange.make_resumable();
         let abandoned = Abandoned::Detached(self.0.alone.clone());
         let running = Running::new(self.flight(request, &id, session), exchange.clone(), abandoned);
-        self.answer(Serving { running, exchange, id: Some(id), revision, expires_at, session: whose }).await
+        Serving { running, exchange, id: Some(id), revision, expires_at, session: whose }
     }
 
     fn flight(&self, request: Request, id: &RequestId, session: &SessionId) -> BoxFuture<Option<Answer>> {
@@ -184,17 +210,17 @@ impl Endpoint {
         response
     }
 
-    async fn notification(&self, arrival: &Arrival, incoming: &Incoming) -> Response {
-        if let Err(refused) = revision_of(incoming, Some(&arrival.headers()), arrival.agreed()) {
+    async fn notification(&self, arrival: Arrival, incoming: Incoming) -> Response {
+        if let Err(refused) = revision_of(&incoming, Some(&arrival.headers()), arrival.agreed()) {
             let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
             return self.refuse(status, None, &refused.failure);
         }
         match arrival.session() {
-            Ok((session, handshake)) => self.noticed(arrival, &session, handshake, &incoming.operation).await,
+            Ok((session, handshake)) => {
+                self.noticed(&arrival, &session, handshake, &incoming.operation).await
+            }
             Err(Absent::Missing) if arrival.is_stateless() => empty(StatusCode::ACCEPTED), // and has no effect
-            Err(Absent::Missing) => self.no_session(None),
-            Err(Absent::Gone) => self.session_gone(None),
-            Err(Absent::Unknown) => self.unavailable(None),
+            Err(absent) => self.absent(&absent, None),
         }
     }
 
@@ -236,14 +262,13 @@ impl Endpoint {
     }
 
     /// An answer to a question: none is asked outside of sessions.
-    async fn response(&self, arrival: &Arrival, id: Option<RequestId>, outcome: Outcome) -> Response {
+    async fn response(&self, arrival: Arrival, id: Option<RequestId>, outcome: Outcome) -> Response {
         match arrival.session() {
-            Ok((session, _)) => self.answered(arrival, &session, id, outcome).await,
-            Err(Absent::Unknown) => self.unavailable(None),
-            Err(Absent::Gone) => self.session_gone(None),
+            Ok((session, _)) => self.answered(&arrival, &session, id, outcome).await,
             Err(Absent::Missing) => {
                 self.refused(StatusCode::BAD_REQUEST, "a response was sent, and nothing was asked")
             }
+            Err(absent) => self.absent(&absent, None),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The handshake session of an HTTP request.
 
-use std::pin::pin;
-
 use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -35,7 +33,7 @@ impl Endpoint {
             return Presented::Gone;
         };
         let found =
-            Deadline::new(pin!(self.found(principal, &id)), self.0.dispatcher.handler_timeout()).await;
+            Deadline::new(Box::pin(self.found(principal, &id)), self.0.dispatcher.handler_timeout()).await;
         match found {
             Ok(Ok(Some(handshake))) => Presented::Session(id, Box::new(handshake)),
             Ok(Ok(None)) => Presented::Gone,

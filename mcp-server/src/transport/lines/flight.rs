@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::super::outgoing::Outgoing;
+use super::super::outgoing::{Outgoing, Room};
 use super::session::requested_level;
 use super::{Answering, Connection, MAX_IN_FLIGHT};
 use crate::exchange::Exchange;
@@ -135,7 +135,7 @@ pub(super) fn forward(
     cx: &mut Context<'_>,
 ) {
     loop {
-        if out.is_full() {
+        if out.room() == Room::None {
             let waiting = room.get_or_insert_with(|| {
                 let out = Arc::clone(out);
                 Box::pin(async move { out.has_room().await })

@@ -14,15 +14,14 @@ use crate::transport::http::answer::{empty, json};
 
 impl Endpoint {
     /// Answers a batch by one array, or where nothing in it is answered as its parts would have been alone.
-    pub(super) async fn batch(&self, arrival: Arrival, messages: &[Bytes]) -> Response {
+    pub(super) async fn batch(&self, arrival: Arrival, messages: Vec<Bytes>) -> Response {
         let (session, handshake) = match arrival.session() {
             Ok((session, handshake)) if handshake.revision() == Revision::V2025_03_26 => (session, handshake),
             Ok(_) | Err(Absent::Missing) => {
                 return self
                     .refused(StatusCode::BAD_REQUEST, "batches are served in sessions of 2025-03-26 only");
             }
-            Err(Absent::Gone) => return self.session_gone(None),
-            Err(Absent::Unknown) => return self.unavailable(None),
+            Err(absent) => return self.absent(&absent, None),
         };
         let parts = messages.iter().map(|message| self.batched(&arrival, message, &session, handshake));
         let (mut answers, mut refused) = (Vec::new(), None);
