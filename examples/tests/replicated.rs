@@ -12,6 +12,8 @@ mod under_test;
 mod killed;
 #[path = "replicated/load.rs"]
 mod load;
+#[path = "replicated/orphaned.rs"]
+mod orphaned;
 #[path = "replicated/pair.rs"]
 mod pair;
 #[path = "replicated/passing.rs"]

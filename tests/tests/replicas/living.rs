@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use kv_core::{AnyStore, Key, Scan, Store as _};
 use kv_memory::MemoryStore;
 use larder_tests::faults::Faulty;
-use larder_tests::node::{Caller, Node};
+use larder_tests::http::HttpRequest;
+use larder_tests::node::{Caller, Node, said};
 use larder_tests::shared::Shared;
 use mcp_server::{Server, Service, Tool};
 use serde_json::{Value, json};
@@ -119,7 +120,7 @@ async fn a_replica_that_ends_answers_what_it_runs_and_leaves_nothing_of_itself()
     caller.send(&b, &caller.request("ping", &json!({}))).await;
     let call = caller.call("speak", &json!({}));
     let mut stream = caller.open(&a, &call).await;
-    let (event, _) = soon(larder_tests::node::said(&mut stream)).await.unwrap();
+    let (event, _) = soon(said(&mut stream)).await.unwrap();
     stream.disconnect(); // it runs on, and nobody is connected
     assert_eq!(listed(&store).await.len(), 3);
     stop.send(()).unwrap();
@@ -252,6 +253,39 @@ async fn a_server_that_stops_waits_for_a_request_whose_client_has_gone() {
     gate.done("ended").await;
 }
 
+#[tokio::test]
+async fn a_server_that_stops_ends_streams_then_requests_then_what_it_has_to_write_and_leaves_last() {
+    let (gate, store) = (Gate::default(), Shared::new(AnyStore::new(MemoryStore::new())));
+    let handle = store.another();
+    let server = Server::new("ending").storage(handle.clone()).shutdown_grace(Duration::from_secs(60));
+    let server = server.dynamic(mcp_server::Dynamic::TOOLS).tool(crate::speaking(&gate));
+    let (node, task, stop) = stoppable(server).await;
+    let caller = Caller::begin(&node, "2025-11-25").await;
+    let get = HttpRequest::new("GET", "").header("accept", "text/event-stream");
+    let mut told = caller.sign(get).send(node.address).await.head().await;
+    let call = caller.call("speak", &json!({}));
+    let mut stream = caller.open(&node, &call).await;
+    assert!(soon(said(&mut stream)).await.is_some());
+    stop.send(()).unwrap();
+
+    assert!(soon(said(&mut told)).await.is_none(), "what has no answer ends at once");
+    assert!(TcpStream::connect(node.address).await.is_err(), "nobody else comes in");
+    assert!(!gate.deeds.lock().unwrap().contains(&"ended".to_owned()), "a request has its grace");
+    assert_eq!(listed(&store).await.len(), 2, "the list and the heartbeat: it is there while it works");
+    handle.trips();
+    (0..3).for_each(|_| gate.open());
+    while let Some((_, message)) = soon(said(&mut stream)).await {
+        if message["id"] == call["id"] {
+            assert_eq!(message["result"]["content"][0]["text"], "spoken");
+        }
+    }
+    soon(task).await.unwrap();
+    let trips = handle.trips();
+    let written = trips.iter().rposition(|trip| trip.ends_with(" events")).expect("what was said is written");
+    assert!(written < trips.len() - 1 && trips.last().unwrap() == "delete_many replicas", "{trips:?}");
+    assert!(!listed(&store).await.iter().any(|id| id.starts_with("beat.")));
+}
+
 /// A client on lines, as on stdio.
 struct OnLines {
     input: WriteHalf<DuplexStream>,
@@ -336,10 +370,10 @@ async fn a_mounted_replica_stays_when_its_last_client_on_lines_has_gone_and_goes
         OnLines::to(service.clone()).end().await;
         let caller = Caller::begin(&a, "2025-11-25").await;
         let mut stream = caller.open(&a, &caller.call("ask", &json!({}))).await;
-        let (_, question) = soon(larder_tests::node::said(&mut stream)).await.unwrap();
+        let (_, question) = soon(said(&mut stream)).await.unwrap();
         let answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "roots": [] } });
         assert_eq!(caller.send(&b, &answer).await.status, 202);
-        let (_, answer) = soon(larder_tests::node::said(&mut stream)).await.unwrap();
+        let (_, answer) = soon(said(&mut stream)).await.unwrap();
         assert_eq!(answer["result"]["content"][0]["text"], "0 roots", "{round}");
         drop(stream);
         assert_eq!(listed(&store).await.len(), 3, "the list and both");
@@ -366,7 +400,7 @@ async fn what_was_updated_before_a_replica_ended_is_told_by_all_others() {
     client.send("tools/call", json!({ "name": "update", "arguments": {} })).await;
     client.line().await;
     client.end().await;
-    let (_, message) = soon(larder_tests::node::said(&mut listening)).await.unwrap();
+    let (_, message) = soon(said(&mut listening)).await.unwrap();
     assert_eq!(message["method"], "notifications/resources/updated", "{message}");
 }
 
