@@ -9,7 +9,7 @@ use std::ops::Deref;
 use triomphe::ThinArc;
 
 /// One allocation that the map, the index and the deadlines share. The handle of each is one word: its length stands
-/// before the bytes.
+/// before the bytes. It compares and hashes as its bytes do, since it is looked up by them.
 #[derive(Clone)]
 pub(crate) struct Name(ThinArc<(), u8>);
 

@@ -18,7 +18,8 @@ pub use logging::Logging;
 
 /// A future that owns all it needs: it can be moved into a body, detached, shared or run again.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type Borrowed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// As [`BoxFuture`], but it may borrow.
+pub(crate) type Borrowed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Something that stands around every request. The first one added is the outermost.
 ///

@@ -30,6 +30,18 @@ impl Node {
     }
 }
 
+/// Who listens somewhere: a [`Node`], or a process of its own.
+pub trait Listens: Sync {
+    /// Where.
+    fn address(&self) -> SocketAddr;
+}
+
+impl Listens for Node {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
 /// A client in a handshake session, which is no node's.
 #[derive(Debug)]
 pub struct Caller {
@@ -42,12 +54,12 @@ pub struct Caller {
 
 impl Caller {
     /// Shakes hands with `node`, with the token `eve`.
-    pub async fn begin(node: &Node, revision: &'static str) -> Self {
+    pub async fn begin(node: &impl Listens, revision: &'static str) -> Self {
         Self::begin_as(node, revision, "eve").await
     }
 
     /// As [`Caller::begin`], as whoever has this token.
-    pub async fn begin_as(node: &Node, revision: &'static str, token: &'static str) -> Self {
+    pub async fn begin_as(node: &impl Listens, revision: &'static str, token: &'static str) -> Self {
         let mut caller = Self { session: String::new(), revision, token, next: AtomicU32::new(1) };
         let params = json!({
             "protocolVersion": revision,
@@ -82,7 +94,7 @@ impl Caller {
     }
 
     /// The text of a tool's answer, from `node`.
-    pub async fn text(&self, node: &Node, tool: &str, arguments: Value) -> String {
+    pub async fn text(&self, node: &impl Listens, tool: &str, arguments: Value) -> String {
         let answer = self.send(node, &self.call(tool, &arguments)).await;
         let message = answer.messages().pop().unwrap_or_else(|| panic!("no answer: {answer:?}"));
         let text = message["result"]["content"][0]["text"].as_str();
@@ -90,13 +102,13 @@ impl Caller {
     }
 
     /// Sends a message to `node`, and reads the whole answer.
-    pub async fn send(&self, node: &Node, message: &Value) -> HttpAnswer {
-        self.post(message).fetch(node.address).await
+    pub async fn send(&self, node: &impl Listens, message: &Value) -> HttpAnswer {
+        self.post(message).fetch(node.address()).await
     }
 
     /// Sends a message to `node`, whose answer is a stream.
-    pub async fn open(&self, node: &Node, message: &Value) -> Streaming {
-        let stream = self.post(message).send(node.address).await.head().await;
+    pub async fn open(&self, node: &impl Listens, message: &Value) -> Streaming {
+        let stream = self.post(message).send(node.address()).await.head().await;
         assert_eq!((stream.status, stream.header("content-type")), (200, Some("text/event-stream")));
         stream
     }
@@ -113,8 +125,8 @@ impl Caller {
     }
 
     /// A `DELETE`, sent to `node`.
-    pub async fn end(&self, node: &Node) -> HttpAnswer {
-        self.sign(HttpRequest::new("DELETE", "")).fetch(node.address).await
+    pub async fn end(&self, node: &impl Listens) -> HttpAnswer {
+        self.sign(HttpRequest::new("DELETE", "")).fetch(node.address()).await
     }
 
     /// Adds what a request of this client carries.

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
+use larder_tests::node::Listens;
+
 use crate::under_test::{free_address, tool, wait_for};
 
 /// One process of the server; it ends with the test.
@@ -38,6 +40,12 @@ impl Replica {
     /// Starts it again where it was.
     pub(crate) fn restart(&mut self) {
         *self = Self::start(&self.address.to_string(), &self.store);
+    }
+}
+
+impl Listens for Replica {
+    fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 

@@ -14,9 +14,9 @@ pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
     /// It may.
-    Some,
+    Free,
     /// Too much waits to be written.
-    None,
+    Full,
     /// Nobody takes answers any more.
     Closed,
 }
@@ -119,7 +119,7 @@ impl Outgoing {
     pub(crate) async fn has_room(&self) {
         loop {
             let written = self.written.notified();
-            if self.room() != Room::None {
+            if self.room() != Room::Full {
                 return;
             }
             written.await;
@@ -131,8 +131,8 @@ impl Outgoing {
         let queue = self.queue();
         match queue.bytes {
             _ if queue.closed => Room::Closed,
-            ..MAX_WAITING_BYTES => Room::Some,
-            _ => Room::None,
+            ..MAX_WAITING_BYTES => Room::Free,
+            _ => Room::Full,
         }
     }
 

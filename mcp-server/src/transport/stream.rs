@@ -70,8 +70,8 @@ pub(crate) fn feed(connection: &Arc<Connection>, splitter: &mut Splitter) -> Fed
     let (mut rang, out) = (Instant::now(), connection.outgoing());
     let fed = loop {
         match out.room() {
-            Room::Some => {}
-            Room::None => break Fed::Full,
+            Room::Free => {}
+            Room::Full => break Fed::Full,
             Room::Closed => break Fed::All,
         }
         match splitter.next() {
@@ -140,7 +140,7 @@ mod tests {
         let mut answered = 0;
         while feed(&connection, &mut splitter) == Fed::Full {
             assert!(ran.load(Ordering::SeqCst) <= answered + 9, "8 MiB and one more");
-            while connection.outgoing().room() == Room::None {
+            while connection.outgoing().room() == Room::Full {
                 answered += usize::from(connection.outgoing().pop().is_some());
             }
         }

@@ -3,7 +3,6 @@
 mod arrival;
 mod batch;
 
-use std::pin::Pin;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -18,7 +17,7 @@ use super::bodies::Unread;
 use super::{Endpoint, SESSION};
 use crate::asking::Outcome;
 use crate::flights::Flight;
-use crate::middleware::BoxFuture;
+use crate::middleware::{Borrowed, BoxFuture};
 use crate::protocol::{Failure, Incoming, Malformed, Message, RequestId, code, decode, revision_of};
 use crate::registry::Registry;
 use crate::request::Caller;
@@ -27,12 +26,12 @@ use crate::session::{Handshake, NotBegun, SessionId};
 use crate::transport::cancellation::{cancelled, is_initialized};
 use crate::{Answer, Operation, Request, Verified};
 
-/// What there is to do for a message.
-enum Step<'a> {
+/// How a message is handled.
+enum Handling<'a> {
     /// A request, as nearly all are: it is served in the future of its connection.
     Serve(Serving),
     /// Anything else, in a box: it would make the future of every request larger.
-    Work(Pin<Box<dyn Future<Output = Response> + Send + 'a>>),
+    Work(Borrowed<'a, Response>),
     Respond(Response),
 }
 
@@ -48,29 +47,31 @@ impl Endpoint {
             return self.expired(); // the body took longer than the proof holds
         }
         match self.arrived(Arrival { parts, verified, presented }, body) {
-            Step::Serve(serving) => self.answer(serving).await,
-            Step::Work(work) => work.await,
-            Step::Respond(response) => response,
+            Handling::Serve(serving) => self.answer(serving).await,
+            Handling::Work(work) => work.await,
+            Handling::Respond(response) => response,
         }
     }
 
-    fn arrived(&self, arrival: Arrival, body: Bytes) -> Step<'_> {
+    fn arrived(&self, arrival: Arrival, body: Bytes) -> Handling<'_> {
         let message = decode(&body);
         drop(body); // what of it is needed further is held by its slices
         if let Ok(Message::Response { .. } | Message::Batch(_)) = &message
             && let Some(refused) = self.unserved_version(&arrival.parts.headers)
         {
-            return Step::Respond(refused);
+            return Handling::Respond(refused);
         }
         match message {
             Ok(Message::Request(incoming)) => self.request(arrival, incoming),
-            Ok(Message::Notification(incoming)) => Step::Work(Box::pin(self.notification(arrival, incoming))),
-            Ok(Message::Response { id, outcome }) => {
-                Step::Work(Box::pin(self.response(arrival, id, outcome)))
+            Ok(Message::Notification(incoming)) => {
+                Handling::Work(Box::pin(self.notification(arrival, incoming)))
             }
-            Ok(Message::Batch(messages)) => Step::Work(Box::pin(self.batch(arrival, messages))),
+            Ok(Message::Response { id, outcome }) => {
+                Handling::Work(Box::pin(self.response(arrival, id, outcome)))
+            }
+            Ok(Message::Batch(messages)) => Handling::Work(Box::pin(self.batch(arrival, messages))),
             Err(Malformed { failure, id }) => {
-                Step::Respond(self.refuse(StatusCode::BAD_REQUEST, id.as_ref(), &failure))
+                Handling::Respond(self.refuse(StatusCode::BAD_REQUEST, id.as_ref(), &failure))
             }
         }
     }
@@ -104,16 +105,16 @@ impl Endpoint {
         response
     }
 
-    fn request(&self, mut arrival: Arrival, incoming: Incoming) -> Step<'_> {
+    fn request(&self, mut arrival: Arrival, incoming: Incoming) -> Handling<'_> {
         let Some(id) = incoming.id.clone() else {
-            return Step::Respond(self.refuse(StatusCode::BAD_REQUEST, None, &Failure::internal()));
+            return Handling::Respond(self.refuse(StatusCode::BAD_REQUEST, None, &Failure::internal()));
         };
         let agreed = arrival.agreed();
         let revision = match revision_of(&incoming, Some(&arrival.headers()), agreed) {
             Ok(revision) => revision,
             Err(refused) => {
                 let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
-                return Step::Respond(self.refuse(status, Some(&id), &refused.failure));
+                return Handling::Respond(self.refuse(status, Some(&id), &refused.failure));
             }
         };
         let expires_at = arrival.verified.expires_at;
@@ -123,20 +124,20 @@ impl Endpoint {
             let mut request = arrival.admit(incoming, revision, None, Caller::default());
             request.mismatch = mismatch.map(Box::new);
             request.registry = Some(registry); // what is served is what its headers were compared with
-            return Step::Serve(self.stateless(request, id, expires_at));
+            return Handling::Serve(self.stateless(request, id, expires_at));
         }
         if let Operation::Initialize { params } = &incoming.operation {
             return match Handshake::from_params(params) {
-                Ok(handshake) => Step::Work(Box::pin(self.initialize(arrival, incoming, id, handshake))),
-                Err(failure) => Step::Respond(self.refuse(StatusCode::OK, Some(&id), &failure)),
+                Ok(handshake) => Handling::Work(Box::pin(self.initialize(arrival, incoming, id, handshake))),
+                Err(failure) => Handling::Respond(self.refuse(StatusCode::OK, Some(&id), &failure)),
             };
         }
         let (session, caller) = match arrival.session() {
             Ok((session, handshake)) => (session, handshake.caller()),
-            Err(absent) => return Step::Respond(self.absent(&absent, Some(&id))),
+            Err(absent) => return Handling::Respond(self.absent(&absent, Some(&id))),
         };
         let request = arrival.admit(incoming, revision, Some(session.clone()), caller);
-        Step::Serve(self.in_session(request, id, &session, expires_at))
+        Handling::Serve(self.in_session(request, id, &session, expires_at))
     }
 
     /// The answer to what needs a session and has none.

@@ -135,7 +135,7 @@ pub(super) fn forward(
     cx: &mut Context<'_>,
 ) {
     loop {
-        if out.room() == Room::None {
+        if out.room() == Room::Full {
             let waiting = room.get_or_insert_with(|| {
                 let out = Arc::clone(out);
                 Box::pin(async move { out.has_room().await })
