@@ -18,6 +18,8 @@ use mcp_server::{Server, tool};
 const CALLS: u64 = 2_000;
 const REVISION: &str = "2025-11-25";
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a replica renews its heartbeat.
+const BEAT: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_of_a_session_is_one_get_and_everything_else_is_less_than_one_in_a_hundred() {
@@ -29,19 +31,27 @@ async fn a_request_of_a_session_is_one_get_and_everything_else_is_less_than_one_
     tokio::spawn(async move { server.serve_listener(listener).await });
 
     let session = begin(address).await;
-    let before = redis.commands();
+    let (before, begun) = (redis.commands(), Instant::now());
     for id in 0..CALLS {
         call(address, &session, id).await;
     }
     let after = redis.commands();
 
     let since = |command: &str| after.get(command).unwrap_or(&0) - before.get(command).unwrap_or(&0);
-    assert_eq!(since("get"), CALLS, "{after:?}");
-    let others: Vec<_> = after.keys().filter(|name| !["get", "info"].contains(&name.as_str())).collect();
+    // A heartbeat is a SET and a GET, however many calls there are: a slow machine sees more of them.
+    let beats = begun.elapsed().as_secs() / BEAT.as_secs() + 1;
+    assert!((CALLS..=CALLS + beats).contains(&since("get")), "{after:?}");
+    assert!(since("set") <= beats, "{after:?}");
+    let others: Vec<_> =
+        after.keys().filter(|name| !["get", "set", "info"].contains(&name.as_str())).collect();
     let others: BTreeMap<_, _> =
         others.into_iter().map(|name| (name, since(name))).filter(|(_, n)| *n > 0).collect();
     let rest: u64 = others.values().sum();
-    eprintln!("{CALLS} calls in a session: {CALLS} GET, {rest} other commands {others:?}");
+    eprintln!(
+        "{CALLS} calls in a session: {} GET, {} SET, other commands: {others:?}",
+        since("get"),
+        since("set")
+    );
     assert!(rest * 100 < CALLS, "{others:?}");
 }
 

@@ -188,6 +188,7 @@ async fn what_was_said_a_moment_ago_is_resumed_elsewhere_once_it_is_written() {
         let mut stream = caller.open(&pair.a, &caller.call("speak", &json!({}))).await;
         let first = hears(&mut stream, "one").await;
         drop(resumed(&caller, &pair.b, &first).await); // so much is written
+        assert_eq!(next(&mut stream).await, None, "the first server has heard of it");
         let mut stream = resumed(&caller, &pair.a, &first).await;
         pair.store_a.break_down("events");
         pair.gate.open();
