@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Python's py-key-value-aio on the Redis that the bench `servers` measures Larder on.
+"""Python's py-key-value-aio on the Redis that the bench `backends` measures Larder on.
 
     scripts/services run redis -- PYTHON benches/py-key-value.py    a line for each figure
     LARDER_BENCH_JSON=FILE                                          adds them to that file too, as the bench does
 
 PYTHON is one that has the packages of tests/clients/python/requirements.txt; `scripts/setup` makes it and names it in
-LARDER_TEST_PYTHON. `scripts/bench-report --only servers` runs all of this. The work is that of benches/servers: 10,000
+LARDER_TEST_PYTHON. `scripts/bench-report --only backends` runs all of this. The work is that of benches/backends: 10,000
 entries in ten collections, 1 and 64 tasks, values of 200 B and 4 KiB; values are text here, since the library stores
 mappings as JSON. It has no take, no conditional write and, on Redis, no listing: those are left out.
 """

@@ -1,9 +1,11 @@
-//! The raw engines that a store on the disk has below it, doing the work that it does, at the same durability.
+//! The raw engines that stores have below them, doing the work that they do, at the same durability.
 
 mod flusher;
+mod moka;
 mod redb;
 mod sled;
 
+pub use self::moka::Moka;
 pub use self::redb::Redb;
 pub use self::sled::{Flush, Sled};
 

@@ -54,7 +54,10 @@ fn write_digits(place: Option<&mut [u8]>, mut number: u64) {
 
 /// Values of one length that do not compress. Which one an entry begins with follows from its number.
 #[derive(Clone, Debug)]
-pub struct Values(Arc<[Bytes]>);
+pub struct Values {
+    all: Arc<[Bytes]>,
+    turn: u64,
+}
 
 impl Values {
     /// A prime, so that neighbouring entries and entries of one id in two collections differ.
@@ -71,14 +74,21 @@ impl Values {
             value.truncate(bytes);
             Bytes::from(value)
         };
-        Self((0..Self::DIFFERENT).map(value).collect())
+        Self { all: (0..Self::DIFFERENT).map(value).collect(), turn: 0 }
+    }
+
+    /// The same values, each for another number: an engine may do nothing where it has that value already.
+    #[must_use]
+    pub fn turned(&self, turn: u64) -> Self {
+        Self { all: Arc::clone(&self.all), turn: turn % Self::DIFFERENT }
     }
 
     /// The value that the entry of this number begins with.
     pub fn of(&self, number: u64) -> &Bytes {
         static NONE: Bytes = Bytes::new();
-        let at = usize::try_from(number % Self::DIFFERENT).unwrap_or_default();
-        self.0.get(at).unwrap_or(&NONE)
+        let at =
+            usize::try_from((number % Self::DIFFERENT + self.turn) % Self::DIFFERENT).unwrap_or_default();
+        self.all.get(at).unwrap_or(&NONE)
     }
 
     /// The length of each.
@@ -93,6 +103,21 @@ pub fn used(value: &[u8]) -> u64 {
     let (words, rest) = value.as_chunks::<8>();
     let rest = rest.iter().fold(0, |sum: u64, byte| sum.wrapping_add(u64::from(*byte)));
     words.iter().fold(rest, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
+}
+
+/// What a writer of a raw engine knows an entry by: as long as a store's, and kept before the value.
+pub type RawVersion = [u8; 16];
+
+/// One that no entry has.
+pub fn new_version() -> RawVersion {
+    let mut random = Random::fresh();
+    let (high, low) = (random.next(), random.next());
+    ((u128::from(high) << 64) | u128::from(low)).to_be_bytes()
+}
+
+/// What is kept of a value under its version.
+pub fn versioned(version: &RawVersion, value: &[u8]) -> Vec<u8> {
+    [version, value].concat()
 }
 
 /// Numbers that look random and are the same in each run: `SplitMix64`.
@@ -160,6 +185,10 @@ mod tests {
             assert_eq!((values.bytes(), values.of(5).len()), (bytes, bytes));
             assert_eq!(values.of(5) == values.of(6), bytes == 0);
             assert_eq!(values.of(5), Values::new(bytes).of(5));
+            assert_eq!(
+                values.of(5),
+                values.turned(u64::MAX).of(5 + Values::DIFFERENT - u64::MAX % Values::DIFFERENT)
+            );
         }
     }
 

@@ -48,7 +48,7 @@ pub(crate) fn disk(drive: &Drive, engine: Engine, dir: &TempDir, values: &Values
 pub(crate) fn memory(bench: &mut Bench<'_>, values: &Values) {
     let drive = bench.drive;
     let larder = Lazy::new(|| filled(drive, Larder(MemoryStore::new().erased()), values));
-    let moka = Lazy::new(|| filled(drive, Moka::new(), values));
+    let moka = Lazy::new(|| filled(drive, Moka::default(), values));
     reads(bench, "memory", values, &larder, &moka);
     let raw = Raw { alone: Lazy::new(|| moka.get().clone()), shared: Lazy::new(|| moka.get().clone()) };
     writes(bench, "memory", values, &larder, &raw);

@@ -110,7 +110,7 @@ impl Drive {
             let (mut subject, values, mut random) = (subject.clone(), values.clone(), Random::fresh());
             async move {
                 for _ in 0..rounds {
-                    subject.put_many(&random.batch(KEYS), &values).await;
+                    subject.put_many(&random.batch(KEYS), &values.turned(random.next())).await;
                 }
             }
         })

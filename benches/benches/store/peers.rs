@@ -3,6 +3,6 @@
 mod memory;
 mod sealed;
 
-pub(crate) use self::memory::{Moka, MokaWithTtl};
+pub(crate) use self::memory::MokaWithTtl;
 pub(crate) use self::sealed::{Aead, Cipher, Fernet, Sealed};
-pub(crate) use larder_benches::peers::{Flush, Redb, Sled};
+pub(crate) use larder_benches::peers::{Flush, Moka, Redb, Sled};

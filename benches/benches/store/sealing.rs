@@ -32,7 +32,7 @@ pub(crate) fn memory(bench: &mut Bench<'_>, values: &Values) {
 fn on_memory<C: Cipher>(bench: &mut Bench<'_>, name: &str, values: &Values, form: Form, cipher: fn() -> C) {
     let drive = bench.drive;
     let larder = Lazy::new(|| filled(drive, Larder(encrypted(MemoryStore::new(), form).erased()), values));
-    let raw = Lazy::new(|| filled(drive, Sealed { engine: Moka::new(), cipher: cipher() }, values));
+    let raw = Lazy::new(|| filled(drive, Sealed { engine: Moka::default(), cipher: cipher() }, values));
     reads(bench, name, values, &larder, &raw);
     let raw = Raw { alone: Lazy::new(|| raw.get().clone()), shared: Lazy::new(|| raw.get().clone()) };
     writes(bench, name, values, &larder, &raw);

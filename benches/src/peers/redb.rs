@@ -4,12 +4,12 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use bytes::Bytes;
-use redb::{Builder, Database, Durability, ReadableDatabase as _, TableDefinition};
+use redb::{Builder, Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::subject::{Engine, Points, Subject, listed};
-use crate::workload::{BATCH, IN_COLLECTION, Name, Values};
+use crate::subject::{Conditional, Engine, Points, Subject, listed};
+use crate::workload::{BATCH, IN_COLLECTION, Name, RawVersion, Values, new_version, versioned};
 
 const DATA: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("data");
 /// At most so many writes in one commit.
@@ -23,8 +23,17 @@ pub struct Redb {
     _dir: Arc<TempDir>,
 }
 
-/// The new value, or `None` to remove.
-type Write = (Name, Option<Bytes>);
+/// What becomes of an entry.
+type Write = (Name, Change);
+
+#[derive(Clone, Debug)]
+enum Change {
+    Put(Bytes),
+    /// A new value for one of this version.
+    Replace(RawVersion, Vec<u8>),
+    Take,
+}
+
 /// For each removed entry, what it was.
 type Taken = Vec<Option<Vec<u8>>>;
 
@@ -82,7 +91,7 @@ fn run(db: &Database, jobs: &mpsc::Receiver<Job>) {
         }
         let all: Vec<_> = round.iter_mut().flat_map(|job| std::mem::take(&mut job.writes)).collect();
         let mut taken = commit(db, &all).into_iter();
-        let removes = all.iter().filter(|(_, value)| value.is_none()).count();
+        let removes = all.iter().filter(|(_, change)| matches!(change, Change::Take)).count();
         let each = removes / round.len(); // all jobs of a round are of one kind
         for job in round {
             drop(job.reply.send(taken.by_ref().take(each).collect()));
@@ -96,12 +105,19 @@ fn commit(db: &Database, writes: &[Write]) -> Taken {
     write.set_quick_repair(true);
     let mut table = write.open_table(DATA).expect("a table opens");
     let mut taken = Vec::new();
-    for (name, value) in writes {
-        if let Some(value) = value {
-            table.insert(name.as_bytes(), value.as_ref()).expect("an insert succeeds");
-        } else {
-            let old = table.remove(name.as_bytes()).expect("a remove succeeds");
-            taken.push(old.map(|old| old.value().to_vec()));
+    for (name, change) in writes {
+        let name = name.as_bytes();
+        match change {
+            Change::Put(value) => drop(table.insert(name, value.as_ref()).expect("an insert succeeds")),
+            Change::Replace(version, value) => {
+                let found = table.get(name).expect("a get succeeds");
+                assert!(found.is_some_and(|found| found.value().starts_with(version)), "nobody else wrote");
+                table.insert(name, value.as_slice()).expect("an insert succeeds");
+            }
+            Change::Take => {
+                let old = table.remove(name).expect("a remove succeeds");
+                taken.push(old.map(|old| old.value().to_vec()));
+            }
         }
     }
     drop(table);
@@ -119,7 +135,7 @@ impl Points for Redb {
     }
 
     async fn put(&mut self, number: u64, value: &Bytes) {
-        self.write(vec![(Name::of(number), Some(value.clone()))]).await;
+        self.write(vec![(Name::of(number), Change::Put(value.clone()))]).await;
     }
 }
 
@@ -131,7 +147,7 @@ impl Subject for Redb {
     }
 
     async fn take(&mut self, number: u64) -> Option<Vec<u8>> {
-        self.write(vec![(Name::of(number), None)]).await.pop().flatten()
+        self.write(vec![(Name::of(number), Change::Take)]).await.pop().flatten()
     }
 
     async fn get_many(&mut self, numbers: &[u64; BATCH]) -> Vec<Option<Vec<u8>>> {
@@ -162,11 +178,27 @@ impl Subject for Redb {
 
 impl Engine for Redb {
     async fn put_batch(&mut self, numbers: &[u64; BATCH], value: impl Fn(u64) -> Bytes + Send) {
-        let writes = numbers.iter().map(|number| (Name::of(*number), Some(value(*number)))).collect();
+        let writes = numbers.iter().map(|number| (Name::of(*number), Change::Put(value(*number)))).collect();
         self.write(writes).await;
     }
 
     fn entries(page: &Self::Page) -> impl Iterator<Item = (&[u8], &[u8])> {
         page.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+}
+
+impl Conditional for Redb {
+    type Version = RawVersion;
+
+    async fn begin(&mut self, number: u64, value: &Bytes) -> RawVersion {
+        let version = new_version();
+        self.write(vec![(Name::of(number), Change::Put(versioned(&version, value).into()))]).await;
+        version
+    }
+
+    async fn update(&mut self, number: u64, version: RawVersion, value: &Bytes) -> RawVersion {
+        let next = new_version();
+        self.write(vec![(Name::of(number), Change::Replace(version, versioned(&next, value)))]).await;
+        next
     }
 }

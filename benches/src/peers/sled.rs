@@ -8,8 +8,8 @@ use sled::{IVec, Tree};
 use tempfile::TempDir;
 
 use super::flusher::Flusher;
-use crate::subject::{Engine, Points, Subject, listed};
-use crate::workload::{BATCH, Name, Values};
+use crate::subject::{Conditional, Engine, Points, Subject, listed};
+use crate::workload::{BATCH, Name, RawVersion, Values, new_version, versioned};
 
 /// How writes become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,5 +135,26 @@ impl Engine for Sled {
 
     fn entries(page: &Self::Page) -> impl Iterator<Item = (&[u8], &[u8])> {
         page.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+}
+
+impl Conditional for Sled {
+    type Version = RawVersion;
+
+    async fn begin(&mut self, number: u64, value: &Bytes) -> RawVersion {
+        let version = new_version();
+        self.write(number, &versioned(&version, value).into());
+        self.settle().await;
+        version
+    }
+
+    async fn update(&mut self, number: u64, version: RawVersion, value: &Bytes) -> RawVersion {
+        let (name, next) = (Name::of(number), new_version());
+        let found = self.read(number).filter(|found| found.starts_with(&version));
+        let swapped =
+            self.tree.compare_and_swap(name.as_bytes(), found.as_ref(), Some(versioned(&next, value)));
+        swapped.expect("a swap comes to its end").expect("nobody else wrote");
+        self.settle().await;
+        next
     }
 }

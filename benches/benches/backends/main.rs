@@ -1,6 +1,7 @@
-//! Each backend on a server through `AnyStore`, beside its driver, which does the same work on the same server in the same
-//! seconds. `cargo bench -p larder-benches --bench servers --features redis,mongo` measures those that the features name;
-//! `scripts/services run redis mongodb -- ..` before it starts the servers.
+//! Each backend through `AnyStore`, beside its engine or driver, which does the same work in the same seconds, on the same
+//! server: rates, and the CPU that an operation takes. `cargo bench -p larder-benches --bench backends --features redis,mongo`
+//! measures memory, disk and those that the features name; `scripts/services run redis mongodb -- ..` before it starts the
+//! servers.
 //!
 //! Runs come in pairs in alternating order. Names are `backend/operation/value size/tasks`; `-- redis/get 200B/64` runs a
 //! part, `LARDER_BENCH_ROUNDS` sets how many pairs (5), `LARDER_BENCH_JSON` a file that all figures are added to.

@@ -11,11 +11,11 @@ use kv_core::{StoreExt as _, StoreUrl};
 use kv_memcached::{MemcachedConfig, MemcachedStore};
 use larder_benches::larder::{Larder, TTL};
 use larder_benches::subject::{Conditional, Points, Subject};
-use larder_benches::workload::{BATCH, Name, Values};
+use larder_benches::workload::{BATCH, Name, RawVersion, Values, new_version};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use super::{Failure, Version, fresh, new_version, server};
+use super::{Failure, fresh, server};
 use crate::operations::{self, Load};
 use larder_benches::measure::Plan;
 
@@ -199,16 +199,16 @@ impl Subject for Raw {
 }
 
 impl Conditional for Raw {
-    type Version = Version;
+    type Version = RawVersion;
 
-    async fn begin(&mut self, number: u64, value: &Bytes) -> Version {
+    async fn begin(&mut self, number: u64, value: &Bytes) -> RawVersion {
         let version = new_version();
         let command = set(&self.key(number), &[&version, value], "T0");
         self.done(&command).await;
         version
     }
 
-    async fn update(&mut self, number: u64, version: Version, value: &Bytes) -> Version {
+    async fn update(&mut self, number: u64, version: RawVersion, value: &Bytes) -> RawVersion {
         let found = self.look(number).await.expect("an entry is there");
         assert!(found.value.starts_with(&version), "nobody else wrote");
         let next = new_version();

@@ -7,11 +7,11 @@ use kv_core::{StoreExt as _, StoreUrl};
 use kv_redis::{RedisConfig, RedisStore};
 use larder_benches::larder::{Larder, TTL};
 use larder_benches::subject::{Conditional, Points, Subject};
-use larder_benches::workload::{BATCH, Name, Values};
+use larder_benches::workload::{BATCH, Name, RawVersion, Values, new_version};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, cmd};
 
-use super::{Failure, Version, fresh, new_version, server};
+use super::{Failure, fresh, server};
 use crate::operations::{self, Load};
 use larder_benches::measure::Plan;
 
@@ -60,7 +60,7 @@ impl Raw {
     }
 }
 
-fn versioned(version: &Version, value: &Bytes) -> Vec<u8> {
+fn versioned(version: &RawVersion, value: &Bytes) -> Vec<u8> {
     [&[0; HEAD], version.as_slice(), value].concat()
 }
 
@@ -144,16 +144,16 @@ impl Subject for Raw {
 }
 
 impl Conditional for Raw {
-    type Version = Version;
+    type Version = RawVersion;
 
-    async fn begin(&mut self, number: u64, value: &Bytes) -> Version {
+    async fn begin(&mut self, number: u64, value: &Bytes) -> RawVersion {
         let version = new_version();
         let key = self.key(Name::of(number).as_bytes());
         self.written(cmd("SET").arg(key).arg(versioned(&version, value))).await;
         version
     }
 
-    async fn update(&mut self, number: u64, version: Version, value: &Bytes) -> Version {
+    async fn update(&mut self, number: u64, version: RawVersion, value: &Bytes) -> RawVersion {
         let key = self.key(Name::of(number).as_bytes());
         let next = new_version();
         let mut call = cmd("EVALSHA");

@@ -1,11 +1,13 @@
-//! The drivers, doing the work that a store on them does. Where a server is, its variable says, as it does in tests.
+//! The engines and drivers, doing the work that a store on them does. Where a server is, its variable says, as it does in tests.
 
+mod disk;
 #[cfg(feature = "dynamo")]
 mod dynamo;
 #[cfg(feature = "elastic")]
 mod elastic;
 #[cfg(feature = "memcached")]
 mod memcached;
+mod memory;
 #[cfg(feature = "mongo")]
 mod mongo;
 #[cfg(feature = "redis")]
@@ -13,21 +15,10 @@ mod redis;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
 
-use larder_benches::workload::Random;
-
 use larder_benches::measure::Plan;
 
 /// Why a backend cannot be measured.
 pub(crate) type Failure = Box<dyn std::error::Error>;
-
-/// What a conditional write of a driver knows an entry by: as long as the store's.
-type Version = [u8; 16];
-
-fn new_version() -> Version {
-    let mut random = Random::fresh();
-    let (high, low) = (random.next(), random.next());
-    ((u128::from(high) << 64) | u128::from(low)).to_be_bytes()
-}
 
 /// A server that nobody wants to have measured need not be there.
 macro_rules! run {
@@ -39,8 +30,10 @@ macro_rules! run {
     };
 }
 
-/// Measures every backend that the features name.
+/// Measures memory, disk, and every backend that the features name.
 pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
+    memory::run(plan);
+    disk::run(plan)?;
     run!(plan, "dynamo" dynamo "elastic" elastic "memcached" memcached "mongo" mongo "redis" redis "rocksdb" rocksdb);
     Ok(())
 }

@@ -11,11 +11,11 @@ use kv_core::StoreExt as _;
 use kv_rocksdb::{RocksConfig, RocksStore};
 use larder_benches::larder::Larder;
 use larder_benches::subject::{Conditional, Points, Subject};
-use larder_benches::workload::{BATCH, Name, Values};
+use larder_benches::workload::{BATCH, Name, RawVersion, Values, new_version, versioned};
 use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, Options, ReadOptions, WriteBatch};
 use tempfile::TempDir;
 
-use super::{Failure, Version, new_version};
+use super::Failure;
 use crate::operations::{self, Load};
 use larder_benches::measure::Plan;
 
@@ -151,20 +151,20 @@ impl Subject for Raw {
 }
 
 impl Conditional for Raw {
-    type Version = Version;
+    type Version = RawVersion;
 
-    async fn begin(&mut self, number: u64, value: &Bytes) -> Version {
+    async fn begin(&mut self, number: u64, value: &Bytes) -> RawVersion {
         let version = new_version();
-        self.0.put(number, &[&version, value.as_ref()].concat());
+        self.0.put(number, &versioned(&version, value));
         version
     }
 
-    async fn update(&mut self, number: u64, version: Version, value: &Bytes) -> Version {
+    async fn update(&mut self, number: u64, version: RawVersion, value: &Bytes) -> RawVersion {
         let next = new_version();
         let _locked = self.0.lock(number);
         let found = self.0.db.get_pinned(Name::of(number).as_bytes()).expect("a get succeeds");
         assert!(found.is_some_and(|found| found.starts_with(&version)), "nobody else wrote");
-        self.0.put(number, &[&next, value.as_ref()].concat());
+        self.0.put(number, &versioned(&next, value));
         next
     }
 }

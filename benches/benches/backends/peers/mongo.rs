@@ -8,13 +8,13 @@ use kv_core::StoreExt as _;
 use kv_mongo::{MongoConfig, MongoStore};
 use larder_benches::larder::{Larder, TTL};
 use larder_benches::subject::{Conditional, Points, Subject};
-use larder_benches::workload::{BATCH, IN_COLLECTION, Name, Values};
+use larder_benches::workload::{BATCH, IN_COLLECTION, Name, RawVersion, Values, new_version};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, DateTime, RawArrayBuf, RawDocument, RawDocumentBuf, doc, rawdoc};
 use mongodb::options::{ClientOptions, WriteConcern};
 use mongodb::{Client, Collection, Database};
 
-use super::{Failure, Version, fresh, new_version, server};
+use super::{Failure, fresh, server};
 use crate::operations::{self, Load};
 use larder_benches::measure::Plan;
 
@@ -76,7 +76,7 @@ fn binary(bytes: &[u8]) -> Binary {
     Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
 }
 
-fn document(number: u64, version: Version, value: &Bytes, deadline_ms: i64) -> RawDocumentBuf {
+fn document(number: u64, version: RawVersion, value: &Bytes, deadline_ms: i64) -> RawDocumentBuf {
     rawdoc! {
         "_id": id(number),
         "v": binary(&version),
@@ -172,15 +172,15 @@ impl Subject for Raw {
 }
 
 impl Conditional for Raw {
-    type Version = Version;
+    type Version = RawVersion;
 
-    async fn begin(&mut self, number: u64, value: &Bytes) -> Version {
+    async fn begin(&mut self, number: u64, value: &Bytes) -> RawVersion {
         let version = new_version();
         self.replace(number, document(number, version, value, NEVER_MS)).await;
         version
     }
 
-    async fn update(&mut self, number: u64, version: Version, value: &Bytes) -> Version {
+    async fn update(&mut self, number: u64, version: RawVersion, value: &Bytes) -> RawVersion {
         let next = new_version();
         let expected = doc! { "_id": id(number), "v": binary(&version) };
         let replaced = self.collection.replace_one(expected, document(number, next, value, NEVER_MS)).await;

@@ -9,10 +9,11 @@ use larder_benches::workload::{BATCH, Random, SPARE, Values, used};
 use larder_benches::measure::{Job, Plan};
 
 /// In bytes. A token or a small record, and a page of text.
-const SIZES: [usize; 2] = [200, 4_096];
+const SIZES: [usize; 2] = [200, LARGEST];
+pub(crate) const LARGEST: usize = 4_096;
 const TASKS: [u64; 2] = [1, 64];
 
-/// How much a server is asked for: a slow one would take minutes for what a fast one does in a second.
+/// How much a backend is asked for: a slow one would take minutes for what a fast one does in a second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     /// How many entries it holds while it is measured, whole collections of a thousand.
@@ -24,16 +25,30 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// For a server that answers 100,000 times in a second.
+    /// For what answers 100,000 times in a second.
     pub(crate) const FAST: Self = Self { keys: 10_000, taken: 48_000, pages: &TASKS };
 }
 
 /// Measures one backend, from filling both sides to the last page.
 pub(crate) fn compare<R: Conditional>(plan: &Plan, backend: &str, load: Load, larder: &Larder, raw: &R) {
+    compare_by(plan, backend, load, larder, [raw, raw]);
+}
+
+/// As [`compare`], beside an engine that one task uses in another way than 64 do.
+pub(crate) fn compare_by<R: Conditional>(
+    plan: &Plan,
+    backend: &str,
+    load: Load,
+    larder: &Larder,
+    raw: [&R; TASKS.len()],
+) {
+    if !plan.wants_any(&format!("{backend}/")) {
+        return;
+    }
     for values in SIZES.map(Values::new) {
         plan.block_on(ready(larder.clone(), &values, load));
-        plan.block_on(ready(raw.clone(), &values, load));
-        for tasks in TASKS {
+        plan.block_on(ready(raw[0].clone(), &values, load));
+        for (tasks, raw) in TASKS.into_iter().zip(raw) {
             all(plan, (backend, load), &values, tasks, larder, raw);
         }
     }
@@ -131,7 +146,7 @@ async fn put_many<S: Subject>(mut subject: S, job: Job, load: Load) -> u64 {
     let (mut random, mut done) = (Random::fresh(), 0);
     job.begin().await;
     while job.goes_on() {
-        subject.put_many(&random.batch(load.keys), &job.values).await;
+        subject.put_many(&random.batch(load.keys), &job.values.turned(random.next())).await;
         done += 1;
     }
     done

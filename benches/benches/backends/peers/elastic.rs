@@ -14,13 +14,13 @@ use kv_core::{StoreExt as _, StoreUrl};
 use kv_elastic::{ElasticConfig, ElasticStore};
 use larder_benches::larder::{Larder, TTL};
 use larder_benches::subject::{Conditional, Points, Subject};
-use larder_benches::workload::{BATCH, IN_COLLECTION, Name, Values};
+use larder_benches::workload::{BATCH, IN_COLLECTION, Name, RawVersion, Values, new_version};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, redirect, retry};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Failure, Version, fresh, new_version, server};
+use super::{Failure, fresh, server};
 use crate::operations::{self, Load};
 use larder_benches::measure::Plan;
 
@@ -129,7 +129,7 @@ fn now_ms() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn document(number: u64, version: Version, value: &[u8], deadline: Option<u64>) -> Vec<u8> {
+fn document(number: u64, version: RawVersion, value: &[u8], deadline: Option<u64>) -> Vec<u8> {
     let name = Name::of(number);
     let (collection, id) = name.parts();
     let version = format!("{:032x}", u128::from_be_bytes(version));
@@ -289,15 +289,15 @@ impl Subject for Raw {
 }
 
 impl Conditional for Raw {
-    type Version = Version;
+    type Version = RawVersion;
 
-    async fn begin(&mut self, number: u64, value: &Bytes) -> Version {
+    async fn begin(&mut self, number: u64, value: &Bytes) -> RawVersion {
         let version = new_version();
         self.write(number, "", document(number, version, value, None)).await;
         version
     }
 
-    async fn update(&mut self, number: u64, version: Version, value: &Bytes) -> Version {
+    async fn update(&mut self, number: u64, version: RawVersion, value: &Bytes) -> RawVersion {
         let answer = self.look(number, "?_source_excludes=value").await;
         let seen = got(&answer);
         let known = format!("{:032x}", u128::from_be_bytes(version));

@@ -17,9 +17,9 @@ use kv_core::StoreExt as _;
 use kv_dynamo::{DynamoConfig, DynamoCredentials, DynamoStore};
 use larder_benches::larder::{Larder, TTL};
 use larder_benches::subject::{Conditional, Points, Subject};
-use larder_benches::workload::{BATCH, Name, Values};
+use larder_benches::workload::{BATCH, Name, RawVersion, Values, new_version};
 
-use super::{Failure, Version, fresh, new_version, server};
+use super::{Failure, fresh, server};
 use crate::operations::{self, Load};
 use larder_benches::measure::Plan;
 
@@ -111,7 +111,7 @@ impl Raw {
         HashMap::from([("pk".to_owned(), self.partition(collection)), ("sk".to_owned(), text(id))])
     }
 
-    fn item(&self, number: u64, version: Version, value: &Bytes) -> Item {
+    fn item(&self, number: u64, version: RawVersion, value: &Bytes) -> Item {
         let mut item = self.key(number);
         item.insert("v".to_owned(), binary(version));
         item.insert("d".to_owned(), binary(value.to_vec()));
@@ -243,15 +243,15 @@ impl Subject for Raw {
 }
 
 impl Conditional for Raw {
-    type Version = Version;
+    type Version = RawVersion;
 
-    async fn begin(&mut self, number: u64, value: &Bytes) -> Version {
+    async fn begin(&mut self, number: u64, value: &Bytes) -> RawVersion {
         let version = new_version();
         self.write(self.item(number, version, value)).await;
         version
     }
 
-    async fn update(&mut self, number: u64, version: Version, value: &Bytes) -> Version {
+    async fn update(&mut self, number: u64, version: RawVersion, value: &Bytes) -> RawVersion {
         let next = new_version();
         let put = self.client.put_item().table_name(&self.table);
         let put = put
