@@ -60,6 +60,13 @@ impl Caller {
 
     /// As [`Caller::begin`], as whoever has this token.
     pub async fn begin_as(node: &impl Listens, revision: &'static str, token: &'static str) -> Self {
+        let caller = Self::introduced_as(node, revision, token).await;
+        assert_eq!(caller.send(node, &initialized()).await.status, 202);
+        caller
+    }
+
+    /// As [`Caller::begin_as`], before it has said that it is initialized.
+    pub async fn introduced_as(node: &impl Listens, revision: &'static str, token: &'static str) -> Self {
         let mut caller = Self { session: String::new(), revision, token, next: AtomicU32::new(1) };
         let params = json!({
             "protocolVersion": revision,
@@ -69,8 +76,6 @@ impl Caller {
         let answer = caller.send(node, &caller.request("initialize", &params)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.header("mcp-session-id").unwrap().clone_into(&mut caller.session);
-        let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-        assert_eq!(caller.send(node, &initialized).await.status, 202);
         caller
     }
 
@@ -137,6 +142,11 @@ impl Caller {
         }
         request.header("authorization", &format!("Bearer {}", self.token))
     }
+}
+
+/// What a client says once its handshake is done.
+pub fn initialized() -> Value {
+    json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })
 }
 
 /// The next event that says something, comments and empty events left out; `None` once the stream has ended.

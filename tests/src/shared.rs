@@ -16,8 +16,15 @@ pub struct Shared {
     capabilities: Capabilities,
     trips: Arc<Mutex<Vec<String>>>,
     slow: Arc<Mutex<Option<(&'static str, Duration)>>>,
-    broken: Arc<Mutex<Option<&'static str>>>,
+    broken: Arc<Mutex<Option<Broken>>>,
     losing: Arc<Mutex<Option<&'static str>>>,
+}
+
+/// What fails: everything on a collection, or what writes there.
+#[derive(Clone, Copy, Debug)]
+struct Broken {
+    collection: &'static str,
+    writes_alone: bool,
 }
 
 impl Shared {
@@ -58,7 +65,16 @@ impl Shared {
 
     /// From now on each operation on this collection fails.
     pub fn break_down(&self, collection: &'static str) {
-        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(collection);
+        self.set_broken(Some(Broken { collection, writes_alone: false }));
+    }
+
+    /// From now on each write to this collection fails, and everything else on it succeeds.
+    pub fn refuse_writes(&self, collection: &'static str) {
+        self.set_broken(Some(Broken { collection, writes_alone: true }));
+    }
+
+    fn set_broken(&self, broken: Option<Broken>) {
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = broken;
     }
 
     /// The next entry that is taken from this collection is gone, and nobody gets it: the answer is lost on its way.
@@ -74,7 +90,7 @@ impl Shared {
 
     /// From now on nothing fails.
     pub fn mend(&self) {
-        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.set_broken(None);
     }
 
     async fn trip(&self, operation: &str, collection: &str) -> Result<()> {
@@ -86,7 +102,10 @@ impl Shared {
             tokio::time::sleep(by).await;
         }
         let broken = *self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        if !name.is_empty() && broken == Some(name) {
+        let breaks = |broken: Broken| {
+            broken.collection == name && (!broken.writes_alone || operation.starts_with("put"))
+        };
+        if !name.is_empty() && broken.is_some_and(breaks) {
             return Err(Error::new(ErrorKind::Unavailable, "the test broke it"));
         }
         Ok(())

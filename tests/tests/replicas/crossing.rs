@@ -4,7 +4,7 @@ use std::future::Future;
 
 use kv_core::StoreExt as _;
 use larder_tests::http::{HttpRequest, Streaming};
-use larder_tests::node::{Caller, Node, said};
+use larder_tests::node::{Caller, Node, initialized, said};
 use larder_tests::shared::Shared;
 use serde_json::{Value, json};
 
@@ -199,6 +199,28 @@ async fn a_batch_is_refused_for_what_could_not_be_handed_on_unless_requests_in_i
         let (_, answer) = soon(said(&mut stream)).await.unwrap();
         assert_eq!(answer["result"]["content"][0]["text"], "1 roots");
         assert_eq!(soon(held.answer()).await.body, "");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_says_that_it_is_initialized_while_the_store_refuses_it_says_it_again() {
+    each(async |pair| {
+        let caller = Caller::introduced_as(&pair.a, "2025-03-26", "eve").await;
+        let notice = json!({ "jsonrpc": "2.0", "method": "notifications/any" });
+        let ping = caller.request("ping", &json!({}));
+        pair.store_b.refuse_writes("sessions");
+        for message in [initialized(), json!([initialized()]), json!([notice, initialized(), notice])] {
+            let refused = caller.send(&pair.b, &message).await;
+            assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true), "{message}");
+        }
+        let answered = caller.send(&pair.b, &json!([initialized(), ping])).await;
+        assert_eq!((answered.status, &answered.messages()[0][0]["id"]), (200, &ping["id"]));
+        pair.store_b.mend();
+        assert_eq!(caller.send(&pair.b, &json!([initialized()])).await.status, 202);
+        let mut stream = caller.open(&pair.b, &caller.call("ask", &json!({}))).await;
+        let (_, question) = soon(said(&mut stream)).await.unwrap();
+        assert_eq!(question["method"], "roots/list", "{question}");
     })
     .await;
 }
