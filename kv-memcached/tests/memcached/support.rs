@@ -1,5 +1,6 @@
 //! What these tests share: a server of their own, and a way to look into it.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -82,14 +83,17 @@ impl Server {
         line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
     }
 
-    /// Seconds after which it would drop each of its items; -1 is never.
+    /// Seconds after which it would drop each of its items; -1 is never. The server moves items between its queues while
+    /// it walks them, and then lists one twice.
     pub(crate) fn lifetimes(&self) -> Vec<i64> {
         let now = self.stat("time");
-        let exptimes = self.lines("lru_crawler metadump all").into_iter().filter_map(|line| {
-            let exptime = line.split(' ').find_map(|word| word.strip_prefix("exp="))?.parse::<i64>().ok()?;
-            Some(if exptime < 0 { -1 } else { exptime - i64::try_from(now).unwrap() })
+        let items = self.lines("lru_crawler metadump all").into_iter().filter_map(|line| {
+            let field = |name| line.split(' ').find_map(|word| word.strip_prefix(name));
+            let exptime = field("exp=")?.parse::<i64>().ok()?;
+            let left = if exptime < 0 { -1 } else { exptime - i64::try_from(now).unwrap() };
+            Some((field("key=")?.to_owned(), left))
         });
-        exptimes.collect()
+        items.collect::<BTreeMap<_, _>>().into_values().collect()
     }
 }
 
