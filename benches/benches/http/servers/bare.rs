@@ -1,6 +1,7 @@
 //! The ceiling: a bare axum handler, and a bare loop over lines. Both read the call and answer it, and nothing else.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 
 use axum::Router;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 
-use crate::message::Work;
+use crate::message::TOOLS;
 
 #[derive(Deserialize)]
 struct Call<'a> {
@@ -98,12 +99,23 @@ fn list(body: &[u8], shared: &Bytes) -> Option<Response> {
     Some(response)
 }
 
-/// The rest of an answer of `size` bytes with what is looked for in it.
+/// The rest of an answer of `size` bytes: a list of as many tools, so that whoever looks for the last one looks as long.
 fn shared(size: usize) -> Bytes {
-    let shell = format!(r#"{{{}:""}}}}"#, Work::List.expected());
-    let fill = size.saturating_sub(FRONT + shell.len());
-    Bytes::from(format!(r#"{{{}:"{}"}}}}"#, Work::List.expected(), "x".repeat(fill)))
+    let size = size.saturating_sub(FRONT + END.len());
+    let mut list = String::from(r#"{"tools":["#);
+    for number in 0..TOOLS {
+        let comma = if number == 0 { "" } else { "," };
+        let _ = write!(list, r#"{comma}{{"name":"tool{number:04}","description":""#); // to a string: it cannot fail
+        let (whole, end) = (size * (number + 1) / TOOLS, r#""}"#);
+        list.extend(std::iter::repeat_n('x', whole.saturating_sub(list.len() + end.len())));
+        list.push_str(end);
+    }
+    list.push_str(END);
+    Bytes::from(list)
 }
+
+/// What the list and the answer end with.
+const END: &str = "]}}";
 
 /// What stands before the result.
 const FRONT: usize = r#"{"jsonrpc":"2.0","id":100000000,"result":"#.len();
