@@ -63,6 +63,22 @@ pub struct Stored {
     pub name: Option<(String, String)>,
 }
 
+/// What [`check`] found: an entry without its value.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The identity of the write.
+    pub version: Version,
+    /// The last millisecond since the epoch in which it lives; `None` never expires.
+    pub deadline_ms: Option<u64>,
+    /// Codec and tags.
+    pub meta: Meta,
+    /// Collection and id, where the stored key holds a hash of them.
+    pub name: Option<(String, String)>,
+    /// Where the value begins in the stored bytes, which it ends.
+    pub value_at: usize,
+}
+
 impl Stored {
     /// The entry with what is left to live at `now_ms`; `None` if it has expired.
     pub fn at(self, now_ms: u64) -> Option<Entry> {
@@ -177,19 +193,28 @@ fn form<'a>(entry: &'a NewEntry, deadline_ms: Option<u64>, hashed: Option<Key<'a
 /// # Errors
 /// `Corrupt` for any damage, for bytes stored under another key, and for a format of another version.
 pub fn decode(stored_key: &[u8], mut stored: Bytes) -> Result<Stored> {
-    let (head, crc) = split_head(&stored)?;
-    stored.advance(HEAD_BYTES);
-    if Crc32c::of(&[stored_key, &head, &stored]) != u32::from_le_bytes(crc) {
+    let Checked { version, deadline_ms, meta, name, value_at } = check(stored_key, &stored)?;
+    stored.advance(value_at);
+    Ok(Stored { entry: Entry::new(stored, version, None, meta), deadline_ms, name })
+}
+
+/// As [`decode`], for who does not keep `stored` as it is.
+///
+/// # Errors
+/// As those of [`decode`].
+pub fn check(stored_key: &[u8], stored: &[u8]) -> Result<Checked> {
+    let (head, crc) = split_head(stored)?;
+    let after = stored.get(HEAD_BYTES..).unwrap_or_default();
+    if Crc32c::of(&[stored_key, &head, after]) != u32::from_le_bytes(crc) {
         return Err(corrupt("the checksum of the stored entry does not fit"));
     }
     let [_, _, format, flags, ..] = head;
     if format != FORMAT || flags & !(HAS_OPTIONAL | IS_HASHED) != 0 {
         return Err(corrupt("the stored entry has a format that this version does not know"));
     }
-    let (name, meta, used) = read_optional(flags, &stored)?;
-    stored.advance(used);
-    let entry = Entry::new(stored, version_of(&head), None, meta);
-    Ok(Stored { entry, deadline_ms: deadline_of(&head), name })
+    let (name, meta, used) = read_optional(flags, after)?;
+    let (version, deadline_ms) = (version_of(&head), deadline_of(&head));
+    Ok(Checked { version, deadline_ms, meta, name, value_at: HEAD_BYTES + used })
 }
 
 /// Codec and tags as the optional part of a stored form, for databases that keep them in a field of their own; no bytes

@@ -69,6 +69,7 @@ mod update;
 mod url;
 mod wrappers;
 
+pub use bytestring::ByteString;
 pub use capabilities::{Capabilities, Consistency, Judge, Listing, RoundTrips};
 pub use clock::Clock;
 pub use codec::Codec;

@@ -1,6 +1,7 @@
 //! Listing: what to list, where to go on, what came.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::{Entry, Error, ErrorKind, Key, Result};
 
@@ -170,20 +171,23 @@ impl Damaged {
 }
 
 /// One listed entry.
+///
+/// The items of a page may share memory, of 16 KiB at a time: what is to be held long after the page, and is little, is
+/// copied for that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Item {
     /// The collection it is in.
-    pub collection: String,
+    pub collection: ByteString,
     /// Its id.
-    pub id: String,
+    pub id: ByteString,
     /// The entry, if the scan asked for values.
     pub entry: Option<Entry>,
 }
 
 impl Item {
     /// A listed entry; `entry` is set exactly when the scan asked for values.
-    pub fn new(collection: impl Into<String>, id: impl Into<String>, entry: Option<Entry>) -> Self {
+    pub fn new(collection: impl Into<ByteString>, id: impl Into<ByteString>, entry: Option<Entry>) -> Self {
         Self { collection: collection.into(), id: id.into(), entry }
     }
 }

@@ -17,7 +17,7 @@ async fn lives(store: &MemoryStore, id: &str) -> bool {
 
 async fn listed(store: &MemoryStore) -> Vec<String> {
     let page = store.scan(Scan::one("c"), None).await.unwrap();
-    page.items.into_iter().map(|item| item.id).collect()
+    page.items.into_iter().map(|item| item.id.into()).collect()
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ async fn a_prefix_of_ids_over_all_collections_is_found_without_reading_the_rest(
         }
     }
     let page = store.scan(Scan::under("").prefix("k"), None).await.unwrap();
-    let found: Vec<_> = page.items.iter().map(|item| (item.collection.as_str(), item.id.as_str())).collect();
+    let found: Vec<_> = page.items.iter().map(|item| (&*item.collection, &*item.id)).collect();
     let expected = ["a", "a\0", "b", "c"].map(|collection| [(collection, "k1"), (collection, "k2")]).concat();
     assert_eq!(found, expected);
     assert_eq!(page.next, None);

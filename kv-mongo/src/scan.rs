@@ -104,7 +104,7 @@ impl Draft<'_> {
         let entry = found.and_then(|found| found.entry);
         self.bytes += entry.as_ref().map_or(0, |entry| entry.value.len());
         if entry.is_some() == self.scan.values {
-            self.items.push(Item::new(collection, id, entry));
+            self.items.push(Item::new(&*collection, id, entry));
         }
         Ok(())
     }

@@ -135,7 +135,7 @@ impl Inner {
 
     fn item(&self, key: &[u8], entry: Option<Entry>) -> Option<Item> {
         let (collection, id) = self.names.parse(key)?;
-        Some(Item::new(collection, id, entry))
+        Some(Item::new(&*collection, id, entry))
     }
 
     /// What makes a cursor this scan's: whose namespace, which collections, which prefix.

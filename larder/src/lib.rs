@@ -81,11 +81,11 @@ pub use kv_core::Metered;
 #[cfg(feature = "tracing")]
 pub use kv_core::Traced;
 pub use kv_core::{
-    AnyStore, Capabilities, Change, Changes, Clock, Codec, Collection, Collections, Consistency, Counted,
-    Cursor, Entry, Error, ErrorKind, Fallback, Finding, Found, Item, Judge, Key, Latency, Listed, Listing,
-    Meta, NewEntry, OperationStats, Outcome, Page, Prefix, PutMode, ReadOnly, RedactedUrl, Result, Retry,
-    RoundTrips, Route, Scan, ScanAll, Signal, Signals, SizeLimit, Stats, StatsSnapshot, Store, StoreExt,
-    StoreUrl, Timeout, TtlPolicy, Unreadable, Version,
+    AnyStore, ByteString, Capabilities, Change, Changes, Clock, Codec, Collection, Collections, Consistency,
+    Counted, Cursor, Entry, Error, ErrorKind, Fallback, Finding, Found, Item, Judge, Key, Latency, Listed,
+    Listing, Meta, NewEntry, OperationStats, Outcome, Page, Prefix, PutMode, ReadOnly, RedactedUrl, Result,
+    Retry, RoundTrips, Route, Scan, ScanAll, Signal, Signals, SizeLimit, Stats, StatsSnapshot, Store,
+    StoreExt, StoreUrl, Timeout, TtlPolicy, Unreadable, Version,
 };
 /// The crate of the disk backend, for who configures it in code.
 #[cfg(feature = "disk")]

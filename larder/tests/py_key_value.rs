@@ -31,7 +31,10 @@ async fn listed(store: &AnyStore, under: &str) -> BTreeMap<(String, String), Val
         let page =
             store.scan(Scan::under(under).values().limit(2), from.as_ref()).await.expect("it is there");
         for item in page.items {
-            all.insert((item.collection, item.id), value_of(item.entry.as_ref().expect("it is there")));
+            all.insert(
+                (item.collection.into(), item.id.into()),
+                value_of(item.entry.as_ref().expect("it is there")),
+            );
         }
         from = page.next;
         if from.is_none() {

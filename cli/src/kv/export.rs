@@ -67,7 +67,7 @@ async fn export(mut listing: Listing<'_>, whom: Whom) -> Result<(u64, u64), Fail
         let now = now_ms();
         for item in items {
             let Some(entry) = item.entry else { continue };
-            to_the_reader(output.json(&Line::of(item.collection, item.id, &entry, now))?)?;
+            to_the_reader(output.json(&Line::of(item.collection.into(), item.id.into(), &entry, now))?)?;
             exported += 1;
             progress.add(1);
         }

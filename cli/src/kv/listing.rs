@@ -195,7 +195,7 @@ mod tests {
         let mut told = Told::default();
         loop {
             match listing.next().await {
-                Ok(Some(Step::Items(items))) => told.ids.extend(items.into_iter().map(|item| item.id)),
+                Ok(Some(Step::Items(items))) => told.ids.extend(items.iter().map(|item| &*item.id)),
                 Ok(Some(Step::Again)) => {
                     told.restarts += 1;
                     told.ids.clear();

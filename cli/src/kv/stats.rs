@@ -99,7 +99,7 @@ async fn count(mut listing: Listing<'_>, mut found: Tallies, whom: Whom) -> Resu
         progress.add(items.len() as u64);
         for Item { collection, entry, .. } in items {
             if let Some(entry) = entry {
-                found.add(collection, &entry);
+                found.add(collection.into(), &entry);
             }
         }
     }

@@ -18,6 +18,7 @@ mod op;
 mod open;
 mod poison;
 mod queue;
+mod room;
 mod scan;
 mod shared;
 pub mod stored;

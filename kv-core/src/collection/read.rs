@@ -69,7 +69,7 @@ impl<T: DeserializeOwned + Send, S: Store> Collection<T, S> {
         let mut listed = Vec::with_capacity(items.len());
         for Item { id, entry, .. } in items {
             if let Some(found) = self.typed(Ok(entry), "scan", self.key(&id))? {
-                listed.push((id, found));
+                listed.push((id.into(), found));
             }
         }
         Ok(Listed { items: listed, next })

@@ -55,7 +55,7 @@ impl<S: Store> Prefix<S> {
 
     fn stripped(&self, item: Item) -> Result<Item> {
         match item.collection.strip_prefix(&*self.head) {
-            Some(name) => Ok(Item { collection: name.to_owned(), ..item }),
+            Some(name) => Ok(Item { collection: item.collection.slice_ref(name), ..item }),
             None => {
                 Err(Error::new(ErrorKind::Unexpected, "the store listed a collection that was not asked for"))
             }

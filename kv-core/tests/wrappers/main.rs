@@ -39,7 +39,7 @@ async fn all(store: &impl Store) -> Vec<(String, String)> {
     let mut items = store.scan_all(Scan::under(""));
     let mut names = Vec::new();
     while let Some(Item { collection, id, .. }) = items.next().await.unwrap() {
-        names.push((collection, id));
+        names.push((collection.into(), id.into()));
     }
     names
 }
@@ -142,7 +142,7 @@ async fn under_a_prefix_lists_byte_prefixes_of_the_callers_names_page_by_page() 
     let (mut names, mut from) = (Vec::new(), None);
     loop {
         let page = store.scan(Scan::under("a").limit(1), from.as_ref()).await.unwrap();
-        names.extend(page.items.into_iter().map(|item| item.collection + &item.id));
+        names.extend(page.items.into_iter().map(|item| [&*item.collection, &*item.id].concat()));
         let Some(next) = page.next else { break };
         from = Some(Cursor::from_bytes(next.as_bytes().clone()));
     }
@@ -209,7 +209,7 @@ async fn a_scan_passes_over_damaged_entries_through_wrappers_and_tells_them_by_t
             let scan = Scan::under("").values().limit(limit).skip_damaged();
             let page = store.scan(scan, from.as_ref()).await.unwrap();
             assert!(page.items.len() + page.damaged.len() <= limit);
-            names.extend(page.items.into_iter().map(|item| item.collection + &item.id));
+            names.extend(page.items.into_iter().map(|item| [&*item.collection, &*item.id].concat()));
             for one in page.damaged {
                 assert_eq!((one.error.kind(), one.error.operation()), (ErrorKind::Corrupt, Some("scan")));
                 assert_eq!(one.error.key(), one.name.as_ref().map(|(c, id)| format!("{c}/{id}")).as_deref());

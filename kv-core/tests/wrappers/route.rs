@@ -31,7 +31,7 @@ async fn names(store: &impl Store, scan: Scan<'_>) -> Vec<(String, String)> {
     let mut items = store.scan_all(scan);
     let mut names = Vec::new();
     while let Some(Item { collection, id, .. }) = items.next().await.unwrap() {
-        names.push((collection, id));
+        names.push((collection.into(), id.into()));
     }
     names
 }

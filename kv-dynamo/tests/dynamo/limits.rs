@@ -39,7 +39,7 @@ async fn long_names_count_for_the_size_and_are_listed_whole() {
     assert_eq!(put(&store, &names[2], "").await.unwrap_err().kind(), ErrorKind::TooLarge);
     let items = store.scan(Scan::one(C).prefix(&names[0]).values(), None).await.unwrap().items;
     let mut listed: Vec<_> =
-        items.iter().map(|item| (item.id.clone(), item.entry.clone().unwrap().value)).collect();
+        items.iter().map(|item| (item.id.to_string(), item.entry.clone().unwrap().value)).collect();
     listed.sort();
     assert!(listed == names[..2].iter().map(|id| (id.clone(), id.clone().into())).collect::<Vec<_>>());
 }
@@ -111,7 +111,7 @@ async fn the_listing_of_a_namespace_shows_no_other_however_they_are_named() {
     for (namespace, store) in stores {
         let items = store.scan(Scan::under("").values(), None).await.unwrap().items;
         let [item] = items.as_slice() else { panic!("{} items", items.len()) };
-        assert_eq!((item.collection.as_str(), item.id.as_str()), (C, "id"));
+        assert_eq!((&*item.collection, &*item.id), (C, "id"));
         assert!(item.entry.as_ref().unwrap().value == namespace);
         assert!(value(&store, "id").await.unwrap().unwrap() == namespace);
     }

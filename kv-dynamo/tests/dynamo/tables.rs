@@ -97,7 +97,7 @@ async fn items_of_others_in_the_table_are_passed_over_or_corrupt() {
     };
     theirs("user#1", "profile").await.unwrap();
     let items = store.scan(Scan::under(""), None).await.unwrap().items;
-    assert_eq!(items.iter().map(|item| item.id.as_str()).collect::<Vec<_>>(), ["mine"]);
+    assert_eq!(items.iter().map(|item| &*item.id).collect::<Vec<_>>(), ["mine"]);
 
     theirs("larder/c", "i7").await.unwrap();
     let error = value(&store, "7").await.unwrap_err();

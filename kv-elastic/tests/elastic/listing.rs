@@ -83,7 +83,7 @@ async fn a_scan_goes_on_behind_a_damaged_document_where_that_is_asked_for() {
         let (mut found, mut damaged, mut from) = (String::new(), Vec::new(), None);
         loop {
             let page = store.scan(scan.limit(limit).skip_damaged(), from.as_ref()).await.unwrap();
-            found.extend(page.items.into_iter().map(|item| item.id));
+            found.extend(page.items.iter().map(|item| &*item.id));
             damaged.extend(page.damaged.into_iter().filter_map(|one| one.name).map(|(_, id)| id));
             from = page.next;
             if from.is_none() {

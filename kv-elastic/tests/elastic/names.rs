@@ -14,7 +14,7 @@ async fn put_all(store: &ElasticStore, names: &[(String, String)]) {
 
 async fn listed(store: &ElasticStore, scan: Scan<'_>) -> Vec<(String, String)> {
     let items = list(store, scan).await;
-    let mut names: Vec<_> = items.into_iter().map(|item| (item.collection, item.id)).collect();
+    let mut names: Vec<_> = items.into_iter().map(|item| (item.collection.into(), item.id.into())).collect();
     let count = names.len();
     names.sort();
     names.dedup();

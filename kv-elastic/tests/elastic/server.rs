@@ -101,5 +101,5 @@ pub(crate) async fn list(store: &ElasticStore, scan: Scan<'_>) -> Vec<Item> {
 }
 
 pub(crate) fn ids(items: &[Item]) -> Vec<&str> {
-    items.iter().map(|item| item.id.as_str()).collect()
+    items.iter().map(|item| &*item.id).collect()
 }

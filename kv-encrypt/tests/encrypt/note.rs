@@ -49,7 +49,7 @@ async fn nothing_but_the_note_stands_under_its_name_and_no_scan_shows_it() {
     }
     for scan in [Scan::under(""), Scan::under("").values()] {
         let listed: Vec<_> = store.scan(scan, None).await.unwrap().items;
-        assert_eq!(listed.iter().map(|item| item.id.as_str()).collect::<Vec<_>>(), [KEY.id]);
+        assert_eq!(listed.iter().map(|item| &*item.id).collect::<Vec<_>>(), [KEY.id]);
     }
     for key in NOTES {
         store.delete(key).await.unwrap();

@@ -63,7 +63,7 @@ impl Inner {
         let Some(entry) = self.map.get::<[u8]>(name).and_then(|slot| slot.into_entry(&self.clock)) else {
             return Found::Nothing;
         };
-        Found::Item(Item::new(collection, id, scan.values.then_some(entry)))
+        Found::Item(Item::new(&*collection, id, scan.values.then_some(entry)))
     }
 }
 

@@ -63,7 +63,8 @@ async fn a_page_of_large_values_ends_and_the_next_one_goes_on() {
         let page = store.scan(Scan::one("c").values(), from.as_ref()).await.unwrap();
         let bytes: usize = page.items.iter().map(|item| item.entry.as_ref().unwrap().value.len()).sum();
         assert!(bytes < Scan::MAX_PAGE_BYTES + (3 << 20), "{bytes} bytes");
-        listed.extend(page.items.into_iter().map(|item| (item.id, item.entry.unwrap().value[0])));
+        listed
+            .extend(page.items.into_iter().map(|item| (String::from(item.id), item.entry.unwrap().value[0])));
         (from, pages) = (page.next, pages + 1);
         if from.is_none() {
             break;

@@ -12,7 +12,7 @@ async fn listed(store: &MongoStore, scan: Scan<'_>) -> BTreeSet<(String, String)
     loop {
         let page = store.scan(scan, from.as_ref()).await.unwrap();
         for item in page.items {
-            assert!(found.insert((item.collection, item.id)), "listed twice");
+            assert!(found.insert((item.collection.into(), item.id.into())), "listed twice");
         }
         from = page.next;
         if from.is_none() {

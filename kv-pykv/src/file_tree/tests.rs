@@ -42,7 +42,7 @@ async fn entries_are_found_by_their_names_and_listed_by_what_was_kept_of_them() 
     let (mut names, mut from) = (Vec::new(), None);
     loop {
         let page = store.scan(Scan::under("").limit(2), from.as_ref()).await.unwrap();
-        names.extend(page.items.into_iter().map(|item| (item.collection, item.id)));
+        names.extend(page.items.into_iter().map(|item| (item.collection.into(), item.id.into())));
         from = page.next;
         if from.is_none() {
             break;

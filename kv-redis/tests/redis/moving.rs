@@ -92,7 +92,7 @@ async fn listed(store: &RedisStore) -> Result<BTreeSet<String>> {
     let (mut ids, mut from) = (BTreeSet::new(), None);
     loop {
         let page = page(store, COUNT * 2, from.as_ref()).await?;
-        ids.extend(page.items.into_iter().map(|item| item.id));
+        ids.extend(page.items.into_iter().map(|item| String::from(item.id)));
         from = page.next;
         if from.is_none() {
             return Ok(ids);

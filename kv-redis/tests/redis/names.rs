@@ -48,7 +48,7 @@ async fn listed(store: &impl Store, scan: Scan<'_>) -> BTreeSet<(String, String)
     let (mut found, mut from) = (BTreeSet::new(), None);
     loop {
         let page = store.scan(scan, from.as_ref()).await.unwrap();
-        found.extend(page.items.into_iter().map(|item| (item.collection, item.id)));
+        found.extend(page.items.into_iter().map(|item| (item.collection.into(), item.id.into())));
         from = page.next;
         if from.is_none() {
             return found;

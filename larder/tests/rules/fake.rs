@@ -108,7 +108,7 @@ pub(crate) async fn raw(dir: &Path) -> Vec<(String, String, Vec<u8>)> {
         if kv_core::note::is_at(Key::new(&item.collection, &item.id)) {
             continue;
         }
-        found.push((item.collection, item.id, item.entry.unwrap().value.to_vec()));
+        found.push((item.collection.into(), item.id.into(), item.entry.unwrap().value.to_vec()));
     }
     store.close().await.unwrap();
     found

@@ -27,7 +27,7 @@ async fn notes(dir: &Path) -> Vec<String> {
     let store = bare(dir).await;
     let listed = store.scan(Scan::under(""), None).await.unwrap().items;
     store.close().await.unwrap();
-    listed.into_iter().filter(|item| item.id == "seal").map(|item| item.collection).collect()
+    listed.into_iter().filter(|item| item.id == "seal").map(|item| item.collection.into()).collect()
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn prefixes_of_one_namespace_do_not_hinder_each_other() {
 
     let whole = open(&fake, &fake.url("s", "encrypt=aead")).await.unwrap();
     let listed = whole.scan(Scan::under(""), None).await.unwrap().items;
-    let collections: Vec<_> = listed.iter().map(|item| item.collection.as_str()).collect();
+    let collections: Vec<_> = listed.iter().map(|item| &*item.collection).collect();
     assert_eq!(collections, ["a%2Fb/notes", "c/notes", "notes", "plain/notes"]);
     whole.close().await.unwrap();
     assert_eq!(notes(&fake.path("s")).await, [".larder", "a%2Fb/.larder", "c/.larder"]);

@@ -194,7 +194,7 @@ async fn scan(store: &AnyStore, ground: &Ground) -> Result<Answer> {
     let (mut ids, mut from) = (Vec::new(), None);
     loop {
         let page = store.scan(scan, from.as_ref()).await?;
-        ids.extend(page.items.into_iter().map(|item| item.id));
+        ids.extend(page.items.into_iter().map(|item| String::from(item.id)));
         from = page.next;
         if from.is_none() {
             break;

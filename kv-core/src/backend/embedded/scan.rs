@@ -5,12 +5,16 @@ use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 
+use super::room::Room;
 use super::{Namespace, error, stored};
 use crate::backend::ScanRange;
 use crate::{Collections, Cursor, Damaged, Item, Key, Page, Result, Scan};
 
 /// A page looks at so many entries at most, however few of them are alive or asked for.
 const MAX_SEEN: usize = 10_000;
+
+/// A page that has so many items has as many as it may have, most of the time: it takes the memory for them at once.
+const SHORT: usize = 64;
 
 /// Both ends of a range of stored keys.
 pub type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
@@ -126,6 +130,7 @@ struct Draft<'a> {
     range: &'a ScanRange<'a>,
     now: u64,
     items: Vec<Item>,
+    room: Room,
     damaged: Vec<Damaged>,
     bytes: usize,
     seen: usize,
@@ -145,6 +150,7 @@ impl<'a> Draft<'a> {
             range,
             now,
             items: Vec::new(),
+            room: Room::default(),
             damaged: Vec::new(),
             bytes: 0,
             seen: 0,
@@ -164,7 +170,8 @@ impl<'a> Draft<'a> {
         self.last.clear();
         self.last.extend_from_slice(shown.key);
         match self.item(shown) {
-            Ok(item) => self.items.extend(item),
+            Ok(Some(item)) => self.add(item),
+            Ok(None) => {}
             Err(e) => self.more = Err(e),
         }
         if self.more.is_err() || self.seek.is_some() {
@@ -172,6 +179,13 @@ impl<'a> Draft<'a> {
         } else {
             ControlFlow::Continue(())
         }
+    }
+
+    fn add(&mut self, item: Item) {
+        if self.items.len() == SHORT {
+            self.items.reserve_exact(self.scan.limit - SHORT); // it is not at its limit, or would not have seen this one
+        }
+        self.items.push(item);
     }
 
     /// The item, if its entry is alive and asked for. Checked whole even if only its name is wanted: a flipped bit
@@ -186,7 +200,8 @@ impl<'a> Draft<'a> {
             self.seek = Some(self.range.seek(&collection, id));
             return Ok(None);
         }
-        let entry = match stored::open(key, shown.keep(), || self.now) {
+        let value = |at| if self.scan.values { self.room.value(shown, at) } else { Bytes::new() };
+        let entry = match stored::listed(key, shown.stored, self.now, value) {
             Ok(Some(entry)) => entry,
             Ok(None) => return Ok(None),
             Err(e) => {
@@ -194,7 +209,8 @@ impl<'a> Draft<'a> {
                 return Ok(None);
             }
         };
-        self.bytes += if self.scan.values { entry.value.len() } else { 0 };
+        self.bytes += entry.value.len();
+        let (collection, id) = (self.room.collection(&collection), self.room.name(id));
         Ok(Some(Item::new(collection, id, self.scan.values.then_some(entry))))
     }
 

@@ -39,8 +39,27 @@ pub fn head(stored: &[u8]) -> Option<Head> {
 /// # Errors
 /// `Corrupt` for a damaged one.
 pub fn check(key: &[u8], stored: &[u8]) -> Result<Head> {
-    let stored = decoded(key, Bytes::copy_from_slice(stored))?;
-    Ok(Head { version: stored.entry.version, deadline: stored.deadline_ms })
+    let checked = whole(key, stored)?;
+    Ok(Head { version: checked.version, deadline: checked.deadline_ms })
+}
+
+/// The entry if it is alive at `now`; its value is what `keep` makes of the stored bytes from the place it is told on.
+///
+/// # Errors
+/// `Corrupt` for a damaged one.
+pub(super) fn listed(
+    key: &[u8],
+    stored: &[u8],
+    now: u64,
+    keep: impl FnOnce(usize) -> Bytes,
+) -> Result<Option<Entry>> {
+    let header::Checked { version, deadline_ms, meta, value_at, .. } = whole(key, stored)?;
+    let ttl = match deadline_ms.map(|deadline| ttl::remaining(deadline, now)) {
+        Some(None) => return Ok(None),
+        Some(left) => left,
+        None => None,
+    };
+    Ok(Some(Entry::new(keep(value_at), version, ttl, meta)))
 }
 
 /// The entry if it is alive; the clock is read only if it has a deadline.
@@ -65,4 +84,8 @@ pub fn open_taken(key: &[u8], stored: Bytes, now: u64) -> Result<Option<Entry>> 
 
 fn decoded(key: &[u8], stored: Bytes) -> Result<header::Stored> {
     header::decode(key, stored).map_err(|cause| error::damaged_entry().because(cause))
+}
+
+fn whole(key: &[u8], stored: &[u8]) -> Result<header::Checked> {
+    header::check(key, stored).map_err(|cause| error::damaged_entry().because(cause))
 }

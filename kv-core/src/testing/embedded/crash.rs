@@ -131,7 +131,7 @@ async fn found(store: &impl Store, round: usize) -> Vec<State> {
         for item in page.items {
             let task = item.id.split('-').next().and_then(|task| task.parse::<usize>().ok()).expect("a task");
             let state = states.get_mut(task).expect("one of the tasks");
-            state.insert(item.id, item.entry.expect("its value").value.to_vec());
+            state.insert(item.id.into(), item.entry.expect("its value").value.to_vec());
         }
         from = page.next;
         if from.is_none() {

@@ -55,8 +55,10 @@ pub async fn entries(store: &impl Store) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut from = None;
     loop {
         let page = store.scan(Scan::one(COLLECTION).values(), from.as_ref()).await?;
-        let values =
-            page.items.into_iter().map(|item| (item.id, item.entry.expect("its value").value.to_vec()));
+        let values = page
+            .items
+            .into_iter()
+            .map(|item| (item.id.into(), item.entry.expect("its value").value.to_vec()));
         found.extend(values);
         from = page.next;
         if from.is_none() {

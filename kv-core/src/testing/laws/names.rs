@@ -148,7 +148,7 @@ pub async fn a_scan_hands_names_back_as_they_were_put(h: &impl Harness) -> Shown
         store.put(Key::new(collection, id), NewEntry::new("x"), PutMode::Replace).await.expect("a put");
     }
     let items = store.list(Scan::under("")).await;
-    let mut listed: Vec<_> = items.into_iter().map(|item| (item.collection, item.id)).collect();
+    let mut listed: Vec<_> = items.into_iter().map(|item| (item.collection.into(), item.id.into())).collect();
     listed.sort();
     names.sort();
     names.dedup();

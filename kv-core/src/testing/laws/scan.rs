@@ -13,7 +13,7 @@ async fn put<S: Store>(store: &Subject<S>, collection: &str, id: &str) {
 }
 
 fn ids(items: &[Item]) -> Vec<&str> {
-    let mut ids: Vec<_> = items.iter().map(|item| item.id.as_str()).collect();
+    let mut ids: Vec<_> = items.iter().map(|item| &*item.id).collect();
     ids.sort_unstable();
     ids
 }
@@ -45,7 +45,7 @@ pub async fn a_large_scan_is_complete_under_concurrent_writes(h: &impl Harness) 
     for writer in writers {
         writer.await.expect("a writer");
     }
-    let stable: Vec<_> = items.iter().map(|item| item.id.as_str()).filter(|id| id.len() == 6).collect();
+    let stable: Vec<_> = items.iter().map(|item| &*item.id).filter(|id| id.len() == 6).collect();
     let distinct: BTreeSet<_> = stable.iter().collect();
     assert_eq!(distinct.len(), count, "{} of {count} are missing", count - distinct.len());
     if store.capabilities().scan == Listing::Ordered {
@@ -83,7 +83,7 @@ pub async fn an_ordered_scan_lists_each_once_in_byte_order(h: &impl Harness) -> 
     expected.sort_unstable();
     for limit in [1_000, 7, 2, 1] {
         let items = store.list(Scan::one(LAWS).limit(limit)).await;
-        let listed: Vec<_> = items.iter().map(|item| item.id.as_str()).collect();
+        let listed: Vec<_> = items.iter().map(|item| &*item.id).collect();
         assert_eq!(listed, expected, "{limit} a page");
     }
     Ok(())
@@ -181,8 +181,7 @@ pub async fn under_lists_all_collections_that_begin_so(h: &impl Harness) -> Show
                 expected.extend(ids.map(|id| (name, id)));
             }
             let items = store.list(Scan::under(start).prefix(prefix).limit(4)).await;
-            let mut listed: Vec<_> =
-                items.iter().map(|item| (item.collection.as_str(), item.id.as_str())).collect();
+            let mut listed: Vec<_> = items.iter().map(|item| (&*item.collection, &*item.id)).collect();
             listed.sort_unstable();
             expected.sort_unstable();
             assert_eq!(listed, expected, "under {start:?}, prefix {prefix:?}");

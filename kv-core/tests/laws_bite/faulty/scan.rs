@@ -95,14 +95,14 @@ impl<S: Store + Clone> Faulty<S> {
     fn add_expired(&self, asked: Scan<'_>, items: &mut Vec<Item>) {
         for (Name(collection, id), entry) in &*self.state.shadow.lock().unwrap() {
             if !items.iter().any(|item| item.collection == *collection && item.id == *id) {
-                items.push(Item::new(collection, id, asked.values.then(|| entry.clone())));
+                items.push(Item::new(collection.as_str(), id.as_str(), asked.values.then(|| entry.clone())));
             }
         }
     }
 
     fn spoil(&self, item: &mut Item) {
         match self.fault {
-            Fault::ListsLowerCase => item.id = item.id.to_lowercase(),
+            Fault::ListsLowerCase => item.id = item.id.to_lowercase().into(),
             Fault::ScanDropsMeta => {
                 if let Some(entry) = &mut item.entry {
                     entry.meta = Meta::default();
