@@ -38,6 +38,8 @@ pub use pages::{Elicitation, Opened, Pages};
 pub(crate) use pending::{Outcome, Pending};
 pub(crate) use question::Question;
 pub(crate) use ready::{Initialized, Ready};
+#[cfg(test)]
+pub(crate) use record::LEFT;
 pub(crate) use record::Records;
 pub use roots::Root;
 pub(crate) use round::{Questions, Round};

@@ -35,7 +35,7 @@ use crate::session::Sessions;
 use crate::state::States;
 use crate::{Answer, Dynamic, Operation, Principal, Reply, Request};
 
-pub(crate) use self::crossing::Distant;
+pub(crate) use self::crossing::{CANCELLING, Distant, Untold};
 pub(crate) use self::subscriptions::Opening;
 
 /// What was given by `.state(..)`, by type.
@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) listening: Places,
     /// Of completions, which clients ask for as fast as people type.
     pub(crate) completing: Buckets,
+    /// What other processes may be told to cancel.
+    pub(crate) cancelling: Buckets,
     /// Extensions of the protocol that this server has.
     pub(crate) extensions: Extensions,
 }
@@ -126,6 +128,12 @@ impl Dispatcher {
                 Err(no_place) => no_place.failure().into(),
             }
         })
+    }
+
+    /// What the store does for a session, for as long as a handler may take.
+    fn in_time(&self, work: impl Future<Output = Answer> + Send + 'static) -> BoxFuture<Answer> {
+        let timed = Deadline::new(Box::pin(work), self.0.handler_timeout);
+        Box::pin(async move { timed.await.unwrap_or_else(|Elapsed| took_too_long().into()) })
     }
 
     /// Whether a request goes to its component straight away.

@@ -171,13 +171,13 @@ impl Streams {
         }
     }
 
-    /// A stream has had its last event.
-    fn ended(&self, key: &str, live: &Arc<Live>) {
+    /// A stream has had its last event, which `stays` here where the log cannot have it.
+    fn ended(&self, key: &str, live: &Arc<Live>, stays: bool) {
         self.0.written.send_modify(|written| *written = written.saturating_sub(1));
         if let Some(log) = &self.0.log {
             log.ended(key);
         }
-        if self.0.log.as_ref().is_some_and(|log| !log.is_behind(key)) {
+        if !stays && self.0.log.as_ref().is_some_and(|log| !log.is_behind(key)) {
             self.known().here.remove(key); // from now on it is read from the log
         } else {
             self.keep(key, live);

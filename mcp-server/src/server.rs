@@ -14,14 +14,14 @@ use kv_memory::MemoryStore;
 use crate::asking::{Keys, Pages, Pending, Records};
 use crate::authenticate::Authenticator;
 use crate::component::{IntoPrompt, IntoResource, IntoTool};
-use crate::dispatch::{Dispatcher, Shared, Values};
+use crate::dispatch::{CANCELLING, Dispatcher, Shared, Values};
 use crate::events::Streams;
 use crate::flights::Flights;
 use crate::hub::Hub;
 use crate::middleware::{Components, Link};
 use crate::places::Places;
 use crate::protocol::{Icon, Implementation, Json};
-use crate::rate::Buckets;
+use crate::rate::{Buckets, Rate};
 use crate::registry::{Live, RegistryBuilder};
 use crate::replica::Replica;
 use crate::session::Sessions;
@@ -303,7 +303,7 @@ impl Server {
     /// Anonymous callers have ten times as many together, and so has whoever started the process; beyond that it is
     /// -32603.
     pub fn max_completions_per_second(mut self, completions: u32) -> Self {
-        self.limits.completing.per_second = completions;
+        self.limits.completing = Rate::of_requests(completions);
         self
     }
 
@@ -452,6 +452,7 @@ impl Server {
             blocking: Places::new(self.limits.calls),
             listening: Places::new(self.limits.listening),
             completing: Buckets::new(self.limits.completing),
+            cancelling: Buckets::new(CANCELLING),
             extensions,
         });
         Ok(Service {

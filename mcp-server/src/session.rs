@@ -2,6 +2,7 @@
 
 mod copies;
 mod counted;
+mod extending;
 mod handshake;
 mod opened;
 
@@ -12,7 +13,6 @@ use std::time::Duration;
 use kv_core::{AnyStore, Collection, Key, NewEntry, PutMode, Store, StoreExt as _};
 use rand::Rng as _;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
 use crate::Principal;
 use crate::protocol::Level;
@@ -20,6 +20,7 @@ use crate::protocol::Level;
 use self::copies::Copies;
 use self::counted::Counted;
 pub(crate) use self::counted::{Full, Owner, SessionLimits};
+use self::extending::Extending;
 pub(crate) use self::handshake::Handshake;
 pub use self::opened::{Session, UserSession};
 
@@ -80,8 +81,7 @@ struct Inner {
     copies: Copies,
     /// Whether other processes may open sessions that are served here.
     is_shared: bool,
-    /// Whose life is being extended: so many at once.
-    extending: Semaphore,
+    extending: Extending,
 }
 
 /// Why a session could not begin.
@@ -94,15 +94,13 @@ pub(crate) enum NotBegun {
 }
 
 const SESSIONS: &str = "sessions";
-/// Of how many sessions the life is extended at once: many may be due after a pause.
-const EXTENDED_AT_ONCE: usize = 64;
 /// The collection of values kept for sessions and users.
 pub(crate) const STATE: &str = "state";
 
 impl Sessions {
     pub(crate) fn new(store: AnyStore, limits: SessionLimits) -> Self {
         let (copies, counted) = (Copies::new(limits.copies, limits.all), Counted::new(limits));
-        let (is_shared, extending) = (!store.capabilities().exclusive, Semaphore::new(EXTENDED_AT_ONCE));
+        let (is_shared, extending) = (!store.capabilities().exclusive, Extending::default());
         Self(Arc::new(Inner { store, idle: limits.idle, counted, copies, is_shared, extending }))
     }
 
@@ -121,11 +119,10 @@ impl Sessions {
         let key = id.key(principal);
         let owner = Owner::from(principal);
         self.0.counted.count(owner, &key).map_err(NotBegun::Full)?;
-        let created = self.collection().create(&key, handshake).await;
-        created.map(drop).map_err(|error| {
-            self.0.counted.forget(owner, &key);
-            NotBegun::Store(error)
-        })
+        let mut beginning = Beginning { counted: &self.0.counted, owner, key: &key, begun: false };
+        self.collection().create(&key, handshake).await.map_err(NotBegun::Store)?;
+        beginning.begun = true;
+        Ok(())
     }
 
     /// As [`Sessions::find`], or as it was found a moment ago, where `.session_cache(..)` lets a request go by that.
@@ -173,9 +170,11 @@ impl Sessions {
         }
         let (left, extended_at) = (entry.ttl.unwrap_or(Duration::MAX), self.0.idle / 4 * 3);
         self.0.copies.keep(&key, &handshake, left.saturating_sub(extended_at), asked); // a copy extends nothing
-        if left < extended_at {
+        if left < extended_at
+            && let Some(due) = self.0.extending.begin(&key)
+        {
             let (sessions, principal) = (self.clone(), principal.clone());
-            tokio::spawn(async move { sessions.extend(&principal, &key, entry).await });
+            tokio::spawn(due.run(async move { sessions.extend(&principal, &key, entry).await }));
         }
         Ok(Some(handshake))
     }
@@ -284,8 +283,6 @@ impl Sessions {
 
     /// One `Update` per quarter of the idle timeout: the session's life, and that of its state.
     async fn extend(&self, principal: &Principal, key: &str, session: kv_core::Entry) {
-        // The semaphore is never closed.
-        let _turn = self.0.extending.acquire().await;
         let (full, served) = (self.0.idle, self.0.counted.asking(key));
         let renewed = NewEntry::new(session.value).meta(session.meta).ttl(full);
         let extended =
@@ -307,6 +304,23 @@ impl Sessions {
     }
 }
 
+/// A session that is counted and not in the store yet. One that does not get there, or whose client goes away before, does
+/// not count.
+struct Beginning<'a> {
+    counted: &'a Counted,
+    owner: Owner,
+    key: &'a str,
+    begun: bool,
+}
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        if !self.begun {
+            self.counted.forget(self.owner, self.key);
+        }
+    }
+}
+
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
@@ -325,7 +339,8 @@ mod tests {
     use kv_core::{AnyStore, Clock, StoreExt as _};
     use kv_memory::{MemoryConfig, MemoryStore};
 
-    use super::{EXTENDED_AT_ONCE, Handshake, NotBegun, SessionId, SessionLimits, Sessions};
+    use super::extending::AT_ONCE;
+    use super::{Handshake, NotBegun, SessionId, SessionLimits, Sessions};
     use crate::Principal;
     use crate::hub::{MAX_URI_BYTES, MAX_URIS};
     use crate::protocol::Json;
@@ -365,7 +380,7 @@ mod tests {
         let sessions = Sessions::new(AnyStore::new(Faulty::new(store, &faults)), SessionLimits::default());
         let params = Json::parse(r#"{"protocolVersion":"2025-11-25"}"#.into()).unwrap();
         let (principal, handshake) = (Principal::local(), Handshake::from_params(&params).unwrap());
-        let ids: Vec<_> = (0..EXTENDED_AT_ONCE * 2).map(|_| SessionId::random()).collect();
+        let ids: Vec<_> = (0..AT_ONCE * 2).map(|_| SessionId::random()).collect();
         for id in &ids {
             sessions.begin(&principal, id, &handshake).await.unwrap();
         }
@@ -373,11 +388,11 @@ mod tests {
         faults.calls();
         let answer = Duration::from_secs(1);
         faults.always("put", Fault::delayed(answer));
-        for id in &ids {
+        for id in ids.iter().chain(&ids) {
             assert!(sessions.find(&principal, id).await.unwrap().is_some());
         }
         let puts = || faults.calls().into_iter().filter(|call| *call == "put").count();
-        for half in [EXTENDED_AT_ONCE, EXTENDED_AT_ONCE] {
+        for half in [AT_ONCE, AT_ONCE] {
             tokio::time::sleep(answer / 2).await;
             assert_eq!(puts(), half);
             tokio::time::sleep(answer / 2).await;
@@ -397,5 +412,22 @@ mod tests {
             let begun = sessions.begin(&Principal::local(), &SessionId::random(), &handshake).await;
             assert!(matches!(begun, Err(NotBegun::Store(_))), "{begun:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_whose_client_went_away_meanwhile_does_not_count() {
+        let faults = Faults::none();
+        let store = AnyStore::new(Faulty::new(MemoryStore::new(), &faults));
+        let sessions = Sessions::new(store, SessionLimits { all: 1, ..SessionLimits::default() });
+        let params = Json::parse(r#"{"protocolVersion":"2025-11-25"}"#.into()).unwrap();
+        let (principal, handshake) = (Principal::local(), Handshake::from_params(&params).unwrap());
+        faults.always("put", Fault::delayed(Duration::from_secs(3_600)));
+        for _ in 0..2 {
+            let id = SessionId::random();
+            let begun = sessions.begin(&principal, &id, &handshake);
+            assert!(tokio::time::timeout(Duration::from_secs(1), begun).await.is_err());
+        }
+        faults.clear();
+        sessions.begin(&principal, &SessionId::random(), &handshake).await.unwrap();
     }
 }

@@ -281,6 +281,27 @@ async fn a_store_that_hangs_over_an_answer_takes_no_longer_than_a_handler_may() 
     assert_eq!(first["resultType"], "input_required");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_over_a_question_takes_no_longer_than_a_handler_may() {
+    let faults = Faults::none();
+    let store = AnyStore::new(Faulty::new(MemoryStore::new(), &faults));
+    let server = server(&store).handler_timeout(Duration::from_secs(10)).max_concurrent_calls(1);
+    let client = server.test_client().expect("it builds").capabilities(json!({ "elicitation": {} }));
+    faults.always("put", Fault::delayed(Duration::from_secs(3_600)));
+    let begun = Instant::now();
+    let other = client.another();
+    let first = tokio::spawn(async move { other.call_tool("both", json!({})).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let full = client.call_tool("both", json!({})).await.expect_err("the question holds the place");
+    assert!(full.message.contains("try again later"), "{full}");
+    let error = first.await.expect("it ends").expect_err("it hangs");
+    assert!(error.message.contains("took too long"), "{error}");
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    faults.clear();
+    let asked = client.call_tool("both", json!({})).await.expect("the place is free again");
+    assert_eq!(asked["resultType"], "input_required");
+}
+
 #[tokio::test]
 async fn a_handler_that_asks_something_else_gets_no_answer_to_it() {
     let client = client(&store());

@@ -1,6 +1,7 @@
 //! `requestState`: what a client carries from one round to the next, sealed (2026-07-28, basic/patterns/mrtr).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::keys::{Key, Keys};
 use super::round::{Questions, Round};
 use crate::protocol::{Failure, InputRequired, canonical};
+use crate::rate::{Buckets, Rate, TooMany};
 use crate::request::Resumed;
 use crate::session::hex;
 use crate::{Answer, Operation, Request};
@@ -24,6 +26,8 @@ use crate::{Answer, Operation, Request};
 pub(crate) const EXPIRY: Duration = Duration::from_secs(3600);
 /// A larger record lies in the store, and the client carries its name.
 const CARRIED: usize = 32 << 10;
+/// What one user may leave in the store between rounds, in bytes: all of it at once, and so much more per second.
+pub(crate) const LEFT: Rate = Rate { per_second: 32 << 10, at_once: 64 << 20 };
 /// In how many rounds one request may be asked: who never answers what is asked is not asked for ever.
 const MAX_ROUNDS: u32 = 100;
 const VERSION: u8 = 1;
@@ -61,6 +65,7 @@ pub(crate) struct Records {
     clock: Clock,
     /// Records that are too large to be carried, sealed.
     large: Collection<String>,
+    left: Arc<Buckets>,
     /// States that may be used once, and were.
     used: Collection<bool>,
 }
@@ -72,8 +77,11 @@ struct Sealed {
     expires: u64,
     /// What tells two states apart.
     nonce: String,
-    /// `None` where it lies in the store, under the nonce.
+    /// `None` where it lies in the store.
     record: Option<Record>,
+    /// Its name there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept: Option<String>,
 }
 
 impl Records {
@@ -83,6 +91,7 @@ impl Records {
             keys,
             clock,
             large: store.clone().collection("asking/states").ttl(EXPIRY),
+            left: Arc::new(Buckets::new(LEFT)),
             used: store.clone().collection("asking/used").ttl(EXPIRY),
         }
     }
@@ -132,14 +141,18 @@ impl Records {
         rand::rng().fill_bytes(&mut nonce);
         let expires =
             self.clock.unix_ms().saturating_add(u64::try_from(EXPIRY.as_millis()).unwrap_or(u64::MAX));
-        let mut sealed = Sealed { expires, nonce: hex(&nonce), record: Some(record) };
+        let mut sealed = Sealed { expires, nonce: hex(&nonce), record: Some(record), kept: None };
         let bound = self.bound(request);
         let text = sealed.text(&key, &bound)?;
         if text.len() <= CARRIED {
             return Ok(text);
         }
-        self.large.put(&sealed.nonce, &text).await.map_err(|error| failed(&error))?;
-        sealed.record = None;
+        let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        self.left.draw(&request.principal, bytes).map_err(too_much)?;
+        let record = sealed.record.take().ok_or_else(Failure::internal)?;
+        let name = record.name(&key, &bound)?;
+        self.large.put(&name, &text).await.map_err(|error| failed(&error))?;
+        sealed.kept = Some(name);
         sealed.text(&key, &bound)
     }
 
@@ -156,7 +169,8 @@ impl Records {
         if let Some(record) = sealed.record {
             return Ok(record);
         }
-        let kept = self.large.get(&sealed.nonce).await.map_err(|error| failed(&error))?;
+        let name = sealed.kept.ok_or_else(foreign)?;
+        let kept = self.large.get(&name).await.map_err(|error| failed(&error))?;
         let kept = self.opened(request, &kept.ok_or_else(foreign)?).await?;
         kept.record.ok_or_else(foreign)
     }
@@ -210,6 +224,20 @@ impl Records {
     }
 }
 
+impl Record {
+    /// What it lies under in the store: the same for the same record, so that whoever sends a round again and again leaves
+    /// one copy. Nobody without the key can tell a record by it.
+    fn name(&self, key: &Key, bound: &[u8]) -> Result<String, Failure> {
+        let record = serde_json::to_vec(self).map_err(|_| Failure::internal())?;
+        let mut hash = Sha256::new();
+        hash.update(b"larder kept record");
+        hash.update(key.bytes);
+        hash.update(bound); // it has always the same length
+        hash.update(&record);
+        Ok(hex(&hash.finalize()))
+    }
+}
+
 impl Sealed {
     fn text(&self, key: &Key, bound: &[u8]) -> Result<String, Failure> {
         let plain = serde_json::to_vec(self).map_err(|_| Failure::internal())?;
@@ -236,6 +264,13 @@ fn opened(key: &Key, nonce: &[u8; NONCE], bound: &[u8], sealed: &[u8]) -> Option
 fn foreign() -> Failure {
     Failure::invalid_params(
         "requestState was not made for this request and this caller, or is too old: send the request again without it",
+    )
+}
+
+fn too_much(too_many: TooMany) -> Failure {
+    too_many.told(
+        "one user may leave 64 MiB of answers between rounds",
+        "more answers are left between rounds than the server keeps",
     )
 }
 

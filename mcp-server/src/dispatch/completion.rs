@@ -16,7 +16,7 @@ impl Dispatcher {
         let Operation::Complete { reference, argument, chosen } = &request.operation else {
             return failed(Failure::internal());
         };
-        if let Err(too_many) = self.0.completing.draw(&request.principal) {
+        if let Err(too_many) = self.0.completing.draw(&request.principal, 1) {
             return failed(too_many.failure("completions"));
         }
         let registry = self.registry_of(&request);

@@ -132,13 +132,19 @@ impl Dispatcher {
         let this = self.clone();
         let guarded = async move {
             let output = Driven::new(run, asking.clone()).await; // the handler is gone then
-            drop(place);
-            match output {
-                Ok(Ok(Ok(output))) => answer(output),
-                Ok(Ok(Err(Elapsed))) => took_too_long().into(),
-                Ok(Err(_)) => panicked().into(),
-                Err(questions) => this.0.records.ask(asking.request(), questions).await,
-            }
+            let questions = match output {
+                Ok(Ok(Ok(output))) => {
+                    drop(place);
+                    return answer(output);
+                }
+                Ok(Ok(Err(Elapsed))) => return took_too_long().into(),
+                Ok(Err(_)) => return panicked().into(),
+                Err(questions) => questions,
+            };
+            let asked = this.0.records.ask(asking.request(), questions);
+            let asked = Deadline::new(Box::pin(asked), this.0.handler_timeout).await;
+            drop(place); // what goes to the store is work, too
+            asked.unwrap_or_else(|Elapsed| took_too_long().into())
         };
         if manner.finish { Box::pin(Finish::new(guarded)) } else { Box::pin(guarded) }
     }

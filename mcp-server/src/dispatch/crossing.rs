@@ -8,6 +8,7 @@ use crate::events::Streams;
 use crate::flights::Flights;
 use crate::hub::Change;
 use crate::protocol::RequestId;
+use crate::rate::{Rate, TooMany};
 use crate::replica::Replica;
 use crate::session::Owner;
 use crate::{Principal, SessionId};
@@ -20,6 +21,18 @@ impl Distant {
         self.0.upgrade().map(Dispatcher)
     }
 }
+
+/// Why other processes were not told.
+#[derive(Debug)]
+pub(crate) enum Untold {
+    /// Each costs every other process something, whatever it names.
+    TooMany(TooMany),
+    /// The store failed; the log has the cause.
+    Store,
+}
+
+/// How many cancellations of one user other processes are told of.
+pub(crate) const CANCELLING: Rate = Rate::of_requests(100);
 
 impl Dispatcher {
     pub(crate) fn replica(&self) -> &Replica {
@@ -39,13 +52,25 @@ impl Dispatcher {
         self.0.replica.join(|| Distant(Arc::downgrade(&self.0))).await;
     }
 
-    /// Cancels a request of a session, wherever it is in flight; `false` where that could not be said.
-    pub(crate) async fn cancel(&self, session: &str, request: &RequestId) -> bool {
-        if self.0.flights.cancel(session, request) {
-            return true;
+    /// Cancels a request of a session of `principal`, wherever it is in flight.
+    ///
+    /// # Errors
+    /// It could not be said elsewhere, or this caller says too much of that kind.
+    pub(crate) async fn cancel(
+        &self,
+        principal: &Principal,
+        session: &str,
+        request: &RequestId,
+    ) -> Result<(), Untold> {
+        if self.0.flights.cancel(session, request) || !self.0.replica.is_shared() {
+            return Ok(());
         }
+        self.0.cancelling.draw(principal, 1).map_err(Untold::TooMany)?;
         let told = self.0.replica.cancelled(session, request).await;
-        told.inspect_err(|error| tracing::error!(%error, "a cancellation could not be handed on")).is_ok()
+        told.map_err(|error| {
+            tracing::error!(%error, "a cancellation could not be handed on");
+            Untold::Store
+        })
     }
 
     /// Hands an answer to whoever asked; one that nobody waits for is passed over. `false` where the store failed.

@@ -15,7 +15,7 @@ impl Dispatcher {
             level: String,
         }
         let this = self.clone();
-        Box::pin(async move {
+        self.in_time(async move {
             let Operation::Other { params, .. } = &request.operation else {
                 return Failure::internal().into();
             };

@@ -36,7 +36,7 @@ impl Dispatcher {
             Err(failure) => return failed(failure),
         };
         let this = self.clone();
-        Box::pin(async move {
+        self.in_time(async move {
             if !this.may_read(&request, &uri).await {
                 return not_found(&uri, request.revision).into(); // what is hidden is not there
             }
@@ -61,7 +61,7 @@ impl Dispatcher {
             Err(failure) => return failed(failure),
         };
         let this = self.clone();
-        Box::pin(async move {
+        self.in_time(async move {
             match this.0.sessions.unsubscribe(&request.principal, &session, &uri).await {
                 Ok(left) => {
                     let newest = left.and_then(|(_, newest)| newest);

@@ -97,6 +97,11 @@ impl Log {
         Self(Arc::new(Inner { store, replica, longest, unwritten, turn }))
     }
 
+    /// Whether the store can keep a message at all.
+    pub(super) fn takes(&self, message: &Bytes) -> bool {
+        self.0.store.capabilities().max_value.is_none_or(|most| message.len() <= most)
+    }
+
     /// Writes an event, soon. One that finds no room is missing, and the stream says so: it begins behind it.
     pub(super) fn add(&self, stream: &str, number: u64, message: Bytes) {
         let mut unwritten = self.unwritten();

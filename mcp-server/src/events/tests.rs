@@ -26,8 +26,11 @@ async fn next(reader: &mut Reader) -> Said {
 }
 
 async fn resumed(streams: &Streams, id: &str) -> Result<Reader, NotResumed> {
-    let renderer = Renderer::new(&Implementation::new("s", "1"));
-    streams.resume("session", &EventId::read(id).unwrap(), &renderer).await
+    streams.resume("session", &EventId::read(id).unwrap(), &renderer()).await
+}
+
+fn renderer() -> Renderer {
+    Renderer::new(&Implementation::new("s", "1"))
 }
 
 fn event(number: u64, text: &'static str) -> Said {
@@ -80,7 +83,7 @@ async fn the_newest_reader_takes_the_stream_from_the_one_before() {
     let mut newer = resumed(&streams, &format!("{}0", writing_name(&writing))).await.unwrap();
     assert_eq!(end.await.unwrap(), Said::Nothing);
     assert_eq!(next(&mut newer).await, event(1, "one"));
-    writing.finish("answer".into()).await;
+    writing.finish("answer".into(), &renderer()).await;
     assert_eq!(next(&mut newer).await, event(2, "answer"));
     assert_eq!(next(&mut newer).await, Said::Nothing);
 }
@@ -114,7 +117,7 @@ async fn a_stream_that_has_ended_is_kept_for_five_minutes() {
     let streams = streams();
     let (writing, reader) = begun(&streams);
     let name = writing_name(&writing);
-    writing.finish("answer".into()).await;
+    writing.finish("answer".into(), &renderer()).await;
     drop(reader);
     tokio::time::sleep(KEPT / 100 * 99).await;
     let mut again = resumed(&streams, &format!("{name}0")).await.unwrap();
@@ -129,7 +132,7 @@ async fn what_has_ended_takes_no_more_than_it_may() {
     let streams = streams();
     for _ in 0..400 {
         let (writing, _reader) = begun(&streams);
-        writing.finish(vec![b'x'; 250 << 10].into()).await;
+        writing.finish(vec![b'x'; 250 << 10].into(), &renderer()).await;
     }
     let kept = streams.known().here.len();
     assert!((200..300).contains(&kept), "{kept} of 250 KiB each");

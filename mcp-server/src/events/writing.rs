@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::Streams;
 use super::live::Live;
-use crate::protocol::RequestId;
+use crate::protocol::{Failure, Renderer, RequestId, code};
 use crate::replica::Letter;
 
 /// The one writer of a stream. Dropping it ends the stream.
@@ -17,11 +17,13 @@ pub(crate) struct Writing {
     live: Arc<Live>,
     key: String,
     request: RequestId,
+    /// Whether the log lacks its end.
+    stays: bool,
 }
 
 impl Writing {
     pub(super) fn new(streams: Streams, live: Arc<Live>, key: String, request: RequestId) -> Self {
-        let this = Self { streams, live, key, request };
+        let this = Self { streams, live, key, request, stays: false };
         this.note(None);
         this
     }
@@ -42,15 +44,26 @@ impl Writing {
     }
 
     /// Says the last message. Where there is a log it is in there first, so that whoever loses the connection now can
-    /// have it from any process.
-    pub(crate) async fn finish(self, message: Bytes) {
+    /// have it from any process. Of one that the store cannot keep the log has that; the message itself stays here.
+    pub(crate) async fn finish(mut self, message: Bytes, renderer: &Renderer) {
         if let Some(log) = &self.streams.0.log {
             let number = self.live.last() + 1;
-            log.add(&self.key, number, message.clone());
+            self.stays = !log.takes(&message);
+            let kept = if self.stays { self.too_large(renderer) } else { message.clone() };
+            log.add(&self.key, number, kept);
             self.note(Some(number));
             log.flush_for(self.live.read_elsewhere()).await;
         }
         self.live.push(message);
+    }
+
+    /// What those learn who read the end of the stream elsewhere.
+    fn too_large(&self, renderer: &Renderer) -> Bytes {
+        let failure = Failure::new(
+            code::INTERNAL_ERROR,
+            "the request was served, and its answer is larger than the store keeps: only the replica that served it has it",
+        );
+        renderer.error(Some(&self.request), &failure)
     }
 
     /// Ends the stream where it is.
@@ -97,6 +110,6 @@ impl Writing {
 impl Drop for Writing {
     fn drop(&mut self) {
         self.live.end();
-        self.streams.ended(&self.key, &self.live);
+        self.streams.ended(&self.key, &self.live, self.stays);
     }
 }

@@ -29,7 +29,7 @@ impl Default for Limits {
             handler_timeout: Duration::from_secs(10 * 60),
             calls: PlaceLimits::default(),
             listening: PlaceLimits::default(),
-            completing: Rate { per_second: 50 },
+            completing: Rate::of_requests(50),
         }
     }
 }

@@ -7,6 +7,8 @@ use super::lines::MAX_IN_FLIGHT;
 use super::outgoing::MAX_WAITING_BYTES;
 use super::splitter::MAX_MESSAGE;
 use super::stream::GRACE;
+use crate::asking::LEFT;
+use crate::dispatch::CANCELLING;
 use crate::events;
 use crate::exchange::{AT_ONCE, MAX_BYTES, MAX_MESSAGES, PER_SECOND};
 use crate::hub::{MAX_URI_BYTES, MAX_URIS};
@@ -77,12 +79,15 @@ fn bounds_of_connections_and_messages_are_as_the_page_tells() {
 #[test]
 fn bounds_that_callers_share_are_as_the_page_tells() {
     let limits = Limits::default();
+    let left = [LEFT.at_once, LEFT.per_second].map(|bytes| size(bytes as usize)).join(", ");
     for (row, default) in [
         ("a handler's time", time(limits.handler_timeout)),
         ("a session without a request", time(limits.sessions.idle)),
         ("a user's state", time(limits.user_state)),
         ("a session that a tool opened", "a day".to_owned()),
         ("completions that one user asks for", format!("{} per second", limits.completing.per_second)),
+        ("cancellations of one user", format!("{} per second", CANCELLING.per_second)),
+        ("what one user may leave in the store between", left),
         ("requests of users at work", format!("{} each", number(limits.calls.all))),
         ("`subscriptions/listen` of users", format!("{} each", number(limits.listening.all))),
         ("sessions of users", format!("{} each", number(limits.sessions.all))),

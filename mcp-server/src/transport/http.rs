@@ -158,11 +158,17 @@ impl Endpoint {
             let (this, to_browsers) = (this.clone(), Arc::clone(&to_browsers));
             async move {
                 // Browsers alone send it, and only they need to be told what scripts may do with the answer.
-                if request.headers().contains_key(ORIGIN) {
-                    (*to_browsers).clone().oneshot(request).await.into_response()
-                } else {
-                    mcp(this, request).await
+                if !request.headers().contains_key(ORIGIN) {
+                    return mcp(this, request).await;
                 }
+                let (parts, body) = request.into_parts();
+                if parts.method == Method::OPTIONS
+                    && let Err(refusal) = this.check_place(&parts)
+                {
+                    return *refusal;
+                }
+                let request = Request::from_parts(parts, body);
+                (*to_browsers).clone().oneshot(request).await.into_response()
             }
         };
         Router::new().route("/mcp", any(entry))

@@ -26,7 +26,7 @@ async fn listed(store: &Shared) -> Vec<String> {
         .items
         .into_iter()
         .filter(|item| item.collection.ends_with("/replicas"))
-        .map(|item| item.id)
+        .map(|item| item.id.into())
         .collect();
     ids.sort();
     ids
@@ -134,6 +134,46 @@ async fn a_replica_that_ends_answers_what_it_runs_and_leaves_nothing_of_itself()
 }
 
 #[tokio::test]
+async fn who_cancels_what_nobody_runs_fills_no_inbox_of_others() {
+    let pair = Pair::on(Shared::new(AnyStore::new(MemoryStore::new()))).await;
+    let caller = Caller::begin(&pair.a, "2025-11-25").await;
+    caller.send(&pair.b, &caller.request("ping", &json!({}))).await;
+    let mut statuses = Vec::new();
+    while statuses.last() != Some(&429) && statuses.len() < 20_000 {
+        let nothing = caller.cancellation(&json!({ "id": format!("none-{}", statuses.len()) }));
+        statuses.push(caller.send(&pair.a, &nothing).await.status);
+    }
+    assert_eq!(statuses.pop(), Some(429));
+    assert!(statuses.len() >= 400 && statuses.iter().all(|status| *status == 202), "{statuses:?}");
+    let other = Caller::begin_as(&pair.a, "2025-11-25", "ada").await;
+    let call = other.call("hold", &json!({}));
+    let held = other.post(&call).send(pair.b.address).await;
+    pair.gate.done("holding").await;
+    assert_eq!(other.send(&pair.a, &other.cancellation(&call)).await.status, 202, "whoever else cancels may");
+    soon(held.answer()).await;
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_when_the_server_ends_and_says_which_of_it_was_given_up() {
+    let gate = Gate::default();
+    let echo = Tool::new("echo", schema(), |_: mcp_server::Context, _| async { "x" });
+    let server = Server::new("ending").shutdown_grace(Duration::from_millis(300));
+    let (node, task, stop) = stoppable(server.tool(holding(&gate)).tool(echo)).await;
+    let caller = Caller::begin(&node, "2025-03-26").await;
+    let (held, quick) = (caller.call("hold", &json!({})), caller.call("echo", &json!({})));
+    let batch = caller.post(&json!([held, quick])).send(node.address).await;
+    gate.done("holding").await;
+    stop.send(()).unwrap();
+    let answer = soon(batch.answer()).await;
+    let answers: Vec<Value> =
+        serde_json::from_str(&answer.body).unwrap_or_else(|e| panic!("{e}: {answer:?}"));
+    let of = |request: &Value| answers.iter().find(|answer| answer["id"] == request["id"]).unwrap();
+    assert_eq!(of(&held)["error"], json!({ "code": -32_603, "message": "the server is shutting down" }));
+    assert_eq!(of(&quick)["result"]["content"][0]["text"], "x");
+    soon(task).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_store_that_takes_no_heartbeat_is_asked_again_now_and_then_and_holds_up_nobody() {
     let memory = AnyStore::new(MemoryStore::new());
     let (faulty, switches) = Faulty::new(memory.clone());
@@ -164,9 +204,18 @@ async fn a_store_that_hangs_is_503_after_what_a_handler_may_take() {
     let server = crate::server("hanging", &Gate::default()).storage(store.clone());
     let node = Node::serve(server.handler_timeout(Duration::from_millis(300))).await;
     let caller = Caller::begin(&node, "2025-11-25").await;
+    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
+    let hello = HttpRequest::post(caller.request("initialize", &hello).to_string());
+    let hello = hello.header("authorization", "Bearer eve");
     store.slow_down("sessions", Duration::from_secs(3_600));
-    let answer = soon(caller.send(&node, &caller.request("ping", &json!({})))).await;
-    assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true), "{answer:?}");
+    let answers = [
+        soon(caller.send(&node, &caller.request("ping", &json!({})))).await,
+        soon(caller.end(&node)).await,
+        soon(hello.fetch(node.address)).await,
+    ];
+    for answer in answers {
+        assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true), "{answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! Streams that a client goes on reading after its connection was lost.
 
+use kv_core::{AnyStore, StoreExt as _};
+use kv_memory::MemoryStore;
 use larder_tests::http::{HttpRequest, Streaming};
 use larder_tests::node::{Caller, Node, said};
+use larder_tests::shared::Shared;
+use mcp_server::{Context, Server, Tool};
 use serde_json::{Value, json};
 
-use crate::{Pair, each, soon};
+use crate::{Ending, Gate, Pair, each, schema, soon};
 
 /// The next thing that is said, and its id.
 async fn next(stream: &mut Streaming) -> Option<(String, Value)> {
@@ -97,6 +101,38 @@ async fn what_was_said_while_nobody_was_there_is_had_after_the_end_too() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_answer_larger_than_the_store_takes_is_had_where_it_was_made_and_told_of_elsewhere() {
+    let store = Shared::new(AnyStore::new(MemoryStore::new().limited(64 << 10)));
+    let gate = Gate::default();
+    let large = |server: Server| {
+        let gate = gate.clone();
+        server.tool(Tool::new("large", schema(), move |ctx: Context, _| {
+            let gate = gate.clone();
+            async move {
+                let _ending = Ending(gate.clone());
+                ctx.info("one");
+                gate.pass().await;
+                "x".repeat(100 << 10)
+            }
+        }))
+    };
+    let pair = Pair::with(store, large).await;
+    let caller = Caller::begin(&pair.a, "2025-11-25").await;
+    let mut stream = caller.open(&pair.a, &caller.call("large", &json!({}))).await;
+    let first = hears(&mut stream, "one").await;
+    stream.disconnect();
+    gate.open();
+    gate.done("ended").await;
+    let here = soon(caller.resume(&first).fetch(pair.a.address)).await;
+    let text = here.messages().pop().unwrap()["result"]["content"][0]["text"].as_str().map(str::len);
+    assert_eq!(text, Some(100 << 10));
+    let elsewhere = soon(caller.resume(&first).fetch(pair.b.address)).await;
+    let error = elsewhere.messages().pop().unwrap()["error"].clone();
+    assert_eq!(error["code"], -32_603, "{elsewhere:?}");
+    assert!(error["message"].as_str().unwrap().contains("larger than the store keeps"), "{error}");
 }
 
 #[tokio::test]

@@ -244,7 +244,9 @@ async fn scenario_57_nothing_is_kept_for_ever() {
     let mut kept: Vec<(String, u64)> = page
         .items
         .into_iter()
-        .map(|item| (item.collection, item.entry.unwrap().ttl.expect("an end").as_secs().div_ceil(60)))
+        .map(|item| {
+            (String::from(item.collection), item.entry.unwrap().ttl.expect("an end").as_secs().div_ceil(60))
+        })
         .collect();
     kept.sort();
     let of = |name: &str, life: Duration| (format!("scenarios/{name}"), life.as_secs() / 60);

@@ -171,7 +171,10 @@ pub(crate) async fn a_browser_of_an_allowed_origin_may_send_what_mcp_needs(h: Ha
     assert_eq!(answer.header("access-control-allow-headers"), Some(asked));
     assert!(answer.header("access-control-allow-methods").unwrap().contains("DELETE"));
     let foreign = fetch(&site, preflight("https://evil.example")).await;
+    assert_refused(&foreign, 403);
     assert_eq!(foreign.header("access-control-allow-origin"), None);
+    let rebound = fetch(&site, preflight("https://app.example").header("host", "evil.example")).await;
+    assert_refused(&rebound, 403);
     let client = site.client().await;
     let served = fetch(&site, good(&client).header("origin", "https://app.example")).await;
     assert_eq!(served.header("access-control-expose-headers"), Some("mcp-session-id"));

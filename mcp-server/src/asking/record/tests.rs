@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use kv_core::{AnyStore, Clock, Scan, Store as _};
 use kv_memory::MemoryStore;
 use serde_json::value::RawValue;
@@ -5,6 +7,7 @@ use serde_json::value::RawValue;
 use super::{CARRIED, EXPIRY, Record, Records, foreign};
 use crate::asking::Keys;
 use crate::protocol::{Json, Revision};
+use crate::rate::{Buckets, Rate};
 use crate::{Operation, Principal, Request};
 
 const SECRET: &[u8] = &[7; 32];
@@ -70,6 +73,52 @@ async fn a_record_too_large_to_be_carried_lies_sealed_in_the_store() {
         100,
         "it holds all that it says"
     );
+}
+
+#[tokio::test]
+async fn who_sends_a_round_again_and_again_leaves_one_large_record() {
+    let Bench { store, records, .. } = bench();
+    let request = call("book", r#"{"room":"Oak"}"#);
+    let held = async || store.scan(Scan::under(""), None).await.unwrap().items.len();
+    let mut states = Vec::new();
+    for _ in 0..5 {
+        states.push(records.seal(&request, record(CARRIED)).await.unwrap());
+    }
+    assert_eq!(held().await, 1);
+    for state in &states {
+        assert_eq!(
+            length(&records.open(&request, state, true).await.unwrap()),
+            CARRIED,
+            "each may be used once"
+        );
+    }
+    let before = held().await;
+    records.seal(&request, record(CARRIED + 1)).await.unwrap();
+    records.seal(&call("book", r#"{"room":"Elm"}"#), record(CARRIED)).await.unwrap();
+    assert_eq!(held().await, before + 2, "another record, another request");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_more_in_the_store_than_one_may_waits_and_nobody_else_does() {
+    let Bench { store, mut records, .. } = bench();
+    let most = 3 * u32::try_from(CARRIED).unwrap();
+    records.left = Arc::new(Buckets::new(Rate { per_second: most / 100, at_once: most }));
+    let mut request = call("book", "{}");
+    let mut left = 0;
+    let refused = loop {
+        match records.seal(&request, record(CARRIED + left)).await {
+            Ok(_) => left += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!((left, store.scan(Scan::under(""), None).await.unwrap().items.len()), (3, 3));
+    assert!(refused.message.starts_with("one user may leave 64 MiB"), "{}", refused.message);
+    assert!(records.seal(&request, record(100)).await.is_ok(), "what is carried leaves nothing");
+    request.principal = Principal::user("i", "eve");
+    assert!(records.seal(&request, record(CARRIED)).await.is_ok());
+    request.principal = Principal::user("i", "ada");
+    tokio::time::advance(std::time::Duration::from_secs(200)).await;
+    assert!(records.seal(&request, record(CARRIED)).await.is_ok());
 }
 
 #[tokio::test]

@@ -165,7 +165,7 @@ impl End {
 
 /// A request that lasts is told to end well, and may say a last word: when the server begins to stop, and when the
 /// caller's proof expires. Any other goes on while the server only begins to stop.
-async fn ended(
+pub(super) async fn ended(
     mut stopping: watch::Receiver<Stopping>,
     expires_at: Option<Instant>,
     exchange: Exchange,

@@ -33,17 +33,23 @@ const USUAL: &str = "application/json, text/event-stream";
 impl Endpoint {
     /// Checks what any request must pass, and finds out whose it is.
     pub(super) async fn enter(&self, parts: &mut Parts) -> Result<Verified, Refusal> {
-        self.check_host(parts)?;
-        if !origin_allowed(&self.0.options, parts) {
-            return Err(self.refusal(
-                StatusCode::FORBIDDEN,
-                "this Origin is not allowed; the server's operator allows it by .allow_origin(..) or --allow-origin",
-            ));
-        }
+        self.check_place(parts)?;
         if parts.method == Method::POST {
             self.check_types(&parts.headers)?;
         }
         self.verify(parts).await
+    }
+
+    /// Where a request comes from, and by which name: checked before a browser's question whether it may send another, too.
+    pub(super) fn check_place(&self, parts: &Parts) -> Result<(), Refusal> {
+        self.check_host(parts)?;
+        if origin_allowed(&self.0.options, parts) {
+            return Ok(());
+        }
+        Err(self.refusal(
+            StatusCode::FORBIDDEN,
+            "this Origin is not allowed; the server's operator allows it by .allow_origin(..) or --allow-origin",
+        ))
     }
 
     fn check_host(&self, parts: &Parts) -> Result<(), Refusal> {

@@ -16,12 +16,13 @@ use super::answer::{RETRY_AFTER, Serving, empty, json};
 use super::bodies::Unread;
 use super::{Endpoint, SESSION};
 use crate::asking::Outcome;
+use crate::dispatch::Untold;
 use crate::flights::Flight;
 use crate::middleware::{Borrowed, BoxFuture};
 use crate::protocol::{Failure, Incoming, Malformed, Message, RequestId, code, decode, revision_of};
 use crate::registry::Registry;
 use crate::request::Caller;
-use crate::running::{Abandoned, Running};
+use crate::running::{Abandoned, Elapsed, Running};
 use crate::session::{Handshake, NotBegun, SessionId};
 use crate::transport::cancellation::{cancelled, is_initialized};
 use crate::{Answer, Operation, Request, Verified};
@@ -192,15 +193,15 @@ impl Endpoint {
         let request = arrival.admit(incoming, revision, None, handshake.caller());
         let answer = self.0.dispatcher.run(request).await;
         if matches!(answer, Answer::Done(_)) {
-            let begun =
-                self.0.dispatcher.sessions().begin(&arrival.verified.principal, &session, &handshake).await;
-            match begun {
-                Ok(()) => {}
-                Err(NotBegun::Full(full)) => return self.no_room(&id, full),
-                Err(NotBegun::Store(error)) => {
+            let (sessions, principal) = (self.0.dispatcher.sessions(), &arrival.verified.principal);
+            match self.in_time(sessions.begin(principal, &session, &handshake)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(NotBegun::Full(full))) => return self.no_room(&id, full),
+                Ok(Err(NotBegun::Store(error))) => {
                     tracing::error!(%error, "a session could not be stored");
                     return self.unavailable(Some(&id));
                 }
+                Err(Elapsed) => return self.hangs(Some(&id)),
             }
         }
         let done = matches!(answer, Answer::Done(_));
@@ -234,10 +235,17 @@ impl Endpoint {
         notice: &Operation,
     ) -> Response {
         let principal = &arrival.verified.principal;
-        if let Some(id) = cancelled(notice)
-            && !self.0.dispatcher.cancel(&session.key(principal), &id).await
-        {
-            return self.unavailable(None);
+        if let Some(id) = cancelled(notice) {
+            let session = session.key(principal);
+            match self.in_time(self.0.dispatcher.cancel(principal, &session, &id)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(Untold::TooMany(too_many))) => {
+                    let failure = too_many.failure("cancellations");
+                    return self.refuse(StatusCode::TOO_MANY_REQUESTS, None, &failure);
+                }
+                Ok(Err(Untold::Store)) => return self.unavailable(None),
+                Err(Elapsed) => return self.hangs(None),
+            }
         }
         if is_initialized(notice) && !handshake.is_initialized() {
             return self.initialized(principal, session, handshake).await;
@@ -255,7 +263,7 @@ impl Endpoint {
     ) -> Response {
         let Some(id) = id else { return empty(StatusCode::ACCEPTED) };
         let session = session.key(&arrival.verified.principal);
-        if self.0.dispatcher.answered(session, id, outcome).await {
+        if self.in_time(self.0.dispatcher.answered(session, id, outcome)).await.unwrap_or(false) {
             empty(StatusCode::ACCEPTED)
         } else {
             self.unavailable(None) // it could not be handed to whoever asked

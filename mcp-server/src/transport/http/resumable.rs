@@ -106,7 +106,8 @@ async fn write(endpoint: Endpoint, mut serving: Serving, writing: Writing, mut e
             Step::Released(retry) => writing.release(retry),
             Step::Answer(answer) => {
                 let Some(id) = &serving.id else { return };
-                return writing.finish(endpoint.0.renderer.response(id, answer, serving.revision)).await;
+                let renderer = &endpoint.0.renderer;
+                return writing.finish(renderer.response(id, answer, serving.revision), renderer).await;
             }
             Step::Nothing => return writing.stop().await,
         }

@@ -32,9 +32,7 @@ impl Endpoint {
         let Some(id) = doorway::text(&parts.headers, SESSION).and_then(SessionId::presented) else {
             return Presented::Gone;
         };
-        let found =
-            Deadline::new(Box::pin(self.found(principal, &id)), self.0.dispatcher.handler_timeout()).await;
-        match found {
+        match self.in_time(self.found(principal, &id)).await {
             Ok(Ok(Some(handshake))) => Presented::Session(id, Box::new(handshake)),
             Ok(Ok(None)) => Presented::Gone,
             Ok(Err(error)) => {
@@ -46,6 +44,11 @@ impl Endpoint {
                 Presented::Unknown
             }
         }
+    }
+
+    /// What the store does for a session, within the time of a handler: one that hangs holds nobody up for ever.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+        Deadline::new(Box::pin(work), self.0.dispatcher.handler_timeout()).await
     }
 
     /// The session, once other processes know of this one.
@@ -67,16 +70,17 @@ impl Endpoint {
         if !self.0.dispatcher.tells() && !handshake.can_be_asked() {
             return answer::empty(StatusCode::ACCEPTED);
         }
-        match self.0.dispatcher.sessions().initialized(principal, session).await {
-            Ok(true) => {
+        match self.in_time(self.0.dispatcher.sessions().initialized(principal, session)).await {
+            Ok(Ok(true)) => {
                 self.0.dispatcher.hub().stir(&session.key(principal));
                 answer::empty(StatusCode::ACCEPTED)
             }
-            Ok(false) => self.session_gone(None),
-            Err(error) => {
+            Ok(Ok(false)) => self.session_gone(None),
+            Ok(Err(error)) => {
                 tracing::error!(%error, "the session store failed");
                 self.unavailable(None)
             }
+            Err(Elapsed) => self.hangs(None),
         }
     }
 
@@ -91,13 +95,14 @@ impl Endpoint {
         let Some(id) = doorway::text(&parts.headers, SESSION).and_then(SessionId::presented) else {
             return self.no_session(None);
         };
-        match self.0.dispatcher.end_session(&verified.principal, &id).await {
-            Ok(true) => answer::empty(StatusCode::NO_CONTENT),
-            Ok(false) => self.session_gone(None),
-            Err(error) => {
+        match self.in_time(self.0.dispatcher.end_session(&verified.principal, &id)).await {
+            Ok(Ok(true)) => answer::empty(StatusCode::NO_CONTENT),
+            Ok(Ok(false)) => self.session_gone(None),
+            Ok(Err(error)) => {
                 tracing::error!(%error, "a session could not be ended"); // it can be, again
                 self.unavailable(None)
             }
+            Err(Elapsed) => self.hangs(None),
         }
     }
 
@@ -130,6 +135,12 @@ impl Endpoint {
         let mut response = self.refuse(status, Some(id), &full.failure());
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(full.seconds()));
         response
+    }
+
+    /// The store did not answer in time.
+    pub(super) fn hangs(&self, id: Option<&RequestId>) -> Response {
+        tracing::error!("the session store hangs");
+        self.unavailable(id)
     }
 
     /// Something that this server needs did not answer, such as the store. Never a 404: a session may well be there.

@@ -1,5 +1,7 @@
 //! Batches over HTTP (2025-03-26 only): several messages in one body, their answers in one array.
 
+use std::pin::pin;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
@@ -10,7 +12,7 @@ use crate::running::{Abandoned, Running};
 use crate::session::{Handshake, SessionId};
 use crate::transport::batch::{array, item};
 use crate::transport::http::Endpoint;
-use crate::transport::http::answer::{empty, json};
+use crate::transport::http::answer::{empty, ended, json};
 
 impl Endpoint {
     /// Answers a batch by one array, or where nothing in it is answered as its parts would have been alone.
@@ -80,8 +82,17 @@ impl Endpoint {
         let exchange = request.exchange.clone();
         exchange.close(); // answers of a batch are one array: nothing else can be said
         let abandoned = Abandoned::Detached(self.0.alone.clone());
-        let running = Running::new(self.flight(request, &id, session), exchange, abandoned);
-        Some(self.0.renderer.response(&id, running.await?, revision))
+        let ended = ended(self.0.stopping.subscribe(), arrival.verified.expires_at, exchange.clone());
+        let mut running = pin!(Running::new(self.flight(request, &id, session), exchange, abandoned));
+        let answer = tokio::select! {
+            biased;
+            answer = &mut running => answer?,
+            ended = ended => {
+                running.cancel();
+                ended.into()
+            }
+        };
+        Some(self.0.renderer.response(&id, answer, revision))
     }
 }
 
