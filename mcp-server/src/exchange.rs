@@ -378,7 +378,7 @@ impl fmt::Debug for Exchange {
 mod tests {
     use std::time::Duration;
 
-    use super::{Exchange, MAX_MESSAGES};
+    use super::{Exchange, MAX_BYTES, MAX_MESSAGES};
     use crate::protocol::{Json, ProgressToken};
 
     fn token(text: &'static str) -> ProgressToken {
@@ -403,9 +403,21 @@ mod tests {
             exchange.notify("x".into());
         }
         assert_eq!(exchange.queue().dropped, 3);
-        exchange.pop().unwrap();
-        exchange.notify(vec![b'x'; 300 << 10].into());
-        assert_eq!(exchange.queue().dropped, 4);
+    }
+
+    #[test]
+    fn messages_that_wait_have_256_kib_together() {
+        let exchange = Exchange::default();
+        let waiting = || exchange.queue().bytes;
+        exchange.notify(vec![b'x'; MAX_BYTES - 1].into());
+        exchange.notify("x".into());
+        assert_eq!(waiting(), 256 << 10);
+        exchange.notify("x".into());
+        assert_eq!(waiting(), 256 << 10);
+        assert_eq!(exchange.queue().dropped, 1);
+        assert_eq!(exchange.pop().unwrap().len(), MAX_BYTES - 1);
+        exchange.notify("x".into());
+        assert_eq!(waiting(), 2, "there is room again");
     }
 
     #[test]

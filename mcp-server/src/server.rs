@@ -327,6 +327,16 @@ impl Server {
         self
     }
 
+    /// How much of their answers over HTTP clients may leave unread, in bytes; smaller answers than 16 KiB do not count. The
+    /// default is 256 MiB. A request of whoever leaves more is refused until it was read: with 429 where one authenticated
+    /// user leaves more than a tenth, with 503 where users together do more than all.
+    ///
+    /// Anonymous callers have as much beside them. What is unread is in this process: what the kernel took is not counted.
+    pub fn max_unread_bytes(mut self, bytes: usize) -> Self {
+        self.http.max_unread_bytes = bytes;
+        self
+    }
+
     /// How long requests in flight may go on after the server was told to stop. The default is 10 seconds.
     pub fn shutdown_grace(mut self, grace: Duration) -> Self {
         self.http.grace = grace;

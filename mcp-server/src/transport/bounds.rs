@@ -63,6 +63,7 @@ fn bounds_of_connections_and_messages_are_as_the_page_tells() {
         ("the head of an HTTP request (also", slow),
         ("the head of an HTTP request |", size(MAX_HEAD)),
         ("bodies over 16 KiB", size(http.max_bodies_bytes)),
+        ("answers over 16 KiB", size(http.max_unread_bytes)),
         ("how long a client may read nothing", time(http.write_timeout)),
         ("silence before an answer", silent),
         ("requests in flight when the server stops", time(http.grace)),

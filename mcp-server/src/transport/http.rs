@@ -14,6 +14,7 @@ mod sse;
 mod tests;
 #[cfg(unix)]
 mod unix;
+mod unread;
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, ORIGIN};
+use axum::http::header::{ALLOW, ORIGIN, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, request::Parts};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -42,6 +43,7 @@ pub(super) use listener::MAX_HEAD;
 pub(crate) use listener::{bind, serve, serve_until};
 #[cfg(unix)]
 pub(crate) use unix::serve_unix;
+use unread::Unread;
 
 /// The header that names a handshake session.
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -59,6 +61,8 @@ pub(crate) struct HttpOptions {
     pub(crate) body_timeout: Duration,
     /// What the bodies over 16 KiB that are on their way, or whose requests still run, may take together.
     pub(crate) max_bodies_bytes: usize,
+    /// What clients may leave unread of answers over 16 KiB, together: one user's is a tenth of it.
+    pub(crate) max_unread_bytes: usize,
     /// How long a client may take nothing of what is written to it.
     pub(crate) write_timeout: Duration,
     /// After how long without an answer the answer becomes a stream: proxies cut silent ones.
@@ -79,6 +83,7 @@ impl Default for HttpOptions {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             max_bodies_bytes: 256 << 20,
+            max_unread_bytes: 256 << 20,
             write_timeout: Duration::from_secs(30),
             silence: Duration::from_secs(5),
             keep_alive: Duration::from_secs(15),
@@ -97,6 +102,7 @@ struct Inner {
     options: HttpOptions,
     renderer: Renderer,
     bodies: Bodies,
+    unread: Unread,
     stopping: tokio::sync::watch::Sender<Stopping>,
     /// Whether anybody was told that this server is ready: who asks wants to see that it is not any more.
     was_ready: AtomicBool,
@@ -127,6 +133,7 @@ impl Endpoint {
     ) -> Self {
         let renderer = Renderer::new(dispatcher.info());
         let bodies = Bodies::new(options.max_bodies_bytes);
+        let unread = Unread::new(options.max_unread_bytes);
         let (stopping, was_ready, alone, mounted) = Default::default();
         Self(Arc::new(Inner {
             dispatcher,
@@ -134,6 +141,7 @@ impl Endpoint {
             options,
             renderer,
             bodies,
+            unread,
             stopping,
             was_ready,
             alone,
@@ -199,6 +207,13 @@ impl Endpoint {
         response
     }
 
+    /// A refusal that does not last.
+    fn refuse_for_now(&self, status: StatusCode, id: Option<&RequestId>, failure: &Failure) -> Response {
+        let mut response = self.refuse(status, id, failure);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(answer::RETRY_AFTER.as_secs()));
+        response
+    }
+
     /// An error that concerns the transport, or a request that is refused before it is served.
     fn refuse(&self, status: StatusCode, id: Option<&RequestId>, failure: &Failure) -> Response {
         answer::json(status, self.0.renderer.error(id, failure))
@@ -212,12 +227,14 @@ async fn mcp(endpoint: Endpoint, request: Request) -> Response {
         Ok(verified) => verified,
         Err(refusal) => return *refusal,
     };
-    match parts.method {
+    let principal = verified.principal.clone();
+    let response = match parts.method {
         Method::POST => endpoint.post(parts, body, verified).await,
         Method::DELETE => Box::pin(endpoint.end_session(&parts, &verified)).await,
         Method::GET => Box::pin(endpoint.get(parts, verified)).await,
         _ => endpoint.not_allowed("POST, GET, DELETE"),
-    }
+    };
+    endpoint.0.unread.counted(&principal, response)
 }
 
 async fn healthy() -> &'static str {

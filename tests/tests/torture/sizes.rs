@@ -8,6 +8,7 @@ use crate::messages::{HEAD, assert_refused, chunked, echo, naming, post, text_of
 use crate::server::{Dice, Server, assert_grown_at_most};
 
 const INVALID_REQUEST: i64 = -32_600;
+const MAX_HEAD: usize = 64 << 10;
 /// What the allocator may keep, in KiB.
 const KEPT: u64 = 64 << 10;
 
@@ -40,6 +41,20 @@ async fn a_head_over_64_kib_is_refused_in_one_line_and_in_many() {
     let statuses: Vec<u16> =
         Raw::sent(server.address, long).await.answers().await.iter().map(|answer| answer.status).collect();
     assert!(matches!(statuses[..], [] | [414 | 431]), "a target: {statuses:?}");
+    server.assert_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_head_is_served_up_to_64_kib_and_refused_by_431_where_it_has_not_ended_then() {
+    let mut server = Server::start().await;
+    let body = echo(1, "head").to_string();
+    let filled = |bytes: usize| with_head(&format!("{}x: {}\r\n", naming("echo"), "x".repeat(bytes)), &body);
+    let bare = filled(0).len() - body.len();
+    let fits = Raw::sent(server.address, filled(MAX_HEAD - 1 - bare)).await.answer().await;
+    assert_eq!(text_of(&fits.expect("an answer"), &json!(1)), "head");
+    // All of it is read, so no reset overtakes the answer.
+    let refused = Raw::sent(server.address, &filled(MAX_HEAD)[..MAX_HEAD]).await.answer().await;
+    assert_eq!(refused.expect("an answer").status, 431);
     server.assert_unharmed().await;
 }
 

@@ -88,11 +88,13 @@ pub(crate) async fn another_principals_an_unknown_and_an_ended_session_look_the_
 pub(crate) async fn delete_ends_a_session_with_204(h: Harness) -> Shown {
     only_sessions(h)?;
     let (site, _) = h.fixture().await;
-    let client = site.client().await;
+    let mut client = site.client().await;
     let ended = end(&client).await;
     assert_eq!((ended.status, &*ended.text), (Some(204), ""));
     assert_eq!(list(&client).await.status, Some(404));
     assert_eq!(end(&client).await.status, Some(404));
+    client.session = Some("with space".into());
+    assert_eq!(end(&client).await.status, Some(404), "what is no id is nobody's");
     let without = client.fetch(HttpRequest::new("DELETE", "")).await;
     assert_eq!((without.status, without.code()), (Some(400), -32_600));
     Ok(())

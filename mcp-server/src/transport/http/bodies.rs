@@ -9,8 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::transport::splitter::MAX_MESSAGE;
 
-/// What any body may take without asking: there are as many as connections.
-const FREE: usize = 16 << 10;
+/// What any body, and any answer, may take without asking: there are as many as connections.
+pub(super) const FREE: usize = 16 << 10;
 
 /// The room that bodies share, in bytes: thousands of connections could else hold 4 MiB each, and never end.
 pub(super) struct Bodies(Arc<Semaphore>);

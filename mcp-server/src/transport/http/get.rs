@@ -36,7 +36,10 @@ impl Endpoint {
             Presented::Gone => self.session_gone(None),
             Presented::Unknown => self.unavailable(None),
             Presented::Session(session, _) if parts.headers.contains_key(LAST_EVENT_ID) => {
-                self.resume(&parts, &verified, &session).await
+                match self.reads_too_little(&verified.principal, None) {
+                    Some(refused) => refused,
+                    None => self.resume(&parts, &verified, &session).await,
+                }
             }
             Presented::Session(..) if !self.0.dispatcher.tells() => self.not_allowed("POST, DELETE"),
             Presented::Session(session, handshake) => self.told(parts, verified, session, &handshake),

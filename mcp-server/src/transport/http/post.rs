@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 
 use self::arrival::{Absent, Arrival};
-use super::answer::{RETRY_AFTER, Serving, empty, json};
+use super::answer::{Serving, empty, json};
 use super::bodies::Unread;
 use super::{Endpoint, SESSION};
 use crate::asking::Outcome;
@@ -25,7 +25,7 @@ use crate::request::Caller;
 use crate::running::{Abandoned, Elapsed, Running};
 use crate::session::{Handshake, NotBegun, SessionId};
 use crate::transport::cancellation::{cancelled, is_initialized};
-use crate::{Answer, Operation, Request, Verified};
+use crate::{Answer, Operation, Principal, Request, Verified};
 
 /// How a message is handled.
 enum Handling<'a> {
@@ -101,15 +101,22 @@ impl Endpoint {
             code::INTERNAL_ERROR,
             "too many large messages are on their way: try again after Retry-After",
         );
-        let mut response = self.refuse(StatusCode::SERVICE_UNAVAILABLE, None, &failure);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()));
-        response
+        self.refuse_for_now(StatusCode::SERVICE_UNAVAILABLE, None, &failure)
+    }
+
+    /// The refusal of a request of whom too much waits to be read already: it would have more answers made.
+    pub(super) fn reads_too_little(&self, principal: &Principal, id: Option<&RequestId>) -> Option<Response> {
+        let too_much = self.0.unread.check(principal).err()?;
+        Some(self.refuse_for_now(too_much.status(), id, &too_much.failure()))
     }
 
     fn request(&self, mut arrival: Arrival, incoming: Incoming) -> Handling<'_> {
         let Some(id) = incoming.id.clone() else {
             return Handling::Respond(self.refuse(StatusCode::BAD_REQUEST, None, &Failure::internal()));
         };
+        if let Some(refused) = self.reads_too_little(&arrival.verified.principal, Some(&id)) {
+            return Handling::Respond(refused);
+        }
         let agreed = arrival.agreed();
         let revision = match revision_of(&incoming, Some(&arrival.headers()), agreed) {
             Ok(revision) => revision,

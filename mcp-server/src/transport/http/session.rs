@@ -92,8 +92,11 @@ impl Endpoint {
         if is_stateless(&parts.headers) {
             return self.not_allowed("POST");
         }
-        let Some(id) = doorway::text(&parts.headers, SESSION).and_then(SessionId::presented) else {
+        if !parts.headers.contains_key(SESSION) {
             return self.no_session(None);
+        }
+        let Some(id) = doorway::text(&parts.headers, SESSION).and_then(SessionId::presented) else {
+            return self.session_gone(None);
         };
         match self.in_time(self.0.dispatcher.end_session(&verified.principal, &id)).await {
             Ok(Ok(true)) => answer::empty(StatusCode::NO_CONTENT),
@@ -145,9 +148,7 @@ impl Endpoint {
 
     /// Something that this server needs did not answer, such as the store. Never a 404: a session may well be there.
     pub(super) fn unavailable(&self, id: Option<&RequestId>) -> Response {
-        let mut response = self.refuse(StatusCode::SERVICE_UNAVAILABLE, id, &Failure::internal());
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(answer::RETRY_AFTER.as_secs()));
-        response
+        self.refuse_for_now(StatusCode::SERVICE_UNAVAILABLE, id, &Failure::internal())
     }
 }
 

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
+use http_body_util::BodyExt as _;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -142,6 +143,13 @@ async fn told(router: Router, session: Option<String>, message: serde_json::Valu
     router.oneshot(request.unwrap()).await.unwrap()
 }
 
+async fn session(router: Router, version: &str) -> String {
+    let client = json!({ "name": "c", "version": "1" });
+    let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client });
+    let initialize = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+    told(router, None, initialize).await.headers()[SESSION].to_str().unwrap().to_owned()
+}
+
 /// A call of the slow tool, of almost 4 MiB.
 fn large_call() -> serde_json::Value {
     let arguments = json!({ "filling": "x".repeat(MAX_MESSAGE - 1_024) });
@@ -156,11 +164,7 @@ async fn room_behind(becomes_a_stream: bool) -> (StatusCode, StatusCode) {
     let server = Server::new("s").tool(slow(&begun, &gate));
     let server = server.http_options(|options| options.max_bodies_bytes = MAX_MESSAGE);
     let router = server.into_router().unwrap();
-    let client = json!({ "name": "c", "version": "1" });
-    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
-    let initialize = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
-    let begins = told(router.clone(), None, initialize).await;
-    let session = begins.headers()[SESSION].to_str().unwrap().to_owned();
+    let session = session(router.clone(), "2025-11-25").await;
     let ask = async || told(router.clone(), Some(session.clone()), large_call()).await;
     let mut call = Box::pin(ask());
     if becomes_a_stream {
@@ -189,4 +193,24 @@ async fn a_large_body_has_its_room_until_its_run_ends_whoever_waits_for_the_answ
         let statuses = room_behind(becomes_a_stream).await;
         assert_eq!(statuses, (StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK), "{becomes_a_stream}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_takes_long_becomes_a_stream_that_is_kept_alive() {
+    let (begun, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let router = Server::new("s").tool(slow(&begun, &gate)).into_router().unwrap();
+    let session = session(router.clone(), "2025-03-26").await;
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "slow" } });
+    let batch = json!([call, { "jsonrpc": "2.0", "id": 2, "method": "ping" }]);
+    let response = told(router, Some(session), batch).await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut body = response.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first, ":\n\n", "a sign of life");
+    gate.close();
+    let rest = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    let answers = rest.strip_prefix("event: message\ndata: ").and_then(|rest| rest.strip_suffix("\n\n"));
+    let answers: serde_json::Value = serde_json::from_str(answers.expect(&rest)).unwrap();
+    assert_eq!((&answers[0]["id"], &answers[1]["id"], answers.get(2)), (&json!(1), &json!(2), None));
+    assert_eq!(answers[0]["result"]["content"][0]["text"], "done");
 }

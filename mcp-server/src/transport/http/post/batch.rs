@@ -1,31 +1,68 @@
 //! Batches over HTTP (2025-03-26 only): several messages in one body, their answers in one array.
 
 use std::pin::pin;
+use std::task::Poll;
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
+use tokio::time::sleep;
 
 use super::arrival::{Absent, Arrival};
+use crate::middleware::BoxFuture;
 use crate::protocol::{Incoming, Malformed, Message, Revision, revision_of};
 use crate::running::{Abandoned, Running};
 use crate::session::{Handshake, SessionId};
 use crate::transport::batch::{array, item};
 use crate::transport::http::Endpoint;
 use crate::transport::http::answer::{empty, ended, json};
+use crate::transport::http::sse::{KeepAlive, event, events, stream};
 
 impl Endpoint {
-    /// Answers a batch by one array, or where nothing in it is answered as its parts would have been alone.
+    /// Answers a batch by one array, in a stream where it is not there after a while.
     pub(super) async fn batch(&self, arrival: Arrival, messages: Vec<Bytes>) -> Response {
+        let this = self.clone();
+        let mut work: BoxFuture<Outcome> =
+            Box::pin(async move { this.batch_outcome(&arrival, &messages).await });
+        tokio::select! {
+            biased;
+            outcome = &mut work => match outcome {
+                Outcome::Answers(answers) => json(StatusCode::OK, answers),
+                Outcome::None(response) => response,
+            },
+            () = sleep(self.0.options.silence) => self.batch_stream(work),
+        }
+    }
+
+    /// One event, and signs of life until it comes.
+    fn batch_stream(&self, work: BoxFuture<Outcome>) -> Response {
+        let (mut work, mut keep_alive) = (Some(work), KeepAlive::new(self.0.options.keep_alive));
+        stream(events(move |cx| {
+            let Some(going) = &mut work else { return Poll::Ready(None) };
+            let Poll::Ready(outcome) = going.as_mut().poll(cx) else {
+                return keep_alive.poll(cx).map(Some);
+            };
+            work = None;
+            Poll::Ready(match outcome {
+                Outcome::Answers(answers) => Some(event(&answers)),
+                Outcome::None(_) => None, // its status has been sent
+            })
+        }))
+    }
+
+    async fn batch_outcome(&self, arrival: &Arrival, messages: &[Bytes]) -> Outcome {
         let (session, handshake) = match arrival.session() {
             Ok((session, handshake)) if handshake.revision() == Revision::V2025_03_26 => (session, handshake),
             Ok(_) | Err(Absent::Missing) => {
-                return self
-                    .refused(StatusCode::BAD_REQUEST, "batches are served in sessions of 2025-03-26 only");
+                let why = "batches are served in sessions of 2025-03-26 only";
+                return Outcome::None(self.refused(StatusCode::BAD_REQUEST, why));
             }
-            Err(absent) => return self.absent(&absent, None),
+            Err(absent) => return Outcome::None(self.absent(&absent, None)),
         };
-        let parts = messages.iter().map(|message| self.batched(&arrival, message, &session, handshake));
+        if let Some(refused) = self.reads_too_little(&arrival.verified.principal, None) {
+            return Outcome::None(refused);
+        }
+        let parts = messages.iter().map(|message| self.batched(arrival, message, &session, handshake));
         let (mut answers, mut refused) = (Vec::new(), None);
         for part in futures_util::future::join_all(parts).await {
             match part {
@@ -37,8 +74,8 @@ impl Endpoint {
         // Requests that were served are answered, whatever became of the rest: who had no answers would send the batch again,
         // and they would run twice.
         match array(&answers) {
-            Some(answers) => json(StatusCode::OK, answers),
-            None => refused.unwrap_or_else(|| empty(StatusCode::ACCEPTED)),
+            Some(answers) => Outcome::Answers(answers),
+            None => Outcome::None(refused.unwrap_or_else(|| empty(StatusCode::ACCEPTED))),
         }
     }
 
@@ -94,6 +131,14 @@ impl Endpoint {
         };
         Some(self.0.renderer.response(&id, answer, revision))
     }
+}
+
+/// What became of a batch.
+enum Outcome {
+    /// The array of its answers.
+    Answers(Bytes),
+    /// Nothing in it has an answer: what its parts would have been answered, had they come alone.
+    None(Response),
 }
 
 /// What became of one message of a batch.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{PATIENCE, answer, large, post, sent, serve};
+use super::{PATIENCE, answer, large, post, read_large, sent, serve};
 use crate::protocol::Json;
 use crate::{Context, Server, Tool};
 
@@ -80,6 +80,34 @@ async fn time_for_a_head_and_a_body_is_counted_from_their_beginning() {
     assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
     let body = dripped(sent(address, post("{", 100_000).as_bytes()).await).await;
     assert!(body.starts_with("HTTP/1.1 408") && body.contains("-32600"), "{body}");
+}
+
+#[tokio::test]
+async fn who_leaves_too_much_unread_is_refused_until_it_is_read() {
+    let address = serve(large(32 << 20), |options| options.max_unread_bytes = 1 << 20).await;
+    let request = read_large(0);
+    let request = post(&request, request.len());
+    let never_read = sent(address, request.as_bytes()).await;
+    let refused = timeout(PATIENCE, async {
+        loop {
+            let mut asked = sent(address, request.as_bytes()).await;
+            let mut begin = vec![0; 512];
+            let read = asked.read(&mut begin).await.unwrap();
+            let begin = String::from_utf8_lossy(&begin[..read]).to_lowercase();
+            if begin.starts_with("http/1.1 503") {
+                return begin;
+            }
+            assert!(begin.starts_with("http/1.1 200"), "{begin}"); // before the other one's answer was there
+        }
+    });
+    let refused = refused.await.expect("a refusal");
+    assert!(refused.contains("retry-after: 1") && refused.contains("-32603"), "{refused}");
+    probed(&mut sent(address, PROBE).await).await;
+    drop(never_read);
+    let served = timeout(PATIENCE, async {
+        while !answer(sent(address, request.as_bytes()).await).await.starts_with("HTTP/1.1 200") {}
+    });
+    served.await.expect("what nobody reads any more does not count");
 }
 
 /// Tells when it is dropped.
