@@ -275,7 +275,7 @@ impl Context {
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + Send + 'static {
-        Finish::new(future)
+        Finish::new(future, self.0.dispatcher.finishing().clone())
     }
 }
 

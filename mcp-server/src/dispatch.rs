@@ -29,7 +29,7 @@ use crate::protocol::{
 use crate::rate::Buckets;
 use crate::registry::{Live, Registry};
 use crate::replica::Replica;
-use crate::running::{Deadline, Elapsed};
+use crate::running::{Alone, Deadline, Elapsed};
 use crate::server::Extensions;
 use crate::session::Sessions;
 use crate::state::States;
@@ -89,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) cancelling: Buckets,
     /// Extensions of the protocol that this server has.
     pub(crate) extensions: Extensions,
+    /// Work that must not stop half-way and goes on though nobody waits for it.
+    pub(crate) finishing: Alone,
 }
 
 impl Dispatcher {
@@ -99,7 +101,7 @@ impl Dispatcher {
     /// Runs a request through every right, the chain, and the component at its end.
     ///
     /// Every `authorize` and the component's own check run first, so that a cached answer never outlives a right, and
-    /// then what its headers got wrong is told. What panics on the way is answered by `Internal error`, and what hangs is given up like a handler.
+    /// then what its headers got wrong is told, and what its client lacks. What panics on the way is answered by `Internal error`, and what hangs is given up like a handler.
     pub(crate) fn run(&self, mut request: Request) -> BoxFuture<Answer> {
         let registry = self.registry_of(&request);
         let bare = self.is_bare(&registry);
@@ -116,7 +118,10 @@ impl Dispatcher {
             match (this.authorize(&request).await, mismatch) {
                 (Err(refusal), _) => refusal.into(),
                 (Ok(()), Some(mismatch)) => (*mismatch).into(),
-                (Ok(()), None) => Next::first(this).run(request).await,
+                (Ok(()), None) => match this.registry_of(&request).lacking(&request) {
+                    Some(failure) => failure.into(),
+                    None => Next::first(this).run(request).await,
+                },
             }
         };
         let (run, after) = (Box::pin(AssertUnwindSafe(run).catch_unwind()), self.0.handler_timeout);
@@ -183,6 +188,11 @@ impl Dispatcher {
 
     pub(crate) fn states(&self) -> &States {
         &self.0.states
+    }
+
+    /// Work that must not stop half-way: whoever ends this server waits for it, within a grace.
+    pub(crate) fn finishing(&self) -> &Alone {
+        &self.0.finishing
     }
 
     /// How long anything may take that a request waits for.

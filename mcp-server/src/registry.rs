@@ -139,6 +139,25 @@ impl Registry {
         check(request).await
     }
 
+    /// The refusal of a client that lacks what the component needs which the request is for: known before any middleware
+    /// answers in its place, and before a stream could open.
+    pub(crate) fn lacking(&self, request: &Request) -> Option<Failure> {
+        let shelves = &self.0;
+        let any = shelves.tools.has_requirements()
+            || shelves.resources.has_requirements()
+            || shelves.templates.has_requirements()
+            || shelves.prompts.has_requirements();
+        if !any {
+            return None;
+        }
+        match &request.operation {
+            Operation::CallTool { name, .. } => self.tool(name)?.about().lacking(request),
+            Operation::GetPrompt { name, .. } => self.prompt(name)?.about().lacking(request),
+            Operation::ReadResource { uri } => self.resource(uri)?.about().lacking(request),
+            _ => None,
+        }
+    }
+
     /// What the response cache must know of the component that the operation is for; `None` without one.
     pub(crate) fn facts(&self, operation: &Operation) -> Option<Facts> {
         match operation {

@@ -41,7 +41,8 @@ impl Alone {
         self.0.given_up.send_replace(true);
     }
 
-    fn go_on<T: Send + 'static>(&self, run: BoxFuture<T>, exchange: Exchange) {
+    /// Hands `run` to the executor. When it is given up, `exchange` is cancelled.
+    fn go_on<T: Send + 'static>(&self, run: BoxFuture<T>, exchange: Option<Exchange>) {
         let counted = Counted::new(self.clone());
         let mut given_up = self.0.given_up.subscribe();
         let given_up = async move {
@@ -50,7 +51,7 @@ impl Alone {
         spawn(Box::pin(async move {
             tokio::select! {
                 _ = run => {}
-                () = given_up => exchange.cancel(),
+                () = given_up => exchange.iter().for_each(Exchange::cancel),
             }
             drop(counted);
         }));
@@ -120,7 +121,7 @@ impl<T: Send + 'static> Drop for Running<T> {
             // What has not begun does not begin for nobody.
             Abandoned::Detached(alone) if self.begun => {
                 self.exchange.close();
-                alone.go_on(run, self.exchange.clone());
+                alone.go_on(run, Some(self.exchange.clone()));
             }
             Abandoned::Cancelled | Abandoned::Detached(_) => {
                 self.exchange.cancel();
@@ -130,16 +131,17 @@ impl<T: Send + 'static> Drop for Running<T> {
     }
 }
 
-/// A future that is not dropped half-way: whoever drops it hands the rest to the executor. What has not begun is
-/// dropped like any other.
+/// A future that is not dropped half-way: whoever drops it hands the rest to the executor, among those that a server
+/// which stops waits for. What has not begun is dropped like any other.
 pub(crate) struct Finish<T: Send + 'static> {
     future: Option<BoxFuture<T>>,
     begun: bool,
+    alone: Alone,
 }
 
 impl<T: Send + 'static> Finish<T> {
-    pub(crate) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { future: Some(Box::pin(future)), begun: false }
+    pub(crate) fn new(future: impl Future<Output = T> + Send + 'static, alone: Alone) -> Self {
+        Self { future: Some(Box::pin(future)), begun: false, alone }
     }
 }
 
@@ -158,7 +160,7 @@ impl<T: Send + 'static> Future for Finish<T> {
 impl<T: Send + 'static> Drop for Finish<T> {
     fn drop(&mut self) {
         if let Some(future) = self.future.take().filter(|_| self.begun) {
-            spawn(future);
+            self.alone.go_on(future, None);
         }
     }
 }
@@ -269,15 +271,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_must_finish_finishes() {
-        let happened = Arc::new(AtomicBool::new(false));
+        let (alone, happened) = (Alone::default(), Arc::new(AtomicBool::new(false)));
         let effect = Arc::clone(&happened);
-        let mut finish = Box::pin(Finish::new(async move {
+        let work = async move {
             tokio::time::sleep(Duration::from_secs(5)).await;
             effect.store(true, Ordering::SeqCst);
-        }));
+        };
+        let mut finish = Box::pin(Finish::new(work, alone.clone()));
         assert!(futures_util::poll!(finish.as_mut()).is_pending());
         drop(finish);
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        alone.ended().await; // as whoever ends the server does
         assert!(happened.load(Ordering::SeqCst));
     }
 
@@ -285,7 +288,7 @@ mod tests {
     async fn what_never_began_does_not_begin_because_it_is_dropped() {
         let happened = Arc::new(AtomicBool::new(false));
         let effect = Arc::clone(&happened);
-        drop(Finish::new(async move { effect.store(true, Ordering::SeqCst) }));
+        drop(Finish::new(async move { effect.store(true, Ordering::SeqCst) }, Alone::default()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(!happened.load(Ordering::SeqCst));
     }

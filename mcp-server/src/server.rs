@@ -11,7 +11,7 @@ use std::time::Duration;
 use kv_core::{AnyStore, Clock, Consistency, Store, StoreExt as _};
 use kv_memory::MemoryStore;
 
-use crate::asking::{Keys, Pages, Pending, Records};
+use crate::asking::{Keys, LEFT, Left, Pages, Pending, Records};
 use crate::authenticate::Authenticator;
 use crate::component::{IntoPrompt, IntoResource, IntoTool};
 use crate::dispatch::{CANCELLING, Dispatcher, Shared, Values};
@@ -24,6 +24,7 @@ use crate::protocol::{Icon, Implementation, Json};
 use crate::rate::{Buckets, Rate};
 use crate::registry::{Live, RegistryBuilder};
 use crate::replica::Replica;
+use crate::running::Alone;
 use crate::session::Sessions;
 use crate::state::States;
 use crate::transport::{HttpOptions, TestClient};
@@ -433,11 +434,11 @@ impl Server {
         let state = state.prefixed(&name).erased();
         let clock = Clock::system();
         let keys = self.secret.unwrap_or_else(|| Keys::in_store(&state, clock.clone()));
-        let (hub, replica) = (Hub::default(), Replica::new(&state));
+        let (hub, replica, left) = (Hub::default(), Replica::new(&state), Left::new(LEFT));
         let dispatcher = Dispatcher::new(Shared {
-            records: Records::new(&name, &state, keys, clock),
+            records: Records::new(&name, &state, keys, clock, left.clone()),
             questions: Pending::default(),
-            pages: Pages::new(&state, hub.clone(), replica.clone()),
+            pages: Pages::new(&state, hub.clone(), replica.clone(), left),
             flights: Flights::new(replica.clone()),
             streams: Streams::new(replica.clone(), &state, self.limits.handler_timeout),
             replica,
@@ -464,6 +465,7 @@ impl Server {
             completing: Buckets::new(self.limits.completing),
             cancelling: Buckets::new(CANCELLING),
             extensions,
+            finishing: Alone::default(),
         });
         Ok(Service {
             dispatcher,

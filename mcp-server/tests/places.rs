@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use mcp_server::protocol::Json;
 use mcp_server::{
-    Answer, CachePolicy, Context, Middleware, Next, Operation, Principal, Request, ResponseCache, Server,
-    TestClient, TestError, Tool, tool,
+    Answer, CachePolicy, Context, Middleware, Next, Operation, Principal, Request, Resource, ResponseCache,
+    Server, TestClient, TestError, Tool, tool,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -259,4 +259,29 @@ async fn what_one_user_left_on_threads_takes_no_thread_of_another() {
     assert!(waits);
     assert_refused(refused, SHARE).await;
     assert_eq!(of_bob.answered().await.unwrap()["content"][0]["text"], "let go");
+}
+
+#[tokio::test]
+async fn rights_to_what_is_listened_for_are_asked_at_a_place_of_the_caller() {
+    let gate = Gate::closed();
+    let waits = gate.clone();
+    let note = Resource::new("note://a", |_, _| async { "a" }).check(move |_| {
+        let gate = waits.clone();
+        async move {
+            gate.pass().await;
+            Ok(())
+        }
+    });
+    let server = Server::new("s").tool(held(&gate)).resource(note);
+    let server = server.max_concurrent_calls_per_user(2).test_client().unwrap();
+    let ada = user("ada");
+    let calls = [Sent::call(&server, &ada, "held").await, Sent::call(&server, &ada, "held").await];
+    let filter = json!({ "notifications": { "resourceSubscriptions": ["note://a"] } });
+    let listens = Sent::new(&server, &ada, "subscriptions/listen", filter).await;
+    let refused = listens.answered().await.unwrap_err();
+    assert!(refused.message.starts_with(SHARE), "{refused}");
+    gate.open();
+    for call in calls {
+        call.answered().await.unwrap();
+    }
 }

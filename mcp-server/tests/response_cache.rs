@@ -7,7 +7,9 @@ use std::time::Duration;
 use kv_core::StoreExt as _;
 use kv_memory::MemoryStore;
 use mcp_server::protocol::{Json, ToolResult};
-use mcp_server::{CachePolicy, Cached, Context, Principal, ResponseCache, Server, TestClient, Tool};
+use mcp_server::{
+    CachePolicy, Cached, Capability, Context, Principal, ResponseCache, Server, TestClient, Tool,
+};
 use serde_json::json;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -159,5 +161,39 @@ async fn a_name_that_no_component_has_is_refused_when_the_server_is_built() {
     ] {
         let error = Server::new("s").with(cache).test_client().unwrap_err();
         assert!(error.to_string().contains("none of this server's"), "{error}");
+    }
+}
+
+const VIEW: &str = "com.example/view";
+
+#[tokio::test]
+async fn who_lacks_what_a_tool_needs_is_refused_whatever_is_cached() {
+    let tool = Tool::new("view", json!({ "type": "object" }), |_: Context, _: Json| async { "seen" });
+    let tool = tool.requires(Capability::Extension(VIEW)).cache(CachePolicy::public(MINUTE));
+    let cache = ResponseCache::new();
+    let statistics = cache.statistics();
+    let client = Server::new("s").tool(tool).with(cache).test_client().unwrap();
+    let able = client.another().capabilities(json!({ "extensions": { VIEW: {} } }));
+    for _ in 0..2 {
+        let refused = client.another().call_tool("view", json!({})).await.unwrap_err();
+        assert_eq!(refused.code, -32_021, "{refused}");
+        able.call_tool("view", json!({})).await.unwrap();
+    }
+    assert_eq!((statistics.read().tools.hits, statistics.read().tools.misses), (1, 1));
+}
+
+#[tokio::test]
+async fn what_a_client_can_do_tells_its_cached_answers_from_those_of_others() {
+    let tool = Tool::new("view", json!({ "type": "object" }), |ctx: Context, _: Json| async move {
+        if ctx.client_extension(VIEW).is_some() { "a view" } else { "plain text" }
+    });
+    let tool = tool.cache(CachePolicy::public(MINUTE));
+    let client = Server::new("s").tool(tool).with(ResponseCache::new()).test_client().unwrap();
+    let able = client.another().capabilities(json!({ "extensions": { VIEW: {} } }));
+    for _ in 0..2 {
+        for (client, expected) in [(&able, "a view"), (&client, "plain text")] {
+            let answer = client.call_tool("view", json!({})).await.unwrap();
+            assert_eq!(answer["content"][0]["text"], expected);
+        }
     }
 }

@@ -51,7 +51,7 @@ impl AskError {
         self.reason == Reason::PageRequired
     }
 
-    /// Whether the client was not asked because the store failed: it may be asked later.
+    /// Whether the client was not asked because the store failed, or holds too much for it already: it may be asked later.
     pub fn is_unavailable(&self) -> bool {
         self.reason == Reason::Unkept
     }
@@ -78,6 +78,11 @@ impl AskError {
     pub(super) fn unkept() -> Self {
         let message = "the client could not be asked: the store that keeps questions failed, try again later";
         Self::internal(Reason::Unkept, message)
+    }
+
+    /// What is asked lies in the store meanwhile, and this caller has left too much there.
+    pub(super) const fn left_too_much(failure: Failure) -> Self {
+        Self { reason: Reason::Unkept, failure }
     }
 
     /// The client's error object; only its code is repeated.

@@ -148,12 +148,7 @@ impl Asking<'_> {
 
     async fn issue(&self, page: &Page) -> Result<Issued, AskError> {
         let request = self.context().request();
-        let issued =
-            self.context().pages().issue(&request.principal, page.holds.clone(), told_in(request)).await;
-        issued.map_err(|error| {
-            tracing::error!(%error, "the ticket to a page could not be kept");
-            unkept()
-        })
+        self.context().pages().issue(&request.principal, page.holds.clone(), told_in(request)).await
     }
 }
 

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::random;
+use super::left::Left;
+use super::{AskError, random};
 use crate::hub::Hub;
 use crate::replica::Replica;
 use crate::session::hex;
@@ -26,6 +27,7 @@ pub struct Pages {
     tickets: Collection<Kept>,
     hub: Hub,
     replica: Replica,
+    left: Left,
 }
 
 /// A page that was opened by the person who was sent there.
@@ -61,8 +63,8 @@ pub(super) struct Issued {
 }
 
 impl Pages {
-    pub(crate) fn new(store: &AnyStore, hub: Hub, replica: Replica) -> Self {
-        Self { tickets: store.clone().collection("asking/pages").ttl(EXPIRY), hub, replica }
+    pub(crate) fn new(store: &AnyStore, hub: Hub, replica: Replica, left: Left) -> Self {
+        Self { tickets: store.clone().collection("asking/pages").ttl(EXPIRY), hub, replica, left }
     }
 
     /// What the page of this `ticket` was given, for the person who was sent there: `None` where another one opens it, where
@@ -99,16 +101,25 @@ impl Pages {
     }
 
     /// A ticket for `principal`.
+    ///
+    /// # Errors
+    /// That one has left too much in the store already; the store failed.
     pub(super) async fn issue(
         &self,
         principal: &Principal,
         holds: Value,
         session: Option<String>,
-    ) -> kv_core::Result<Issued> {
+    ) -> Result<Issued, AskError> {
+        self.left.entry(principal, holds.to_string().len()).map_err(AskError::left_too_much)?;
         let (ticket, elicitation) = (random(), Elicitation { id: random(), session });
         let kept = Kept { elicitation: elicitation.clone(), holds };
-        self.tickets.create(&key(principal, &ticket), &kept).await?;
-        Ok(Issued { ticket, elicitation })
+        match self.tickets.create(&key(principal, &ticket), &kept).await {
+            Ok(_) => Ok(Issued { ticket, elicitation }),
+            Err(error) => {
+                tracing::error!(%error, "the ticket to a page could not be kept");
+                Err(AskError::misused("internal error"))
+            }
+        }
     }
 }
 
@@ -152,12 +163,13 @@ mod tests {
 
     use super::Pages;
     use crate::Principal;
+    use crate::asking::{LEFT, Left};
     use crate::hub::Hub;
     use crate::replica::Replica;
 
     fn in_memory() -> Pages {
         let store = AnyStore::new(MemoryStore::new());
-        Pages::new(&store, Hub::default(), Replica::new(&store))
+        Pages::new(&store, Hub::default(), Replica::new(&store), Left::new(LEFT))
     }
 
     #[tokio::test]

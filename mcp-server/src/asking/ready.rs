@@ -45,7 +45,7 @@ impl Initialized {
         if this.has_said() { Ready::Yes } else { Ready::Heard(Arc::clone(this)) }
     }
 
-    fn has_said(&self) -> bool {
+    pub(crate) fn has_said(&self) -> bool {
         self.said.load(Ordering::Acquire)
     }
 

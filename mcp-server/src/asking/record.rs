@@ -1,7 +1,6 @@
 //! `requestState`: what a client carries from one round to the next, sealed (2026-07-28, basic/patterns/mrtr).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,9 +14,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::keys::{Key, Keys};
+use super::left::Left;
 use super::round::{Questions, Round};
 use crate::protocol::{Failure, InputRequired, canonical};
-use crate::rate::{Buckets, Rate, TooMany};
 use crate::request::Resumed;
 use crate::session::hex;
 use crate::{Answer, Operation, Request};
@@ -26,8 +25,6 @@ use crate::{Answer, Operation, Request};
 pub(crate) const EXPIRY: Duration = Duration::from_secs(3600);
 /// A larger record lies in the store, and the client carries its name.
 const CARRIED: usize = 32 << 10;
-/// What one user may leave in the store between rounds, in bytes: all of it at once, and so much more per second.
-pub(crate) const LEFT: Rate = Rate { per_second: 32 << 10, at_once: 64 << 20 };
 /// In how many rounds one request may be asked: who never answers what is asked is not asked for ever.
 const MAX_ROUNDS: u32 = 100;
 const VERSION: u8 = 1;
@@ -65,7 +62,7 @@ pub(crate) struct Records {
     clock: Clock,
     /// Records that are too large to be carried, sealed.
     large: Collection<String>,
-    left: Arc<Buckets>,
+    left: Left,
     /// States that may be used once, and were.
     used: Collection<bool>,
 }
@@ -85,13 +82,13 @@ struct Sealed {
 }
 
 impl Records {
-    pub(crate) fn new(server: &str, store: &AnyStore, keys: Keys, clock: Clock) -> Self {
+    pub(crate) fn new(server: &str, store: &AnyStore, keys: Keys, clock: Clock, left: Left) -> Self {
         Self {
             server: server.to_owned(),
             keys,
             clock,
             large: store.clone().collection("asking/states").ttl(EXPIRY),
-            left: Arc::new(Buckets::new(LEFT)),
+            left,
             used: store.clone().collection("asking/used").ttl(EXPIRY),
         }
     }
@@ -147,8 +144,7 @@ impl Records {
         if text.len() <= CARRIED {
             return Ok(text);
         }
-        let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        self.left.draw(&request.principal, bytes).map_err(too_much)?;
+        self.left.entry(&request.principal, text.len())?;
         let record = sealed.record.take().ok_or_else(Failure::internal)?;
         let name = record.name(&key, &bound)?;
         self.large.put(&name, &text).await.map_err(|error| failed(&error))?;
@@ -164,7 +160,7 @@ impl Records {
     pub(super) async fn open(&self, request: &Request, state: &str, once: bool) -> Result<Record, Failure> {
         let sealed = self.opened(request, state).await?;
         if once {
-            self.use_up(&sealed.nonce).await?;
+            self.use_up(request, &sealed.nonce).await?;
         }
         if let Some(record) = sealed.record {
             return Ok(record);
@@ -190,7 +186,8 @@ impl Records {
         Ok(opened)
     }
 
-    async fn use_up(&self, nonce: &str) -> Result<(), Failure> {
+    async fn use_up(&self, request: &Request, nonce: &str) -> Result<(), Failure> {
+        self.left.entry(&request.principal, nonce.len())?;
         match self.used.create(nonce, &true).await {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == kv_core::ErrorKind::AlreadyExists => Err(Failure::invalid_params(
@@ -264,13 +261,6 @@ fn opened(key: &Key, nonce: &[u8; NONCE], bound: &[u8], sealed: &[u8]) -> Option
 fn foreign() -> Failure {
     Failure::invalid_params(
         "requestState was not made for this request and this caller, or is too old: send the request again without it",
-    )
-}
-
-fn too_much(too_many: TooMany) -> Failure {
-    too_many.told(
-        "one user may leave 64 MiB of answers between rounds",
-        "more answers are left between rounds than the server keeps",
     )
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::asking::Need;
 use crate::middleware::BoxFuture;
-use crate::protocol::{Icon, Json};
+use crate::protocol::{Failure, Icon, Json};
 use crate::{Refusal, Request};
 
 /// How long an answer may be used again, and by whom. Without one, answers are not cached.
@@ -72,6 +72,11 @@ pub(crate) struct About {
 }
 
 impl About {
+    /// The refusal of a client that lacks what is required here; `None` where nothing is lacking.
+    pub(crate) fn lacking(&self, request: &Request) -> Option<Failure> {
+        Need::refusal(&self.requires, request.caller.capabilities.as_ref(), request.revision)
+    }
+
     pub(crate) fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),

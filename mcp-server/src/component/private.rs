@@ -1,6 +1,10 @@
 //! What the expansions of `#[tool]`, `#[resource]` and `#[prompt]` call. Not for use by hand, and changed at will.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ::blocking::unblock;
 use serde::Serialize;
+use tokio::runtime::Handle;
 
 use super::arguments::is_optional;
 pub use super::arguments::{Argument, Slots, bad_arguments, fill, given, read};
@@ -49,21 +53,24 @@ pub fn place(context: &Context) -> Result<Place, Failure> {
     context.blocking_place().map(Place).map_err(places::NoPlace::failure)
 }
 
-/// Runs `work` on a thread where it may block.
+/// Runs `work` on a thread where it may block, within the runtime of the caller. The end of that runtime, and of the
+/// process, does not wait for it: its own threads they would wait for.
 ///
 /// # Errors
-/// The runtime ends, or the work panics: `internal error`.
+/// The work panics: `internal error`.
 pub async fn blocking<T: Send + 'static>(
     place: Place,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
+    let runtime = Handle::try_current();
     let placed = move || {
-        let result = work();
+        let _runtime = runtime.as_ref().map(Handle::enter);
+        let result = catch_unwind(AssertUnwindSafe(work));
         drop(place);
         result
     };
-    tokio::task::spawn_blocking(placed).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a handler did not come to its end");
+    unblock(placed).await.unwrap_or_else(|_| {
+        tracing::error!("a handler panicked"); // the panic itself was told by the process's panic hook
         Err(Failure::internal())
     })
 }

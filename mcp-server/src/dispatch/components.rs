@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use super::{Dispatcher, failed, not_found, panicked, took_too_long};
-use crate::asking::{Driven, Need};
-use crate::component::{About, Manner, Prompt, Tool};
+use crate::asking::Driven;
+use crate::component::{Manner, Prompt, Tool};
 use crate::middleware::BoxFuture;
 use crate::places::Held;
 use crate::protocol::{Failure, Hints, code};
@@ -17,7 +17,7 @@ use crate::{Answer, Context, Operation, Reply, Request};
 
 impl Dispatcher {
     pub(super) fn call(&self, tool: Arc<Tool>, request: Request) -> BoxFuture<Answer> {
-        if let Some(failure) = lacking(tool.about(), &request) {
+        if let Some(failure) = tool.about().lacking(&request) {
             return failed(failure);
         }
         let Operation::CallTool { arguments, .. } = &request.operation else {
@@ -37,7 +37,7 @@ impl Dispatcher {
     }
 
     pub(super) fn prompt(&self, prompt: Arc<Prompt>, request: Request) -> BoxFuture<Answer> {
-        if let Some(failure) = lacking(prompt.about(), &request) {
+        if let Some(failure) = prompt.about().lacking(&request) {
             return failed(failure);
         }
         let Operation::GetPrompt { arguments, .. } = &request.operation else {
@@ -62,7 +62,7 @@ impl Dispatcher {
         let Some(found) = self.registry_of(&request).resource(&uri) else {
             return failed(not_found(&uri, request.revision));
         };
-        if let Some(failure) = lacking(found.about(), &request) {
+        if let Some(failure) = found.about().lacking(&request) {
             return failed(failure);
         }
         let revision = request.revision;
@@ -129,7 +129,7 @@ impl Dispatcher {
         answer: impl FnOnce(T) -> Answer + Send + 'static,
     ) -> BoxFuture<Answer> {
         let run = AssertUnwindSafe(Deadline::new(run, self.0.handler_timeout)).catch_unwind();
-        let this = self.clone();
+        let (this, finishing) = (self.clone(), self.finishing().clone());
         let guarded = async move {
             let output = Driven::new(run, asking.clone()).await; // the handler is gone then
             let questions = match output {
@@ -146,11 +146,6 @@ impl Dispatcher {
             drop(place); // what goes to the store is work, too
             asked.unwrap_or_else(|Elapsed| took_too_long().into())
         };
-        if manner.finish { Box::pin(Finish::new(guarded)) } else { Box::pin(guarded) }
+        if manner.finish { Box::pin(Finish::new(guarded, finishing)) } else { Box::pin(guarded) }
     }
-}
-
-/// The refusal of a client that lacks a capability which the component needs; before a stream could open.
-fn lacking(about: &About, request: &Request) -> Option<Failure> {
-    Need::refusal(&about.requires, request.caller.capabilities.as_ref(), request.revision)
 }

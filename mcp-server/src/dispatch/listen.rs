@@ -23,7 +23,7 @@ use crate::{Answer, Operation, Reply, Request};
 /// What a subscription may carry along for as long as it lasts, beside its URIs.
 const MAX_META: usize = 64 << 10;
 /// How many rights are asked for at once.
-const ASKED_AT_ONCE: usize = 32;
+const ASKED_AT_ONCE: usize = 8;
 
 impl Dispatcher {
     /// As [`Dispatcher::run`], for a request that lasts: rights are asked within the usual limits, and then it has
@@ -72,7 +72,17 @@ impl Dispatcher {
         request.exchange.last();
         let (this, subscription) = (self.clone(), Subscription::new(&id));
         Box::pin(async move {
-            let wants = this.granted(&request, filter).await;
+            let wants = tokio::select! {
+                biased;
+                why = request.exchange.concluded() => {
+                    say(&request, subscription.cancelled(why));
+                    return Answer::Done(Reply::Object(subscription.result()));
+                }
+                wants = this.granted_in_time(&request, filter) => match wants {
+                    Ok(wants) => wants,
+                    Err(answer) => return answer,
+                },
+            };
             let acknowledged = subscription.acknowledged(&wants);
             let _waiting = this.await_updates(!wants.uris.is_empty()).await;
             let listener = this.0.hub.listen(wants); // from now on nothing is missed
@@ -93,6 +103,16 @@ impl Dispatcher {
         }
         self.join().await;
         Some(self.replica().waiting())
+    }
+
+    /// As [`Dispatcher::granted`], within the limits of a call.
+    async fn granted_in_time(&self, request: &Request, filter: Filter) -> Result<Wants, Answer> {
+        let granted = pin!(self.granted(request, filter));
+        match Seated::new(Deadline::new(granted, self.0.handler_timeout), self.seat(request)).await {
+            Ok(Ok(wants)) => Ok(wants),
+            Ok(Err(Elapsed)) => Err(took_too_long().into()),
+            Err(no_place) => Err(no_place.failure().into()),
+        }
     }
 
     /// What of a filter is honoured: lists that may change, and resources that exist and that the caller may read.

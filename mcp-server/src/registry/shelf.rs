@@ -18,6 +18,8 @@ pub(crate) struct Shelf<T> {
     by_key: HashMap<String, usize>,
     /// Whether any component has a check of its own.
     checks: bool,
+    /// Whether any component needs something of the client.
+    requires: bool,
 }
 
 pub(super) struct Entry<T> {
@@ -60,8 +62,10 @@ impl<T: Component> Shelf<T> {
     fn of(entries: Vec<Arc<Entry<T>>>) -> Self {
         let keys = entries.iter().enumerate().map(|(at, entry)| (entry.component.key().to_owned(), at));
         let by_key = keys.collect();
-        let checks = entries.iter().any(|entry| entry.component.about().check.is_some());
-        Self { entries, by_key, checks }
+        let about = || entries.iter().map(|entry| entry.component.about());
+        let checks = about().any(|about| about.check.is_some());
+        let requires = about().any(|about| !about.requires.is_empty());
+        Self { entries, by_key, checks, requires }
     }
 
     /// This shelf with one more component, and whether what is listed is another list then.
@@ -112,6 +116,10 @@ impl<T: Component> Shelf<T> {
 
     pub(super) fn has_checks(&self) -> bool {
         self.checks
+    }
+
+    pub(super) fn has_requirements(&self) -> bool {
+        self.requires
     }
 
     pub(super) fn facts(&self, key: &str) -> Option<Facts> {
@@ -189,7 +197,7 @@ pub(super) fn sees(visible: &Visible, index: usize) -> bool {
 
 impl<T> Default for Shelf<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), by_key: HashMap::new(), checks: false }
+        Self { entries: Vec::new(), by_key: HashMap::new(), checks: false, requires: false }
     }
 }
 

@@ -6,6 +6,7 @@ mod bodies;
 mod doorway;
 mod get;
 mod listener;
+mod paced;
 mod post;
 mod resumable;
 mod session;
@@ -63,7 +64,7 @@ pub(crate) struct HttpOptions {
     pub(crate) max_bodies_bytes: usize,
     /// What clients may leave unread of answers over 16 KiB, together: one user's is a tenth of it.
     pub(crate) max_unread_bytes: usize,
-    /// How long a client may take nothing of what is written to it.
+    /// How long a client may take nothing of what is written to it, or less than 16 KiB per second.
     pub(crate) write_timeout: Duration,
     /// After how long without an answer the answer becomes a stream: proxies cut silent ones.
     pub(crate) silence: Duration,

@@ -39,6 +39,8 @@ pub(crate) struct Connection {
 #[derive(Default)]
 struct State {
     handshake: Option<Handshake>,
+    /// Whether the session of the handshake is in the store.
+    begun: bool,
     /// Whether the session is told what changes: from `notifications/initialized` on.
     told: bool,
     in_flight: HashMap<RequestId, InFlight>,
@@ -92,8 +94,8 @@ impl Connection {
         &self.out
     }
 
-    /// The input has ended: waits for what is in flight, `grace` at most, then cancels the rest and closes the
-    /// output.
+    /// The input has ended: waits for what is in flight and for what must not stop half-way, `grace` at most, then cancels
+    /// the rest and closes the output.
     pub(crate) async fn end(&self, grace: Duration) {
         let in_flight: Vec<_> =
             self.state().in_flight.values().map(|request| request.exchange.clone()).collect();
@@ -101,15 +103,19 @@ impl Connection {
             exchange.conclude("the connection is ending");
         }
         self.untold();
-        if tokio::time::timeout(grace, self.idle()).await.is_err() {
+        let ended = async {
+            self.idle().await;
+            self.dispatcher.finishing().ended().await;
+        };
+        if tokio::time::timeout(grace, ended).await.is_err() {
             let in_flight = std::mem::take(&mut self.state().in_flight);
             for request in in_flight.into_values() {
                 request.exchange.cancel();
             }
         }
         self.out.close();
-        let begun = self.state().handshake.take().is_some();
-        if begun {
+        let shook_hands = self.state().handshake.take().is_some();
+        if shook_hands {
             self.end_session().await;
         }
     }

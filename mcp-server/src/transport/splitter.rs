@@ -64,7 +64,8 @@ impl Splitter {
 
     fn incomplete(&mut self) -> Option<Line> {
         self.searched = self.buffer.len();
-        if self.searched <= MAX_MESSAGE && !self.skipping {
+        let ends_a_line = self.buffer.last() == Some(&b'\r'); // which is none of it, if a newline follows
+        if self.searched <= MAX_MESSAGE + usize::from(ends_a_line) && !self.skipping {
             return None;
         }
         self.buffer.clear();
@@ -89,6 +90,20 @@ mod tests {
         assert_eq!(feed(&mut splitter, b"o\nthree"), [Line::Whole("two".into())]);
         assert_eq!(feed(&mut splitter, b"\n"), [Line::Whole("three".into())]);
         assert_eq!(feed(&mut splitter, b" \t\r\n \t\x0c\n"), [Line::Whole(" \t\x0c".into())]);
+    }
+
+    #[test]
+    fn the_longest_line_may_end_in_two_reads() {
+        let longest = vec![b'x'; MAX_MESSAGE];
+        for reads in [[&b"\r\n"[..], b""], [b"\r", b"\n"], [b"", b"\r\n"]] {
+            let mut splitter = Splitter::default();
+            let mut lines = feed(&mut splitter, &[&longest, reads[0]].concat());
+            lines.extend(feed(&mut splitter, reads[1]));
+            assert_eq!(lines, [Line::Whole(longest.clone().into())]);
+        }
+        let mut splitter = Splitter::default();
+        assert_eq!(feed(&mut splitter, &[&longest[..], b"\r"].concat()), []);
+        assert_eq!(feed(&mut splitter, b"x"), [Line::TooLong]);
     }
 
     #[test]

@@ -138,3 +138,16 @@ async fn the_end_of_its_input_cancels_nothing_that_is_done_in_time() {
     assert_eq!(rest, [held(5, "hold"), held(6, "hold_to_the_end"), held(7, "hold_blocking")]);
     assert!(client.server.exit().await.1);
 }
+
+#[tokio::test]
+async fn a_process_whose_input_ends_lets_what_must_finish_finish_though_it_was_cancelled() {
+    let mut client = Client::start(true).await;
+    client.hold(6, "hold_to_the_end").await;
+    client.cancel(6).await;
+    client.assert_nothing_came().await;
+    drop(client.server.input.take());
+    assert!(client.server.lives_on().await);
+    client.effects.open("hold_to_the_end");
+    client.effects.wait("done:hold_to_the_end").await;
+    assert!(client.server.exit().await.1);
+}

@@ -1,13 +1,14 @@
-use std::sync::Arc;
-
 use kv_core::{AnyStore, Clock, Scan, Store as _};
 use kv_memory::MemoryStore;
 use serde_json::value::RawValue;
 
 use super::{CARRIED, EXPIRY, Record, Records, foreign};
-use crate::asking::Keys;
+use crate::asking::left::{LEFT, Left};
+use crate::asking::{Keys, Pages};
+use crate::hub::Hub;
 use crate::protocol::{Json, Revision};
-use crate::rate::{Buckets, Rate};
+use crate::rate::Rate;
+use crate::replica::Replica;
 use crate::{Operation, Principal, Request};
 
 const SECRET: &[u8] = &[7; 32];
@@ -20,7 +21,7 @@ struct Bench {
 
 fn bench() -> Bench {
     let (store, clock) = (AnyStore::new(MemoryStore::new()), Clock::manual());
-    let records = Records::new("server", &store, Keys::given(SECRET), clock.clone());
+    let records = Records::new("server", &store, Keys::given(SECRET), clock.clone(), Left::new(LEFT));
     Bench { store, clock, records }
 }
 
@@ -66,7 +67,7 @@ async fn a_record_too_large_to_be_carried_lies_sealed_in_the_store() {
     assert_eq!(length(&records.open(&request, &large, false).await.unwrap()), CARRIED);
     assert!(is_foreign(&records, &call("book", r#"{"room":"Elm"}"#), &large).await);
     let elsewhere = AnyStore::new(MemoryStore::new());
-    let elsewhere = Records::new("server", &elsewhere, Keys::given(SECRET), clock);
+    let elsewhere = Records::new("server", &elsewhere, Keys::given(SECRET), clock, Left::new(LEFT));
     assert!(is_foreign(&elsewhere, &request, &large).await, "the name of what is not there");
     assert_eq!(
         length(&elsewhere.open(&request, &small, false).await.unwrap()),
@@ -102,7 +103,7 @@ async fn who_sends_a_round_again_and_again_leaves_one_large_record() {
 async fn who_leaves_more_in_the_store_than_one_may_waits_and_nobody_else_does() {
     let Bench { store, mut records, .. } = bench();
     let most = 3 * u32::try_from(CARRIED).unwrap();
-    records.left = Arc::new(Buckets::new(Rate { per_second: most / 100, at_once: most }));
+    records.left = Left::new(Rate { per_second: most / 100, at_once: most });
     let mut request = call("book", "{}");
     let mut left = 0;
     let refused = loop {
@@ -163,7 +164,7 @@ async fn a_state_belongs_to_its_caller_its_method_its_target_and_its_arguments()
         assert!(is_foreign(&records, other, &state).await, "{number}");
     }
     for (server, secret) in [("another", SECRET), ("server", &[8; 32][..])] {
-        let other = Records::new(server, &store, Keys::given(secret), clock.clone());
+        let other = Records::new(server, &store, Keys::given(secret), clock.clone(), Left::new(LEFT));
         assert!(is_foreign(&other, &request, &state).await, "{server}");
     }
 }
@@ -192,4 +193,21 @@ async fn a_state_for_a_single_use_is_used_up_by_its_request_alone() {
         let again = records.open(&request, &state, true).await.err().unwrap();
         assert!(again.message.contains("sent before"), "{again}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_used_up_and_tickets_to_pages_count_among_what_one_leaves() {
+    let Bench { store, mut records, .. } = bench();
+    records.left = Left::new(Rate { per_second: 1, at_once: 1_024 });
+    let pages = Pages::new(&store, Hub::default(), Replica::new(&store), records.left.clone());
+    let request = call("book", "{}");
+    let first = records.seal(&request, record(1)).await.unwrap();
+    records.open(&request, &first, true).await.unwrap();
+    pages.issue(&request.principal, "held".into(), None).await.unwrap();
+    let second = records.seal(&request, record(1)).await.unwrap();
+    let refused = records.open(&request, &second, true).await.err().unwrap();
+    assert!(refused.message.starts_with("one user may leave"), "{refused:?}");
+    let refused = pages.issue(&request.principal, "held".into(), None).await.err().unwrap();
+    assert!(refused.is_unavailable(), "{refused:?}");
+    pages.issue(&Principal::user("i", "eve"), "held".into(), None).await.unwrap();
 }

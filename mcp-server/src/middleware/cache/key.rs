@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::protocol::{WireForm, canonical};
+use crate::protocol::{Json, WireForm, canonical};
 use crate::session::hex;
 use crate::{Operation, Request};
 
@@ -29,6 +29,11 @@ pub(super) fn key(server: &str, fingerprint: &[u8; 32], public: bool, request: &
         if request.principal.is_anonymous() {
             add(request.session.as_ref()?.as_str().as_bytes());
         }
+    }
+    // A handler may do more for a client that can do more.
+    if let Some(declared) = request.caller.capabilities.as_ref().filter(|declared| **declared != Json::EMPTY)
+    {
+        add(declared.as_bytes());
     }
     add(request.operation.method().as_bytes());
     add(request.operation.target().unwrap_or_default().as_bytes());

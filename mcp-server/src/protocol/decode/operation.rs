@@ -15,6 +15,7 @@ pub(super) fn of_params(text: &ByteString, method: &str, params: Params<'_>) -> 
     let reader = Reader { text, params };
     let (meta, meta_defect) = reader.meta();
     let (operation, resumed, defect) = match reader.operation(method) {
+        Ok(operation) if !meta.modern => (operation, None, None), // before 2026-07-28 these are unknown members
         Ok(operation) => match reader.resumed(&operation) {
             Ok(resumed) => (operation, resumed, None),
             Err(defect) => (operation, None, Some(defect)),

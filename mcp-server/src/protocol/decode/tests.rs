@@ -87,8 +87,6 @@ fn parameters_that_do_not_fit_are_a_defect_under_the_id() {
         ("tools/call", r#"["t",{}]"#),
         ("tools/call", "7"),
         ("tools/call", r#"{"name":"\ud800"}"#),
-        ("tools/call", r#"{"name":"t","inputResponses":[]}"#),
-        ("tools/call", r#"{"name":"t","requestState":1}"#),
         ("prompts/get", r#"{"arguments":{}}"#),
         ("resources/read", r#"{"uri":{}}"#),
         ("tools/list", r#"{"cursor":7}"#),
@@ -246,13 +244,20 @@ fn the_reserved_keys_of_meta_are_read_and_tell_the_era() {
 
 #[test]
 fn answers_to_questions_come_back_with_the_three_methods_that_can_ask() {
-    let extra = r#""inputResponses":{"k":{}},"requestState":"s""#;
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+    let extra = format!(r#""inputResponses":{{"k":{{}}}},"requestState":"s",{meta}"#);
     for (method, target) in [("tools/call", "name"), ("prompts/get", "name"), ("resources/read", "uri")] {
         let resumed = with_params(method, &format!(r#"{{"{target}":"t",{extra}}}"#)).resumed.unwrap();
         assert_eq!(resumed.responses.unwrap().as_str(), r#"{"k":{}}"#);
         assert_eq!(resumed.state.as_deref(), Some("s"));
     }
     assert!(with_params("tools/list", &format!("{{{extra}}}")).resumed.is_none());
+    for misfit in [r#""inputResponses":[]"#, r#""requestState":1"#] {
+        let defect = with_params("tools/call", &format!(r#"{{"name":"t",{misfit},{meta}}}"#)).defect.unwrap();
+        assert_eq!((defect.failure.code, defect.place), (code::INVALID_PARAMS, Place::Params));
+    }
+    let before = with_params("tools/call", r#"{"name":"t","inputResponses":7,"requestState":"s"}"#);
+    assert!(before.resumed.is_none() && before.defect.is_none(), "other revisions know no such members");
 }
 
 const WHOLE: &str = r#"{"jsonrpc":"2.0","id":"\u0061","method":"tools/call","params":{"name":"t","arguments":{"a":[1,-2.5e3,"x"]},"requestState":"s","_meta":{"progressToken":3,"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;

@@ -15,10 +15,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
 use super::doorway::CameIn;
+use super::paced::Paced;
 use super::{Endpoint, Stopping};
 use crate::transport::stdio::stopped;
 use crate::{Error, Result};
@@ -34,7 +34,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Where connections come from.
 pub(super) trait Door: Send + Sync + 'static {
-    type Stream: AsyncRead + AsyncWrite + Send + 'static;
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next connection, and where it came in, if that is known.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<CameIn>)>> + Send;
@@ -109,6 +109,7 @@ async fn stop(endpoint: &Endpoint, connections: GracefulShutdown) {
     let closed = async {
         connections.shutdown().await; // from then on no more of them begin
         futures_util::future::join(streams.written(), alone.ended()).await;
+        endpoint.0.dispatcher.finishing().ended().await;
     };
     tokio::pin!(closed);
     if tokio::time::timeout(endpoint.0.options.grace, &mut closed).await.is_err() {
@@ -142,7 +143,7 @@ async fn accept(endpoint: &Endpoint, door: &impl Door, connections: &GracefulShu
 fn serve_connection(
     endpoint: &Endpoint,
     router: &Router,
-    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     came_in: Option<CameIn>,
     connections: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + 'static {
@@ -156,10 +157,8 @@ fn serve_connection(
     let mut builder = http1::Builder::new();
     let options = &endpoint.0.options;
     builder.timer(TokioTimer::new()).header_read_timeout(options.header_timeout).max_buf_size(MAX_HEAD);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(options.write_timeout)); // who never reads would keep its place for ever
-    let connection =
-        builder.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
+    let stream = Paced::new(stream, options.write_timeout); // who never reads would keep its place for ever
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let watched = connections.watch(connection);
     async move {
         if let Err(error) = watched.await {

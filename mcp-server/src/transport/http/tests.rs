@@ -214,3 +214,72 @@ async fn a_batch_that_takes_long_becomes_a_stream_that_is_kept_alive() {
     assert_eq!((&answers[0]["id"], &answers[1]["id"], answers.get(2)), (&json!(1), &json!(2), None));
     assert_eq!(answers[0]["result"]["content"][0]["text"], "done");
 }
+
+#[tokio::test]
+async fn of_a_batch_of_who_reads_too_little_requests_are_refused_and_answers_and_notices_are_not() {
+    let server = large(64 << 10).http_options(|options| options.max_unread_bytes = 1);
+    let router = server.into_router().unwrap();
+    let session = Some(session(router.clone(), "2025-03-26").await);
+    let told = async |message| told(router.clone(), session.clone(), message).await;
+    let read =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": { "uri": "r://large" } });
+    let unread = told(read).await.into_body().frame().await.unwrap().unwrap();
+    let ping = json!({ "jsonrpc": "2.0", "id": 2, "method": "ping" });
+    let answer = json!({ "jsonrpc": "2.0", "id": 3, "result": {} });
+    let notice =
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 9 } });
+    assert_eq!(told(ping.clone()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(told(json!([answer, notice])).await.status(), StatusCode::ACCEPTED);
+    let refused = told(json!([ping, notice])).await.into_body().collect().await.unwrap().to_bytes();
+    let refused: serde_json::Value = serde_json::from_slice(&refused).unwrap();
+    assert_eq!((&refused[0]["id"], &refused[0]["error"]["code"]), (&json!(2), &json!(-32_603)));
+    drop(unread);
+    assert_eq!(told(ping).await.status(), StatusCode::OK);
+}
+
+/// Adds a permit when it is dropped.
+struct Dropped(Arc<Semaphore>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stops_waits_for_what_must_finish_though_its_client_has_gone() {
+    let [begun, left, gate, done] = [(); 4].map(|()| Arc::new(Semaphore::new(0)));
+    let shared = [&begun, &left, &gate, &done].map(Arc::clone);
+    let tool = Tool::new("work", json!({ "type": "object" }), move |ctx: Context, _: Json| {
+        let [begun, left, gate, done] = shared.clone();
+        async move {
+            let _left = Dropped(left);
+            let work = ctx.finish(async move {
+                begun.add_permits(1);
+                drop(gate.acquire().await);
+                done.add_permits(1);
+            });
+            work.await;
+            "done"
+        }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let service = Server::new("s").tool(tool).build().unwrap();
+    let stopped = async { drop(stopped.await) };
+    let mut serving = tokio::spawn(async move { service.serve_listener_until(listener, stopped).await });
+    let body = read_large(0)
+        .replace("resources/read", "tools/call")
+        .replace(r#""uri":"r://large""#, r#""name":"work""#);
+    let head = post(&body, body.len()).replace("resources/read", "tools/call").replace("r://large", "work");
+    let client = sent(address, head.as_bytes()).await;
+    timeout(PATIENCE, begun.acquire()).await.expect("it begins").unwrap().forget();
+    drop(client);
+    timeout(PATIENCE, left.acquire()).await.expect("the server sees that nobody waits").unwrap().forget();
+    stop.send(()).unwrap();
+    assert!(timeout(Duration::from_millis(300), &mut serving).await.is_err(), "it waits");
+    gate.close();
+    timeout(PATIENCE, serving).await.expect("an end").unwrap().unwrap();
+    assert_eq!(done.available_permits(), 1);
+}

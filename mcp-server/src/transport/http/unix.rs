@@ -1,9 +1,10 @@
 //! HTTP over a Unix socket: a door that the rights of a file guard.
 
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
@@ -15,6 +16,9 @@ use crate::{Error, Result};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1_024;
+/// How often a folder is looked at that another process has locked, and how long is waited in between: a second in all.
+const LOCK_TRIES: usize = 100;
+const LOCK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Serves until the process is told to stop; the socket's file is gone then.
 pub(crate) async fn serve_unix(endpoint: Endpoint, path: &Path) -> Result<()> {
@@ -36,6 +40,7 @@ struct UnixDoor {
 
 impl UnixDoor {
     async fn open(path: &Path) -> Result<Self> {
+        let _alone = alone(path).await;
         make_room(path).await?;
         Self::bind(path).map_err(|error| {
             Error::new(format!(
@@ -78,6 +83,21 @@ impl Drop for UnixDoor {
 
 fn identity(found: &Metadata) -> (u64, u64) {
     (found.dev(), found.ino())
+}
+
+/// A lock on the folder, held from the look at what is there until the new socket is listened on: of two processes that
+/// start at once one would else remove the other's. `None` where the folder cannot be locked, or another locks it.
+async fn alone(path: &Path) -> Option<File> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = File::open(folder).ok()?; // binding says what is wrong with it
+    for _ in 0..LOCK_TRIES {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_AGAIN).await,
+            Err(TryLockError::Error(_)) => return None,
+        }
+    }
+    None
 }
 
 /// Removes the socket of a process that lives no more; nothing else is ever removed.
@@ -154,6 +174,27 @@ mod tests {
         assert!(refused.contains("another process serves") && refused.contains("mcp.sock"), "{refused}");
         assert!(path.exists());
         drop(door);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_those_who_open_at_once_one_listens_and_the_others_are_told() {
+        for left_behind in [true, false] {
+            let (_folder, path) = Folder::new();
+            if left_behind {
+                drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+            }
+            let opening = (0..8).map(|_| {
+                let path = path.clone();
+                tokio::spawn(async move { UnixDoor::open(&path).await })
+            });
+            let opened = futures_util::future::join_all(opening).await;
+            let doors: Vec<_> = opened.into_iter().filter_map(|opened| opened.unwrap().ok()).collect();
+            assert_eq!(doors.len(), 1);
+            assert!(
+                std::os::unix::net::UnixStream::connect(&path).is_ok(),
+                "the one that listens is the one found"
+            );
+        }
     }
 
     #[tokio::test]

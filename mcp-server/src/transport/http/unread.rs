@@ -32,6 +32,7 @@ struct Inner {
 
 #[derive(Default)]
 struct ByWhom {
+    /// Of all users together: of each no more than a share.
     users: usize,
     each: HashMap<[u8; 32], usize>,
 }
@@ -53,7 +54,7 @@ impl Unread {
 
     /// Whether `principal` may be given more to read.
     pub(super) fn check(&self, principal: &Principal) -> Result<(), TooMuch> {
-        let (all, one) = (self.0.most, self.0.most / 10);
+        let (all, one) = (self.0.most, self.share());
         if self.0.waiting.load(Ordering::Relaxed) <= one {
             return Ok(());
         }
@@ -61,10 +62,15 @@ impl Unread {
         let own = by_whom.each.get(&principal.key()).copied().unwrap_or(0);
         match principal.is_user() {
             true if own > one => Err(TooMuch::One),
-            true if by_whom.users > all => Err(TooMuch::All),
+            true if by_whom.users >= all => Err(TooMuch::All),
             false if own > all => Err(TooMuch::All),
             _ => Ok(()),
         }
+    }
+
+    /// One user's.
+    fn share(&self) -> usize {
+        self.0.most / 10
     }
 
     /// The response, which counts for `principal` from when the connection takes a piece of it until that is written.
@@ -81,10 +87,11 @@ impl Unread {
         if bytes.len() <= FREE {
             return bytes; // as much as any connection holds
         }
-        let (whose, is_user) = (principal.key(), principal.is_user());
+        let most = if principal.is_user() { self.share() } else { 0 };
+        let whose = Whose { key: principal.key(), most };
         self.0.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
-        self.by_whom().add(whose, is_user, bytes.len());
-        Bytes::from_owner(Held { bytes, unread: self.clone(), whose, is_user })
+        self.by_whom().add(whose, bytes.len());
+        Bytes::from_owner(Held { bytes, unread: self.clone(), whose })
     }
 
     fn by_whom(&self) -> MutexGuard<'_, ByWhom> {
@@ -93,23 +100,35 @@ impl Unread {
 }
 
 impl ByWhom {
-    fn add(&mut self, whose: [u8; 32], is_user: bool, bytes: usize) {
-        *self.each.entry(whose).or_default() += bytes;
-        if is_user {
-            self.users += bytes;
-        }
+    fn add(&mut self, whose: Whose, bytes: usize) {
+        let own = self.each.entry(whose.key).or_default();
+        let before = whose.share_of(*own);
+        *own += bytes;
+        self.users += whose.share_of(*own) - before;
     }
 
-    fn remove(&mut self, whose: [u8; 32], is_user: bool, bytes: usize) {
-        if let Entry::Occupied(mut own) = self.each.entry(whose) {
-            *own.get_mut() -= bytes;
-            if *own.get() == 0 {
-                own.remove();
-            }
+    fn remove(&mut self, whose: Whose, bytes: usize) {
+        let Entry::Occupied(mut own) = self.each.entry(whose.key) else { return };
+        let before = whose.share_of(*own.get());
+        *own.get_mut() -= bytes;
+        self.users -= before - whose.share_of(*own.get());
+        if *own.get() == 0 {
+            own.remove();
         }
-        if is_user {
-            self.users -= bytes;
-        }
+    }
+}
+
+/// Whom bytes are for, and how many of them count among those of all users.
+#[derive(Clone, Copy)]
+struct Whose {
+    key: [u8; 32],
+    most: usize,
+}
+
+impl Whose {
+    /// Nobody's bytes beyond a share count for others.
+    fn share_of(self, bytes: usize) -> usize {
+        bytes.min(self.most)
     }
 }
 
@@ -167,8 +186,7 @@ impl http_body::Body for Counted {
 struct Held {
     bytes: Bytes,
     unread: Unread,
-    whose: [u8; 32],
-    is_user: bool,
+    whose: Whose,
 }
 
 impl AsRef<[u8]> for Held {
@@ -180,7 +198,7 @@ impl AsRef<[u8]> for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.unread.0.waiting.fetch_sub(self.bytes.len(), Ordering::Relaxed);
-        self.unread.by_whom().remove(self.whose, self.is_user, self.bytes.len());
+        self.unread.by_whom().remove(self.whose, self.bytes.len());
     }
 }
 
@@ -230,11 +248,13 @@ mod tests {
         let one_more = taken(&unread, &Principal::anonymous(), FREE + 1).await;
         assert_eq!(unread.check(&Principal::anonymous()), Err(TooMuch::All));
         let mut of_users = Vec::new();
-        for name in 0..11 {
+        for name in 0..10 {
             assert_eq!(unread.check(&user("new")), Ok(()), "{name}");
-            of_users.push(taken(&unread, &user(&name.to_string()), FREE * 2).await);
+            of_users.push(taken(&unread, &user(&name.to_string()), FREE * 20).await); // far more than a share
         }
         assert_eq!(unread.check(&user("new")), Err(TooMuch::All));
+        let of_one = taken(&unread, &user("0"), FREE * 20).await;
+        drop(of_one);
         drop((anonymous, one_more, of_users.pop()));
         assert_eq!((unread.check(&Principal::anonymous()), unread.check(&user("new"))), (Ok(()), Ok(())));
     }

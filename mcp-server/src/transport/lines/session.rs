@@ -64,6 +64,10 @@ impl Connection {
             }
             if matches!(answer, Answer::Done(_)) {
                 this.keep_alive();
+                this.state().begun = true;
+                if this.initialized.has_said() {
+                    this.tell(); // who did not wait for the answer
+                }
             } else {
                 this.state().handshake = None;
             }
@@ -95,10 +99,10 @@ impl Connection {
         }
     }
 
-    /// The client is initialized: its session is told what changes, if anything can.
+    /// The client is initialized: its session, once it has begun, is told what changes, if anything can.
     pub(super) fn tell(self: &Arc<Self>) {
         let mut state = self.state();
-        let tells = !state.told && self.dispatcher.tells();
+        let tells = state.begun && !state.told && self.dispatcher.tells();
         let Some(handshake) = state.handshake.clone().filter(|_| tells) else { return };
         let (principal, session) = (self.principal.clone(), self.session.clone());
         let (revision, caller) = (handshake.revision(), handshake.caller());

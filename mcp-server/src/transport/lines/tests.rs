@@ -7,7 +7,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::Connection;
 use crate::protocol::Json;
-use crate::{Context, Server, Tool};
+use crate::{Context, Middleware, Operation, Refusal, Request, Resource, Server, Tool};
 
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -127,4 +127,40 @@ async fn what_is_said_to_a_client_that_does_not_read_stays_bounded() {
     }
     assert!(bytes < 10 << 20, "{bytes} bytes waited");
     assert_eq!(serde_json::from_slice::<Value>(&last).unwrap()["id"], 1);
+}
+
+/// Lets an `initialize` wait.
+struct SlowHandshake;
+
+impl Middleware for SlowHandshake {
+    async fn authorize(&self, request: &Request) -> Result<(), Refusal> {
+        if matches!(request.operation, Operation::Initialize { .. }) {
+            tokio::time::sleep(MOMENT).await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn who_is_initialized_before_the_session_has_begun_is_told_what_changes() {
+    let server = Server::new("s").resource(Resource::new("r://a", |_, _| async { "a" })).with(SlowHandshake);
+    let service = server.build().unwrap();
+    let connection = service.connection();
+    let params = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" },
+    });
+    for message in [
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+    ] {
+        connection.receive(&message.to_string().into());
+    }
+    assert_eq!(answer(&connection).await["id"], 1);
+    let subscribe =
+        json!({ "jsonrpc": "2.0", "id": 2, "method": "resources/subscribe", "params": { "uri": "r://a" } });
+    connection.receive(&subscribe.to_string().into());
+    assert_eq!(answer(&connection).await["id"], 2);
+    service.resource_updated("r://a");
+    let told = tokio::time::timeout(Duration::from_secs(30), answer(&connection)).await.expect("a notice");
+    assert_eq!(told["method"], "notifications/resources/updated");
 }

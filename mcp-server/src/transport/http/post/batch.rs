@@ -59,9 +59,6 @@ impl Endpoint {
             }
             Err(absent) => return Outcome::None(self.absent(&absent, None)),
         };
-        if let Some(refused) = self.reads_too_little(&arrival.verified.principal, None) {
-            return Outcome::None(refused);
-        }
         let parts = messages.iter().map(|message| self.batched(arrival, message, &session, handshake));
         let (mut answers, mut refused) = (Vec::new(), None);
         for part in futures_util::future::join_all(parts).await {
@@ -111,6 +108,9 @@ impl Endpoint {
         handshake: &Handshake,
     ) -> Option<Bytes> {
         let id = incoming.id.clone()?;
+        if let Err(too_much) = self.0.unread.check(&arrival.verified.principal) {
+            return Some(self.0.renderer.error(Some(&id), &too_much.failure()));
+        }
         let revision = match revision_of(&incoming, None, Some(handshake.revision())) {
             Ok(revision) => revision,
             Err(refused) => return Some(self.0.renderer.error(Some(&id), &refused.failure)),

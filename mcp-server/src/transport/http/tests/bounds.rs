@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{PATIENCE, answer, large, post, read_large, sent, serve};
 use crate::protocol::Json;
-use crate::{Context, Server, Tool};
+use crate::{Context, Principal, Server, StaticTokens, Tool};
 
 /// Shorter than anything that must not happen, longer than a test needs to see that it does not.
 const SOON: Duration = Duration::from_millis(300);
@@ -108,6 +108,37 @@ async fn who_leaves_too_much_unread_is_refused_until_it_is_read() {
         while !answer(sent(address, request.as_bytes()).await).await.starts_with("HTTP/1.1 200") {}
     });
     served.await.expect("what nobody reads any more does not count");
+}
+
+#[tokio::test]
+async fn a_user_who_leaves_too_much_unread_is_refused_and_another_is_served() {
+    let tokens = StaticTokens::new()
+        .token("ada's", Principal::user("test", "ada"))
+        .token("bob's", Principal::user("test", "bob"));
+    let server = large(32 << 20).authenticate(tokens);
+    let address = serve(server, |options| options.max_unread_bytes = 1 << 20).await;
+    let request = read_large(0);
+    let request = post(&request, request.len());
+    let of = |token| request.replace("accept:", &format!("authorization: Bearer {token}\r\naccept:"));
+    let mut unread = Vec::new();
+    let refused = timeout(PATIENCE, async {
+        loop {
+            let mut asked = sent(address, of("ada's").as_bytes()).await;
+            let mut begin = vec![0; 512];
+            let read = asked.read(&mut begin).await.unwrap();
+            let begin = String::from_utf8_lossy(&begin[..read]).to_lowercase();
+            if begin.starts_with("http/1.1 429") {
+                return begin;
+            }
+            assert!(begin.starts_with("http/1.1 200"), "{begin}");
+            unread.push(asked);
+        }
+    });
+    let refused = refused.await.expect("a refusal");
+    assert!(refused.contains("retry-after: 1") && refused.contains("-32603"), "{refused}");
+    let other = answer(sent(address, of("bob's").as_bytes()).await).await;
+    assert!(other.starts_with("HTTP/1.1 200"), "{other:.100}");
+    drop(unread);
 }
 
 /// Tells when it is dropped.
