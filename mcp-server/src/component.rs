@@ -11,6 +11,7 @@ mod schema;
 mod state;
 mod template;
 mod text;
+mod threads;
 mod tool;
 mod validator;
 

@@ -1,10 +1,6 @@
 //! What the expansions of `#[tool]`, `#[resource]` and `#[prompt]` call. Not for use by hand, and changed at will.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use ::blocking::unblock;
 use serde::Serialize;
-use tokio::runtime::Handle;
 
 use super::arguments::is_optional;
 pub use super::arguments::{Argument, Slots, bad_arguments, fill, given, read};
@@ -12,6 +8,7 @@ pub use super::completion::{Completer, Completes, completer, kind};
 pub use super::convert::probe::{Returned, levels};
 pub use super::convert::{BoxError, Ending, probe};
 pub use super::schema::{Default as ArgumentDefault, InputSchema};
+use super::threads::on_a_thread;
 use super::{IntoReadResult, Parameters, PromptArgument, Reading, ResourceTemplate, TextArguments, Tool};
 use crate::Context;
 pub use crate::asking::form::private as form;
@@ -57,20 +54,18 @@ pub fn place(context: &Context) -> Result<Place, Failure> {
 /// process, does not wait for it: its own threads they would wait for.
 ///
 /// # Errors
-/// The work panics: `internal error`.
+/// The work panics, or there is no thread for it: `internal error`.
 pub async fn blocking<T: Send + 'static>(
     place: Place,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let runtime = Handle::try_current();
     let placed = move || {
-        let _runtime = runtime.as_ref().map(Handle::enter);
-        let result = catch_unwind(AssertUnwindSafe(work));
+        let result = work();
         drop(place);
         result
     };
-    unblock(placed).await.unwrap_or_else(|_| {
-        tracing::error!("a handler panicked"); // the panic itself was told by the process's panic hook
+    on_a_thread(placed).await.unwrap_or_else(|| {
+        tracing::error!("a handler did not come to its end"); // a panic was told by the process's panic hook
         Err(Failure::internal())
     })
 }
