@@ -78,13 +78,19 @@ impl Context {
         self.0.request.caller.info.as_ref()?.to().ok()
     }
 
-    /// The capabilities that the client declared, an object.
+    /// The capabilities that the client declared, an object; an empty one in a component whose cached answers are public.
     pub fn client_capabilities(&self) -> Json {
-        self.0.request.caller.capabilities.clone().unwrap_or(Json::EMPTY)
+        self.declared().cloned().unwrap_or(Json::EMPTY)
+    }
+
+    /// What clients can do differs, and public answers do not.
+    fn declared(&self) -> Option<&Json> {
+        self.0.request.caller.capabilities.as_ref().filter(|_| !self.0.public)
     }
 
     /// The settings, an object, with which the client declared the extension of this name; `None` where it did not
-    /// (2026-07-28, basic/versioning, "Extension Negotiation"). Without the extension, do what the protocol alone can.
+    /// (2026-07-28, basic/versioning, "Extension Negotiation"), and in a component whose cached answers are public. Without
+    /// the extension, do what the protocol alone can.
     ///
     /// A component that is of no use without it says so by [`Capability::Extension`](crate::Capability).
     pub fn client_extension(&self, name: &str) -> Option<Json> {
@@ -92,7 +98,7 @@ impl Context {
         struct Declared {
             extensions: serde_json::Map<String, serde_json::Value>,
         }
-        let declared = self.0.request.caller.capabilities.as_ref()?.to().ok();
+        let declared = self.declared()?.to().ok();
         let settings = declared.and_then(|Declared { mut extensions }| extensions.remove(name));
         settings.filter(serde_json::Value::is_object).map(Json::from)
     }

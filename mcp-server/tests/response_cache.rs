@@ -183,17 +183,21 @@ async fn who_lacks_what_a_tool_needs_is_refused_whatever_is_cached() {
 }
 
 #[tokio::test]
-async fn what_a_client_can_do_tells_its_cached_answers_from_those_of_others() {
-    let tool = Tool::new("view", json!({ "type": "object" }), |ctx: Context, _: Json| async move {
-        if ctx.client_extension(VIEW).is_some() { "a view" } else { "plain text" }
-    });
-    let tool = tool.cache(CachePolicy::public(MINUTE));
-    let client = Server::new("s").tool(tool).with(ResponseCache::new()).test_client().unwrap();
-    let able = client.another().capabilities(json!({ "extensions": { VIEW: {} } }));
-    for _ in 0..2 {
-        for (client, expected) in [(&able, "a view"), (&client, "plain text")] {
-            let answer = client.call_tool("view", json!({})).await.unwrap();
-            assert_eq!(answer["content"][0]["text"], expected);
+async fn what_a_client_can_do_tells_its_own_cached_answers_apart_and_public_ones_do_not_depend_on_it() {
+    for (policy, with_extension) in
+        [(CachePolicy::private(MINUTE), "a view"), (CachePolicy::public(MINUTE), "plain text")]
+    {
+        let tool = Tool::new("view", json!({ "type": "object" }), |ctx: Context, _: Json| async move {
+            if ctx.client_extension(VIEW).is_some() { "a view" } else { "plain text" }
+        });
+        let client =
+            Server::new("s").tool(tool.cache(policy)).with(ResponseCache::new()).test_client().unwrap();
+        let able = client.another().capabilities(json!({ "extensions": { VIEW: {} } }));
+        for _ in 0..2 {
+            for (client, expected) in [(&able, with_extension), (&client, "plain text")] {
+                let answer = client.call_tool("view", json!({})).await.unwrap();
+                assert_eq!(answer["content"][0]["text"], expected);
+            }
         }
     }
 }

@@ -10,8 +10,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// As many as tokio's own; what is beyond waits for one of them.
-const MOST: usize = 512;
 /// How long a thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -55,8 +53,8 @@ impl Threads {
         state.work.push_back(work);
         if state.idle >= state.work.len() {
             self.more.notify_one();
-        } else if state.threads < MOST {
-            state.threads += 1;
+        } else {
+            state.threads += 1; // whoever comes here holds a place, of which there are only so many
             drop(state);
             self.begin();
         }
@@ -79,7 +77,7 @@ impl Threads {
         loop {
             if let Some(work) = state.work.pop_front() {
                 drop(state);
-                work();
+                drop(catch_unwind(AssertUnwindSafe(work))); // what it drops may panic, too
                 state = self.state();
                 continue;
             }

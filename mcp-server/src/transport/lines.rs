@@ -10,11 +10,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use self::flight::{InFlight, Underway, in_flight_already};
 use super::batch::{array, item};
 use super::cancellation::{cancelled, is_initialized};
 use super::outgoing::Outgoing;
+use super::stream::GRACE;
 use crate::Principal;
 use crate::asking::{Initialized, Outcome};
 use crate::dispatch::Dispatcher;
@@ -94,8 +96,8 @@ impl Connection {
         &self.out
     }
 
-    /// The input has ended: waits for what is in flight and for what must not stop half-way, `grace` at most, then cancels
-    /// the rest and closes the output.
+    /// The input has ended: waits for what is in flight, `grace` at most, then cancels the rest and closes the output. What
+    /// must not stop half-way has the usual grace, whether or not anybody can be answered.
     pub(crate) async fn end(&self, grace: Duration) {
         let in_flight: Vec<_> =
             self.state().in_flight.values().map(|request| request.exchange.clone()).collect();
@@ -103,16 +105,18 @@ impl Connection {
             exchange.conclude("the connection is ending");
         }
         self.untold();
-        let ended = async {
-            self.idle().await;
-            self.dispatcher.finishing().ended().await;
-        };
-        if tokio::time::timeout(grace, ended).await.is_err() {
+        let latest = Instant::now() + GRACE;
+        if tokio::time::timeout(grace, self.idle()).await.is_err() {
             let in_flight = std::mem::take(&mut self.state().in_flight);
             for request in in_flight.into_values() {
                 request.exchange.cancel();
             }
         }
+        let finished = async {
+            self.idle().await; // what was cancelled has been dropped then
+            self.dispatcher.finishing().ended().await;
+        };
+        let _ = tokio::time::timeout_at(latest, finished).await;
         self.out.close();
         let shook_hands = self.state().handshake.take().is_some();
         if shook_hands {

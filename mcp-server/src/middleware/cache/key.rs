@@ -30,10 +30,11 @@ pub(super) fn key(server: &str, fingerprint: &[u8; 32], public: bool, request: &
             add(request.session.as_ref()?.as_str().as_bytes());
         }
     }
-    // A handler may do more for a client that can do more.
-    if let Some(declared) = request.caller.capabilities.as_ref().filter(|declared| **declared != Json::EMPTY)
-    {
-        add(declared.as_bytes());
+    // A handler may do more for a client that can do more. What is public does not depend on it.
+    let declared =
+        request.caller.capabilities.as_ref().filter(|declared| !public && **declared != Json::EMPTY);
+    if let Some(declared) = declared {
+        add(&canonical(declared)?);
     }
     add(request.operation.method().as_bytes());
     add(request.operation.target().unwrap_or_default().as_bytes());

@@ -11,8 +11,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How much of what waits the other side has to take per second, in bytes.
 const LEAST: u32 = 16 << 10;
 
-/// Ends a connection on which what is written waits too long: the other side takes nothing for as long as our `patience`
-/// lasts, or in the mean less than 16 KiB per second once it is used up.
+/// Ends a connection on which what is written waits too long: for as long as our `patience` lasts, and a second more for
+/// each 16 KiB that the other side takes meanwhile. The kernel tells of what is taken in steps of a part of its buffer, which
+/// may be a megabyte.
 #[derive(Debug)]
 pub(super) struct Paced<S> {
     stream: S,
@@ -31,7 +32,7 @@ impl<S> Paced<S> {
             (Poll::Ready(Ok(bytes)), Some(timer)) => {
                 let bytes = u32::try_from(*bytes).unwrap_or(u32::MAX);
                 let earned = timer.deadline() + Duration::from_secs(1) * bytes / LEAST;
-                timer.as_mut().reset(earned.min(Instant::now() + self.patience));
+                timer.as_mut().reset(earned);
             }
             (Poll::Pending, waiting) => {
                 let patience = self.patience;

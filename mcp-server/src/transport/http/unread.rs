@@ -42,7 +42,7 @@ struct ByWhom {
 pub(super) enum TooMuch {
     /// This user has not taken what there is.
     One,
-    /// All of a kind of principal together have not.
+    /// All of a kind of principal together have not, and this one among them.
     All,
 }
 
@@ -62,7 +62,7 @@ impl Unread {
         let own = by_whom.each.get(&principal.key()).copied().unwrap_or(0);
         match principal.is_user() {
             true if own > one => Err(TooMuch::One),
-            true if by_whom.users >= all => Err(TooMuch::All),
+            true if own > 0 && by_whom.users >= all => Err(TooMuch::All),
             false if own > all => Err(TooMuch::All),
             _ => Ok(()),
         }
@@ -252,11 +252,17 @@ mod tests {
             assert_eq!(unread.check(&user("new")), Ok(()), "{name}");
             of_users.push(taken(&unread, &user(&name.to_string()), FREE * 20).await); // far more than a share
         }
-        assert_eq!(unread.check(&user("new")), Err(TooMuch::All));
+        let of_another = taken(&unread, &user("another"), FREE + 1).await;
+        assert_eq!(unread.check(&user("another")), Err(TooMuch::All));
+        assert_eq!(unread.check(&user("new")), Ok(()), "who has left nothing is served");
+        drop(of_another);
         let of_one = taken(&unread, &user("0"), FREE * 20).await;
         drop(of_one);
         drop((anonymous, one_more, of_users.pop()));
-        assert_eq!((unread.check(&Principal::anonymous()), unread.check(&user("new"))), (Ok(()), Ok(())));
+        assert_eq!(unread.check(&Principal::anonymous()), Ok(()));
+        let of_another = taken(&unread, &user("another"), FREE + 1).await;
+        assert_eq!(unread.check(&user("another")), Ok(()));
+        drop(of_another);
     }
 
     #[tokio::test]

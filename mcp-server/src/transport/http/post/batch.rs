@@ -21,15 +21,15 @@ use crate::transport::http::sse::{KeepAlive, event, events, stream};
 impl Endpoint {
     /// Answers a batch by one array, in a stream where it is not there after a while.
     pub(super) async fn batch(&self, arrival: Arrival, messages: Vec<Bytes>) -> Response {
+        if !messages.iter().any(is_answered) {
+            return self.batch_outcome(&arrival, &messages).await.into();
+        }
         let this = self.clone();
         let mut work: BoxFuture<Outcome> =
             Box::pin(async move { this.batch_outcome(&arrival, &messages).await });
         tokio::select! {
             biased;
-            outcome = &mut work => match outcome {
-                Outcome::Answers(answers) => json(StatusCode::OK, answers),
-                Outcome::None(response) => response,
-            },
+            outcome = &mut work => outcome.into(),
             () = sleep(self.0.options.silence) => self.batch_stream(work),
         }
     }
@@ -133,12 +133,26 @@ impl Endpoint {
     }
 }
 
+/// Whether there is an answer to come, which alone may be waited for in a stream: what has none is told by a status.
+fn is_answered(message: &Bytes) -> bool {
+    matches!(item(message), Ok(Message::Request(_)) | Err(_))
+}
+
 /// What became of a batch.
 enum Outcome {
     /// The array of its answers.
     Answers(Bytes),
     /// Nothing in it has an answer: what its parts would have been answered, had they come alone.
     None(Response),
+}
+
+impl From<Outcome> for Response {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Answers(answers) => json(StatusCode::OK, answers),
+            Outcome::None(response) => response,
+        }
+    }
 }
 
 /// What became of one message of a batch.
