@@ -129,7 +129,7 @@ impl Dispatcher {
         answer: impl FnOnce(T) -> Answer + Send + 'static,
     ) -> BoxFuture<Answer> {
         let run = AssertUnwindSafe(Deadline::new(run, self.0.handler_timeout)).catch_unwind();
-        let (this, finishing) = (self.clone(), self.finishing().clone());
+        let this = self.clone();
         let guarded = async move {
             let output = Driven::new(run, asking.clone()).await; // the handler is gone then
             let questions = match output {
@@ -146,6 +146,10 @@ impl Dispatcher {
             drop(place); // what goes to the store is work, too
             asked.unwrap_or_else(|Elapsed| took_too_long().into())
         };
-        if manner.finish { Box::pin(Finish::new(guarded, finishing)) } else { Box::pin(guarded) }
+        if manner.finish {
+            Box::pin(Finish::new(guarded, self.finishing().clone()))
+        } else {
+            Box::pin(guarded)
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The handshake session of an HTTP request.
 
+use std::pin::Pin;
+
 use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -47,8 +49,10 @@ impl Endpoint {
     }
 
     /// What the store does for a session, within the time of a handler: one that hangs holds nobody up for ever.
-    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Elapsed> {
-        Deadline::new(Box::pin(work), self.0.dispatcher.handler_timeout()).await
+    ///
+    /// It is in a box before anybody waits for it: the future of every request would else have room for it.
+    pub(super) fn in_time<F: Future>(&self, work: F) -> Deadline<Pin<Box<F>>> {
+        Deadline::new(Box::pin(work), self.0.dispatcher.handler_timeout())
     }
 
     /// The session, once other processes know of this one.
