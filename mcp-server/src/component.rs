@@ -15,7 +15,7 @@ mod threads;
 mod tool;
 mod validator;
 
-pub(crate) use about::{About, Check};
+pub(crate) use about::About;
 pub use about::{CachePolicy, Requirement};
 pub(crate) use arguments::unknown;
 pub(crate) use completion::{Completer, Completers};

@@ -21,7 +21,7 @@ pub(crate) use self::shelf::Known;
 use self::shelf::Shelf;
 use crate::asking::Need;
 use crate::component::{
-    About, CachePolicy, Check, Parameters, Prompt, Resource, ResourceComponent, ResourceTemplate, Tool,
+    About, CachePolicy, Parameters, Prompt, Resource, ResourceComponent, ResourceTemplate, Tool,
 };
 use crate::dispatch::Values;
 use crate::protocol::{Failure, Hints, ListKind, ParamHeaders};
@@ -135,7 +135,8 @@ impl Registry {
         if let Operation::Complete { reference, .. } = &request.operation {
             return self.check_reference(request, reference).await;
         }
-        let Some(check) = self.check_of(&request.operation) else { return Ok(()) };
+        let check = self.look(&request.operation, |about| about.check.clone());
+        let Some(check) = check else { return Ok(()) };
         check(request).await
     }
 
@@ -150,12 +151,7 @@ impl Registry {
         if !any {
             return None;
         }
-        match &request.operation {
-            Operation::CallTool { name, .. } => self.tool(name)?.about().lacking(request),
-            Operation::GetPrompt { name, .. } => self.prompt(name)?.about().lacking(request),
-            Operation::ReadResource { uri } => self.resource(uri)?.about().lacking(request),
-            _ => None,
-        }
+        self.look(&request.operation, |about| about.lacking(request))
     }
 
     /// What the response cache must know of the component that the operation is for; `None` without one.
@@ -190,11 +186,12 @@ impl Registry {
         }
     }
 
-    fn check_of(&self, operation: &Operation) -> Option<Check> {
+    /// What `look` finds in the component that the operation is for; `None` without one.
+    fn look<T>(&self, operation: &Operation, look: impl FnOnce(&About) -> Option<T>) -> Option<T> {
         match operation {
-            Operation::CallTool { name, .. } => self.tool(name)?.about().check.clone(),
-            Operation::GetPrompt { name, .. } => self.prompt(name)?.about().check.clone(),
-            Operation::ReadResource { uri } => self.resource(uri)?.about().check.clone(),
+            Operation::CallTool { name, .. } => look(self.tool(name)?.about()),
+            Operation::GetPrompt { name, .. } => look(self.prompt(name)?.about()),
+            Operation::ReadResource { uri } => look(self.resource(uri)?.about()),
             _ => None,
         }
     }

@@ -158,7 +158,7 @@ fn told_in(request: &Request) -> Option<String> {
     Some(session.key(&request.principal))
 }
 
-fn unkept() -> AskError {
+pub(super) fn unkept() -> AskError {
     AskError::misused("internal error")
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::left::Left;
+use super::page::unkept;
 use super::{AskError, random};
 use crate::hub::Hub;
 use crate::replica::Replica;
@@ -117,7 +118,7 @@ impl Pages {
             Ok(_) => Ok(Issued { ticket, elicitation }),
             Err(error) => {
                 tracing::error!(%error, "the ticket to a page could not be kept");
-                Err(AskError::misused("internal error"))
+                Err(unkept())
             }
         }
     }

@@ -52,7 +52,7 @@ impl Requirement {
 }
 
 /// A component's own check, run before every use of it.
-pub(crate) type Check = Arc<dyn Fn(&Request) -> BoxFuture<Result<(), Refusal>> + Send + Sync>;
+pub(super) type Check = Arc<dyn Fn(&Request) -> BoxFuture<Result<(), Refusal>> + Send + Sync>;
 
 /// What tools, resources and prompts have in common.
 #[derive(Clone)]

@@ -48,9 +48,13 @@ impl Dispatcher {
     }
 
     async fn admitted(&self, request: &Request, seat: Seat) -> Result<(), Answer> {
-        let authorized = pin!(self.authorize(request));
-        match Seated::new(Deadline::new(authorized, self.0.handler_timeout), seat).await {
-            Ok(Ok(outcome)) => outcome.map_err(Answer::from),
+        self.limited(seat, self.authorize(request)).await?.map_err(Answer::from)
+    }
+
+    /// What is done within the limits of a call: at a place, where it waits, and for so long.
+    async fn limited<T>(&self, seat: Seat, work: impl Future<Output = T>) -> Result<T, Answer> {
+        match Seated::new(Deadline::new(pin!(work), self.0.handler_timeout), seat).await {
+            Ok(Ok(output)) => Ok(output),
             Ok(Err(Elapsed)) => Err(took_too_long().into()),
             Err(no_place) => Err(no_place.failure().into()),
         }
@@ -78,7 +82,7 @@ impl Dispatcher {
                     say(&request, subscription.cancelled(why));
                     return Answer::Done(Reply::Object(subscription.result()));
                 }
-                wants = this.granted_in_time(&request, filter) => match wants {
+                wants = this.limited(this.seat(&request), this.granted(&request, filter)) => match wants {
                     Ok(wants) => wants,
                     Err(answer) => return answer,
                 },
@@ -103,16 +107,6 @@ impl Dispatcher {
         }
         self.join().await;
         Some(self.replica().waiting())
-    }
-
-    /// As [`Dispatcher::granted`], within the limits of a call.
-    async fn granted_in_time(&self, request: &Request, filter: Filter) -> Result<Wants, Answer> {
-        let granted = pin!(self.granted(request, filter));
-        match Seated::new(Deadline::new(granted, self.0.handler_timeout), self.seat(request)).await {
-            Ok(Ok(wants)) => Ok(wants),
-            Ok(Err(Elapsed)) => Err(took_too_long().into()),
-            Err(no_place) => Err(no_place.failure().into()),
-        }
     }
 
     /// What of a filter is honoured: lists that may change, and resources that exist and that the caller may read.

@@ -25,7 +25,7 @@ use crate::request::Caller;
 use crate::running::{Abandoned, Elapsed, Running};
 use crate::session::{Handshake, NotBegun, SessionId};
 use crate::transport::cancellation::{cancelled, is_initialized};
-use crate::{Answer, Operation, Principal, Request, Verified};
+use crate::{Answer, Operation, Request, Verified};
 
 /// How a message is handled.
 enum Handling<'a> {
@@ -102,12 +102,6 @@ impl Endpoint {
             "too many large messages are on their way: try again after Retry-After",
         );
         self.refuse_for_now(StatusCode::SERVICE_UNAVAILABLE, None, &failure)
-    }
-
-    /// The refusal of a request of whom too much waits to be read already: it would have more answers made.
-    pub(super) fn reads_too_little(&self, principal: &Principal, id: Option<&RequestId>) -> Option<Response> {
-        let too_much = self.0.unread.check(principal).err()?;
-        Some(self.refuse_for_now(too_much.status(), id, &too_much.failure()))
     }
 
     fn request(&self, mut arrival: Arrival, incoming: Incoming) -> Handling<'_> {

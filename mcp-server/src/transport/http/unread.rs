@@ -14,9 +14,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::Endpoint;
 use super::bodies::FREE;
 use crate::Principal;
-use crate::protocol::{Failure, code};
+use crate::protocol::{Failure, RequestId, code};
 
 /// The bytes that wait, by whom they are for. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +45,14 @@ pub(super) enum TooMuch {
     One,
     /// All of a kind of principal together have not, and this one among them.
     All,
+}
+
+impl Endpoint {
+    /// The refusal of a request of whom too much waits to be read already: it would have more answers made.
+    pub(super) fn reads_too_little(&self, principal: &Principal, id: Option<&RequestId>) -> Option<Response> {
+        let too_much = self.0.unread.check(principal).err()?;
+        Some(self.refuse_for_now(too_much.status(), id, &too_much.failure()))
+    }
 }
 
 impl Unread {
