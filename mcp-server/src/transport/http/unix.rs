@@ -178,7 +178,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn of_those_who_open_at_once_one_listens_and_the_others_are_told() {
-        for left_behind in [true, false] {
+        for left_behind in [true, false].repeat(50) {
             let (_folder, path) = Folder::new();
             if left_behind {
                 drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
