@@ -15,13 +15,16 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
 use super::Live;
-use super::gather::{Gather, Heard};
+use super::gather::{By, Gather, Heard};
 use super::live::Death;
 use crate::config::RedisConfig;
 use crate::error::{self, invalid, unconnected, unreachable};
 
 /// Requests that wait for the driver's task. What waits behind them waits in its own task.
 const WAITING: usize = 512;
+/// Bytes of requests that wait to be written in one call of the system; a longer request waits alone. With the driver's own
+/// limit of 8 KiB each two values of 4 KiB are a call.
+const WRITTEN: usize = 256 << 10;
 /// A peer that says nothing for so long is asked whether it is there.
 const QUIET: Duration = Duration::from_secs(15);
 
@@ -78,16 +81,16 @@ impl Dial {
             match address {
                 Address::Tcp(host, port) => {
                     let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
-                    prepare(&stream).map_err(unreachable)?;
+                    let by = prepare(&stream).map_err(unreachable)?;
                     match &self.tls {
-                        None => self.login_on(stream, sink).await,
+                        None => self.login_on(stream, by, sink).await,
                         Some(tls) => {
                             let name = ServerName::try_from(host.clone()).map_err(|cause| {
                                 invalid("the host is no name that TLS can check").because(cause)
                             })?;
                             let connector = TlsConnector::from(Arc::clone(tls));
                             let stream = connector.connect(name, stream).await.map_err(untrusted)?;
-                            self.login_on(stream, sink).await
+                            self.login_on(stream, by, sink).await
                         }
                     }
                 }
@@ -113,7 +116,7 @@ impl Dial {
         sink: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Live> {
         let stream = tokio::net::UnixStream::connect(path).await.map_err(unreachable)?;
-        self.login_on(stream, sink).await
+        self.login_on(stream, By::Turns, sink).await
     }
 
     #[cfg(not(unix))]
@@ -129,6 +132,7 @@ impl Dial {
     async fn login_on(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        by: By,
         sink: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Live> {
         let (death, heard) = (Death::default(), Heard::default());
@@ -136,11 +140,15 @@ impl Dial {
             .set_connection_timeout(None)
             .set_response_timeout(None) // the link looks whether anything comes at all
             .set_pipeline_buffer_size(WAITING)
+            .set_write_backpressure_boundary(WRITTEN)
             .set_push_sender(Sink { death: death.clone(), tell: sink });
-        let (connection, driver) =
-            MultiplexedConnection::new_with_config(&self.login, Gather::new(stream, heard.clone()), config)
-                .await
-                .map_err(unconnected)?;
+        let (connection, driver) = MultiplexedConnection::new_with_config(
+            &self.login,
+            Gather::new(stream, by, heard.clone()),
+            config,
+        )
+        .await
+        .map_err(unconnected)?;
         Ok(Live::new(connection, tokio::spawn(driver).abort_handle(), death, self.response_timeout, heard))
     }
 }
@@ -176,10 +184,12 @@ fn login(user: Option<&str>, password: Option<&str>) -> RedisConnectionInfo {
 
 /// To a server on this machine the kernel gathers what is sent while an answer is on its way (RFC 896): a packet costs more
 /// there than it waits. Over a network it is the other way round.
-fn prepare(stream: &TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(!stream.peer_addr()?.ip().to_canonical().is_loopback())?;
+fn prepare(stream: &TcpStream) -> std::io::Result<By> {
+    let near = stream.peer_addr()?.ip().to_canonical().is_loopback();
+    stream.set_nodelay(!near)?;
     let keepalive = socket2::TcpKeepalive::new().with_time(QUIET).with_interval(QUIET / 3);
-    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
+    Ok(if near { By::Kernel } else { By::Turns })
 }
 
 fn untrusted(cause: std::io::Error) -> Error {

@@ -3,7 +3,8 @@
 //! The driver's task is woken by the first of several tasks that have something to send, and the executor runs it at once, so
 //! that it would write each request by itself. Here a write lets everybody who is ready to run go first, once; what they
 //! sent meanwhile goes out with it, in one call of the system and one packet. Where nobody sends anything meanwhile, as
-//! with one caller, the next writes go out at once: giving way costs more than it brings then.
+//! with one caller, the next writes go out at once: giving way costs more than it brings then. Nor does it bring anything
+//! where the kernel gathers by itself.
 
 use std::io;
 use std::pin::Pin;
@@ -20,6 +21,7 @@ const SELDOM: u8 = 64;
 #[derive(Debug)]
 pub(super) struct Gather<S> {
     stream: S,
+    by: By,
     /// How much there was to write when the others got their turn.
     given_way: Option<usize>,
     /// So many writes go out at once before the others get a turn again.
@@ -27,6 +29,15 @@ pub(super) struct Gather<S> {
     /// How many that will be if the next turn is in vain.
     patience: u8,
     heard: Heard,
+}
+
+/// Who gathers what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The others have their turn before a write.
+    Turns,
+    /// The kernel keeps small writes back while an answer is on its way (RFC 896).
+    Kernel,
 }
 
 /// Bytes that a connection has brought.
@@ -40,13 +51,14 @@ impl Heard {
 }
 
 impl<S> Gather<S> {
-    pub(super) const fn new(stream: S, heard: Heard) -> Self {
-        Self { stream, given_way: None, at_once: 0, patience: 1, heard }
+    pub(super) const fn new(stream: S, by: By, heard: Heard) -> Self {
+        Self { stream, by, given_way: None, at_once: 0, patience: 1, heard }
     }
 
     /// Whether the others should go first.
     const fn gives_way(&mut self, bytes: usize) -> bool {
         match self.given_way {
+            _ if matches!(self.by, By::Kernel) => false,
             Some(before) => {
                 // The same question again, after the turn or because the stream was full.
                 if bytes > before {
@@ -134,12 +146,12 @@ mod tests {
 
     use tokio::io::AsyncWriteExt as _;
 
-    use super::{Gather, Heard};
+    use super::{By, Gather, Heard};
 
     #[tokio::test]
     async fn a_write_lets_the_others_go_first_and_then_writes_all() {
         let (stream, mut other) = tokio::io::duplex(64);
-        let mut gathering = Gather::new(stream, Heard::default());
+        let mut gathering = Gather::new(stream, By::Turns, Heard::default());
         {
             let mut write = Box::pin(gathering.write(b"one"));
             let mut cx = Context::from_waker(Waker::noop());
@@ -153,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_finds_the_stream_full_waits_for_the_stream_alone() {
         let (stream, mut other) = tokio::io::duplex(4);
-        let mut gathering = Gather::new(stream, Heard::default());
+        let mut gathering = Gather::new(stream, By::Turns, Heard::default());
         gathering.write_all(b"full").await.unwrap();
         gathering.at_once = 0;
         let mut write = Box::pin(gathering.write(b"more"));
@@ -164,9 +176,18 @@ mod tests {
         assert!(matches!(write.as_mut().poll(&mut cx), Poll::Ready(Ok(4))));
     }
 
+    #[tokio::test]
+    async fn where_the_kernel_gathers_a_write_goes_out_at_once() {
+        let (stream, _other) = tokio::io::duplex(64);
+        let mut gathering = Gather::new(stream, By::Kernel, Heard::default());
+        let mut write = Box::pin(gathering.write(b"one"));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(write.as_mut().poll(&mut cx), Poll::Ready(Ok(3))));
+    }
+
     #[test]
     fn who_gives_way_in_vain_does_so_seldom_until_it_brings_something() {
-        let mut gather = Gather::new((), Heard::default());
+        let mut gather = Gather::new((), By::Turns, Heard::default());
         let given = |gather: &mut Gather<()>, more: usize| {
             let gave = gather.gives_way(10);
             if gave {
