@@ -6,6 +6,10 @@ use std::time::Duration;
 /// A slow network carries so much in a millisecond, 2 Mbit/s: before a request has arrived, nothing can be heard of it.
 const BYTES_A_MS: u64 = 256;
 
+/// What is shorter has arrived long before silence could be noticed, each answered on its own: it is not counted, which would
+/// cost each of many callers a counter that all of them write to.
+const SHORT: usize = 4 << 10;
+
 /// The bytes of one connection that are sent and not answered. Answers come in the order of what was sent, so that one of
 /// them answers for all that was sent before it.
 #[derive(Debug, Default)]
@@ -15,15 +19,20 @@ pub struct Underway {
 }
 
 impl Underway {
-    /// Where in all that was ever sent the next so many bytes end.
+    /// Where in all that was ever sent the next so many bytes end, short requests left out.
     pub fn enter(&self, bytes: usize) -> u64 {
+        if bytes < SHORT {
+            return self.sent.load(Ordering::Relaxed);
+        }
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.sent.fetch_add(bytes, Ordering::Relaxed).wrapping_add(bytes)
     }
 
     /// What ends at `place` was answered, and so was all before it.
     pub fn answered(&self, place: u64) {
-        self.answered.fetch_max(place, Ordering::Relaxed);
+        if self.answered.load(Ordering::Relaxed) < place {
+            self.answered.fetch_max(place, Ordering::Relaxed);
+        }
     }
 
     /// How long all that is not answered, up to what ends at `place`, may take to arrive.
@@ -49,6 +58,26 @@ mod tests {
         assert_eq!(underway.time_to(short), Duration::ZERO);
         underway.answered(short);
         underway.answered(long); // late, and no step back
+        assert_eq!(underway.time_to(short), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_short_takes_no_time_however_much_of_it_there_is() {
+        let underway = Underway::default();
+        let last = (0..10_000).map(|_| underway.enter(200)).last().unwrap();
+        assert_eq!(underway.time_to(last), Duration::ZERO);
+        let long = underway.enter(256_000);
+        assert_eq!(
+            (underway.time_to(last), underway.time_to(long)),
+            (Duration::ZERO, Duration::from_secs(1))
+        );
+    }
+
+    #[test]
+    fn what_comes_after_is_not_behind() {
+        let underway = Underway::default();
+        let short = underway.enter(100);
+        underway.enter(256_000);
         assert_eq!(underway.time_to(short), Duration::ZERO);
     }
 }

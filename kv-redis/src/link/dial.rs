@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
 use super::Live;
-use super::gather::{By, Gather, Heard};
+use super::gather::{Gather, Heard};
 use super::live::Death;
 use crate::config::RedisConfig;
 use crate::error::{self, invalid, unconnected, unreachable};
@@ -25,6 +25,8 @@ const WAITING: usize = 512;
 /// Bytes of requests that wait to be written in one call of the system; a longer request waits alone. With the driver's own
 /// limit of 8 KiB each two values of 4 KiB are a call.
 const WRITTEN: usize = 256 << 10;
+/// Shorter writes the kernel keeps back by itself where it may: those of a few values of some size it sends one by one.
+const KEPT_BACK: usize = 4 << 10;
 /// A peer that says nothing for so long is asked whether it is there.
 const QUIET: Duration = Duration::from_secs(15);
 
@@ -81,16 +83,16 @@ impl Dial {
             match address {
                 Address::Tcp(host, port) => {
                     let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
-                    let by = prepare(&stream).map_err(unreachable)?;
+                    let fewest = prepare(&stream).map_err(unreachable)?;
                     match &self.tls {
-                        None => self.login_on(stream, by, sink).await,
+                        None => self.login_on(stream, fewest, sink).await,
                         Some(tls) => {
                             let name = ServerName::try_from(host.clone()).map_err(|cause| {
                                 invalid("the host is no name that TLS can check").because(cause)
                             })?;
                             let connector = TlsConnector::from(Arc::clone(tls));
                             let stream = connector.connect(name, stream).await.map_err(untrusted)?;
-                            self.login_on(stream, by, sink).await
+                            self.login_on(stream, fewest, sink).await
                         }
                     }
                 }
@@ -116,7 +118,7 @@ impl Dial {
         sink: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Live> {
         let stream = tokio::net::UnixStream::connect(path).await.map_err(unreachable)?;
-        self.login_on(stream, By::Turns, sink).await
+        self.login_on(stream, 0, sink).await
     }
 
     #[cfg(not(unix))]
@@ -132,7 +134,7 @@ impl Dial {
     async fn login_on(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        by: By,
+        fewest: usize,
         sink: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Live> {
         let (death, heard) = (Death::default(), Heard::default());
@@ -144,7 +146,7 @@ impl Dial {
             .set_push_sender(Sink { death: death.clone(), tell: sink });
         let (connection, driver) = MultiplexedConnection::new_with_config(
             &self.login,
-            Gather::new(stream, by, heard.clone()),
+            Gather::new(stream, fewest, heard.clone()),
             config,
         )
         .await
@@ -182,14 +184,16 @@ fn login(user: Option<&str>, password: Option<&str>) -> RedisConnectionInfo {
     }
 }
 
+/// Sets the connection up; from how many bytes on writes are to be gathered.
+///
 /// To a server on this machine the kernel gathers what is sent while an answer is on its way (RFC 896): a packet costs more
 /// there than it waits. Over a network it is the other way round.
-fn prepare(stream: &TcpStream) -> std::io::Result<By> {
+fn prepare(stream: &TcpStream) -> std::io::Result<usize> {
     let near = stream.peer_addr()?.ip().to_canonical().is_loopback();
     stream.set_nodelay(!near)?;
     let keepalive = socket2::TcpKeepalive::new().with_time(QUIET).with_interval(QUIET / 3);
     socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
-    Ok(if near { By::Kernel } else { By::Turns })
+    Ok(if near { KEPT_BACK } else { 0 })
 }
 
 fn untrusted(cause: std::io::Error) -> Error {

@@ -4,7 +4,7 @@
 //! that it would write each request by itself. Here a write lets everybody who is ready to run go first, once; what they
 //! sent meanwhile goes out with it, in one call of the system and one packet. Where nobody sends anything meanwhile, as
 //! with one caller, the next writes go out at once: giving way costs more than it brings then. Nor does it bring anything
-//! where the kernel gathers by itself.
+//! for what the kernel keeps back by itself.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +21,8 @@ const SELDOM: u8 = 64;
 #[derive(Debug)]
 pub(super) struct Gather<S> {
     stream: S,
-    by: By,
+    /// Shorter writes go out at once.
+    fewest: usize,
     /// How much there was to write when the others got their turn.
     given_way: Option<usize>,
     /// So many writes go out at once before the others get a turn again.
@@ -29,15 +30,6 @@ pub(super) struct Gather<S> {
     /// How many that will be if the next turn is in vain.
     patience: u8,
     heard: Heard,
-}
-
-/// Who gathers what is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
-    /// The others have their turn before a write.
-    Turns,
-    /// The kernel keeps small writes back while an answer is on its way (RFC 896).
-    Kernel,
 }
 
 /// Bytes that a connection has brought.
@@ -51,14 +43,14 @@ impl Heard {
 }
 
 impl<S> Gather<S> {
-    pub(super) const fn new(stream: S, by: By, heard: Heard) -> Self {
-        Self { stream, by, given_way: None, at_once: 0, patience: 1, heard }
+    /// Writes of less than `fewest` bytes never wait.
+    pub(super) const fn new(stream: S, fewest: usize, heard: Heard) -> Self {
+        Self { stream, fewest, given_way: None, at_once: 0, patience: 1, heard }
     }
 
     /// Whether the others should go first.
     const fn gives_way(&mut self, bytes: usize) -> bool {
         match self.given_way {
-            _ if matches!(self.by, By::Kernel) => false,
             Some(before) => {
                 // The same question again, after the turn or because the stream was full.
                 if bytes > before {
@@ -66,6 +58,7 @@ impl<S> Gather<S> {
                 }
                 false
             }
+            None if bytes < self.fewest => false,
             None if self.at_once > 0 => {
                 self.at_once -= 1;
                 false
@@ -146,12 +139,12 @@ mod tests {
 
     use tokio::io::AsyncWriteExt as _;
 
-    use super::{By, Gather, Heard};
+    use super::{Gather, Heard};
 
     #[tokio::test]
     async fn a_write_lets_the_others_go_first_and_then_writes_all() {
         let (stream, mut other) = tokio::io::duplex(64);
-        let mut gathering = Gather::new(stream, By::Turns, Heard::default());
+        let mut gathering = Gather::new(stream, 0, Heard::default());
         {
             let mut write = Box::pin(gathering.write(b"one"));
             let mut cx = Context::from_waker(Waker::noop());
@@ -165,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_finds_the_stream_full_waits_for_the_stream_alone() {
         let (stream, mut other) = tokio::io::duplex(4);
-        let mut gathering = Gather::new(stream, By::Turns, Heard::default());
+        let mut gathering = Gather::new(stream, 0, Heard::default());
         gathering.write_all(b"full").await.unwrap();
         gathering.at_once = 0;
         let mut write = Box::pin(gathering.write(b"more"));
@@ -177,17 +170,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_the_kernel_gathers_a_write_goes_out_at_once() {
+    async fn a_write_that_is_too_short_to_wait_goes_out_at_once() {
         let (stream, _other) = tokio::io::duplex(64);
-        let mut gathering = Gather::new(stream, By::Kernel, Heard::default());
-        let mut write = Box::pin(gathering.write(b"one"));
+        let mut gathering = Gather::new(stream, 4, Heard::default());
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(matches!(write.as_mut().poll(&mut cx), Poll::Ready(Ok(3))));
+        assert!(matches!(Box::pin(gathering.write(b"one")).as_mut().poll(&mut cx), Poll::Ready(Ok(3))));
+        assert!(Box::pin(gathering.write(b"four")).as_mut().poll(&mut cx).is_pending());
     }
 
     #[test]
     fn who_gives_way_in_vain_does_so_seldom_until_it_brings_something() {
-        let mut gather = Gather::new((), By::Turns, Heard::default());
+        let mut gather = Gather::new((), 0, Heard::default());
         let given = |gather: &mut Gather<()>, more: usize| {
             let gave = gather.gives_way(10);
             if gave {
