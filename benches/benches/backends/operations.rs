@@ -18,15 +18,16 @@ const TASKS: [u64; 2] = [1, 64];
 pub(crate) struct Load {
     /// How many entries it holds while it is measured, whole collections of a thousand.
     pub(crate) keys: u64,
-    /// Entries that are written to be taken in one run: more than it hands out in its time. At least 3,200.
-    pub(crate) taken: u64,
+    /// Entries of either size that are written to be taken in one run, more than it hands out in its time: else it ends with
+    /// those tasks that are the last to have taken theirs. At least 3,200.
+    pub(crate) taken: [u64; SIZES.len()],
     /// By how many tasks pages are read: none where nothing can be listed, one where 64 pages at once take seconds.
     pub(crate) pages: &'static [u64],
 }
 
 impl Load {
     /// For what answers 100,000 times in a second.
-    pub(crate) const FAST: Self = Self { keys: 10_000, taken: 48_000, pages: &TASKS };
+    pub(crate) const FAST: Self = Self { keys: 10_000, taken: [48_000; 2], pages: &TASKS };
 }
 
 /// Measures one backend, from filling both sides to the last page.
@@ -166,7 +167,9 @@ async fn update<S: Conditional>(mut subject: S, job: Job, _: Load) -> u64 {
 
 /// Writing what is taken is not timed.
 async fn take<S: Subject>(mut subject: S, job: Job, load: Load) -> u64 {
-    let mine = load.taken / job.tasks.max(4) / BATCH as u64 * BATCH as u64;
+    let [small, large] = load.taken;
+    let taken = if job.values.bytes() < LARGEST { small } else { large };
+    let mine = taken / job.tasks.max(4) / BATCH as u64 * BATCH as u64;
     let first = SPARE.start + job.task * mine;
     for batch in (first..first + mine).step_by(BATCH) {
         subject.put_many(&batch_from(batch), &job.values).await;

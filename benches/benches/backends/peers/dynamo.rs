@@ -23,7 +23,7 @@ use super::{Failure, fresh, server};
 use crate::operations::{self, Load};
 use larder_benches::measure::Plan;
 
-const LOAD: Load = Load { keys: 2_000, taken: 6_400, pages: &[1] };
+const LOAD: Load = Load { keys: 2_000, taken: [6_400; 2], pages: &[1] };
 /// As many as the service takes in one request; a batch of the bench is two of them.
 const WRITES: usize = 25;
 const ALIVE: &str = "attribute_not_exists(x) OR x >= :now";

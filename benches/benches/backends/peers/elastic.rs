@@ -24,7 +24,7 @@ use super::{Failure, fresh, server};
 use crate::operations::{self, Load};
 use larder_benches::measure::Plan;
 
-const LOAD: Load = Load { keys: 2_000, taken: 6_400, pages: &[1] };
+const LOAD: Load = Load { keys: 2_000, taken: [6_400; 2], pages: &[1] };
 
 pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     let url = server("LARDER_TEST_OPENSEARCH", "opensearch")?;

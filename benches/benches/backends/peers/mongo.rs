@@ -19,7 +19,7 @@ use crate::operations::{self, Load};
 use larder_benches::measure::Plan;
 
 /// The stand-in for `MongoDB` passes over a whole collection for each batch.
-const LOAD: Load = Load { keys: 1_000, taken: 3_200, pages: &[1] };
+const LOAD: Load = Load { keys: 1_000, taken: [3_200; 2], pages: &[1] };
 /// As long as the slow stand-in may need to answer 64 at once.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// 9999-12-31: the deadline of what never expires, as the store writes it.

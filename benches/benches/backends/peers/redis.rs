@@ -19,6 +19,7 @@ use larder_benches::measure::Plan;
 const UPDATE: &str = "if redis.call('GETRANGE', KEYS[1], 4, 19) ~= ARGV[1] then return 0 end \
                       redis.call('SET', KEYS[1], ARGV[2]) return 1";
 const HEAD: usize = 4;
+const LOAD: Load = Load { taken: [160_000, 80_000], ..Load::FAST };
 
 pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     let url = server("LARDER_TEST_REDIS", "redis")?;
@@ -28,7 +29,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
         let larder = Larder(RedisStore::open(config).await?.erased());
         Ok::<_, Failure>((larder, Raw::open(&url).await?))
     })?;
-    operations::compare(plan, "redis", Load::FAST, &larder, &raw);
+    operations::compare(plan, "redis", LOAD, &larder, &raw);
     Ok(())
 }
 
