@@ -96,20 +96,23 @@ impl Job {
 
 impl Plan {
     /// As cargo and criterion pass them: those that are no flags are parts of the names to run, each name has all of
-    /// them; `--test` tries everything out once. `LARDER_BENCH_ROUNDS` says how many rounds there are (5).
+    /// them; `--test` tries everything out once. `LARDER_BENCH_ROUNDS` says how many rounds there are (5), and
+    /// `LARDER_BENCH_WINDOW` how many milliseconds a run takes (400).
     ///
     /// # Panics
     /// When the system gives no threads.
     pub fn from_arguments(arguments: &[&str]) -> Self {
         let filter = arguments.iter().filter(|argument| !argument.starts_with('-'));
         let try_out = arguments.contains(&"--test");
-        let rounds = std::env::var("LARDER_BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+        let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+        let rounds = number("LARDER_BENCH_ROUNDS").and_then(|rounds| usize::try_from(rounds).ok());
+        let window = number("LARDER_BENCH_WINDOW").unwrap_or(400);
         Self {
             filter: filter.map(ToString::to_string).collect(),
             try_out,
             rounds: if try_out { 1 } else { rounds.unwrap_or(5) },
             warm: Duration::from_millis(if try_out { 5 } else { 100 }),
-            measured: Duration::from_millis(if try_out { 20 } else { 400 }),
+            measured: Duration::from_millis(if try_out { 20 } else { window }),
             runtime: Builder::new_multi_thread().enable_all().build().expect("a runtime starts"),
         }
     }

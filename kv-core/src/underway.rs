@@ -6,11 +6,11 @@ use std::time::Duration;
 /// A slow network carries so much in a millisecond, 2 Mbit/s: before a request has arrived, nothing can be heard of it.
 const BYTES_A_MS: u64 = 256;
 
-/// What is shorter has arrived long before silence could be noticed, each answered on its own: it is not counted, which would
-/// cost each of many callers a counter that all of them write to.
+/// What is shorter has arrived long before silence could be noticed, and each moves what is heard: it is not counted, which
+/// would cost each of many callers a counter that all of them write to.
 const SHORT: usize = 4 << 10;
 
-/// The bytes of one connection that are sent and not answered. Answers come in the order of what was sent, so that one of
+/// The bytes of one connection that are sent and not answered, those of short requests left out. Answers come in the order of what was sent, so that one of
 /// them answers for all that was sent before it.
 #[derive(Debug, Default)]
 pub struct Underway {
@@ -35,7 +35,7 @@ impl Underway {
         }
     }
 
-    /// How long all that is not answered, up to what ends at `place`, may take to arrive.
+    /// How long all of it that is not answered, up to what ends at `place`, may take to arrive.
     pub fn time_to(&self, place: u64) -> Duration {
         let bytes = place.saturating_sub(self.answered.load(Ordering::Relaxed));
         Duration::from_millis(bytes / BYTES_A_MS)

@@ -198,10 +198,14 @@ impl Owed {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long what is awaited next may take to arrive; `None` while nothing is awaited. A server says nothing of an item
-    /// before it has all of it.
+    /// How long the server may have to wait for what it says next; `None` while nothing is awaited. It says nothing of an
+    /// item before it has all of it, nor of what came in one packet with the item's beginning.
     fn time_to_arrive(&self) -> Option<Duration> {
-        self.waiting().front().map(|first| self.underway.time_to(first.place))
+        let waiting = self.waiting();
+        waiting.front()?;
+        let times = waiting.iter().map(|one| self.underway.time_to(one.place));
+        let mut times = waiting.iter().map(|one| self.underway.time_to(one.place));
+        Some(times.find(|time| !time.is_zero()).unwrap_or_default())
     }
 
     fn last(&self) {
@@ -299,5 +303,29 @@ async fn receive(mut read: ReadHalf<Box<dyn Wire>>, owed: &Owed, patience: Durat
             Ok(_) => {}
             Err(e) => return error::cut(e),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+
+    use super::{Owed, Waiting};
+
+    #[test]
+    fn what_came_with_the_beginning_of_a_long_item_waits_for_its_end() {
+        let owed = Owed::default();
+        assert_eq!(owed.time_to_arrive(), None);
+        let asks = |bytes| {
+            let (place, (reply, _)) = (owed.underway.enter(bytes), oneshot::channel());
+            owed.waiting().push_back(Waiting { answers: 1, place, replies: Vec::new(), reply });
+        };
+        asks(40);
+        assert_eq!(owed.time_to_arrive(), Some(Duration::ZERO));
+        asks(512_000);
+        asks(512_000);
+        assert_eq!(owed.time_to_arrive(), Some(Duration::from_secs(2)), "of the first long one, not of all");
     }
 }

@@ -63,7 +63,7 @@ pub struct RedisConfig {
     /// A write is acknowledged once so many replicas have it, too. Default 0.
     pub wait: u8,
     /// How long the server may be silent while an answer is waited for: a long one takes as long as it keeps coming in.
-    /// Default 1 s, and for each MiB on the way to the server 4 s more.
+    /// Default 1 s, and 4 s more for each MiB on the way to the server in requests of 4 KiB and more.
     pub response_timeout: Duration,
     /// How long connecting may take, each try. Default 1 s.
     pub connect_timeout: Duration,

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use kv_core::{ErrorKind, Result};
@@ -45,6 +46,9 @@ struct Inner {
     target: Target,
     dial: Arc<Dial>,
     slot: Mutex<Slot>,
+    /// The last connection that was made, until another one is sought: who sends something takes no lock. It is changed under
+    /// that of `slot`.
+    made: ArcSwapOption<Live>,
     clock: ServerClock,
     news: Arc<News>,
     tended: bool,
@@ -55,11 +59,11 @@ struct Inner {
 
 type Attempt = Shared<BoxFuture<'static, Result<Live>>>;
 
+/// What goes on beside the connection that was made.
 #[derive(Debug)]
 enum Slot {
-    Down,
+    Nothing,
     Connecting(Attempt),
-    Up(Live),
     Closed,
 }
 
@@ -67,9 +71,9 @@ impl Link {
     /// A link that is not connected yet. With `tended`, a task keeps its clock and notices when it dies unused.
     pub(crate) fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
         let wake = news.wake();
-        let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::unread());
+        let (slot, made, clock) = (Mutex::new(Slot::Nothing), ArcSwapOption::empty(), ServerClock::unread());
         let keeper = Running::default();
-        let link = Self(Arc::new(Inner { target, dial, slot, clock, news, tended, keeper, wake }));
+        let link = Self(Arc::new(Inner { target, dial, slot, made, clock, news, tended, keeper, wake }));
         link.tend();
         link
     }
@@ -78,13 +82,16 @@ impl Link {
     pub(crate) async fn live(&self) -> Result<Live> {
         let attempt = {
             let mut slot = self.0.slot();
+            if let Some(live) = self.standing() {
+                return Ok(live);
+            }
             match &*slot {
-                Slot::Up(live) if live.is_alive() => return Ok(live.clone()),
                 Slot::Closed => return Err(error::closed()),
                 Slot::Connecting(attempt) => attempt.clone(),
-                Slot::Up(_) | Slot::Down => {
+                Slot::Nothing => {
                     let attempt = self.attempt();
                     *slot = Slot::Connecting(attempt.clone());
+                    self.0.made.store(None);
                     attempt
                 }
             }
@@ -94,10 +101,7 @@ impl Link {
 
     /// The connection if one stands.
     pub(crate) fn standing(&self) -> Option<Live> {
-        match &*self.0.slot() {
-            Slot::Up(live) if live.is_alive() => Some(live.clone()),
-            _ => None,
-        }
+        self.0.made.load().as_deref().filter(|live| live.is_alive()).cloned()
     }
 
     /// The host that the link always leads to, if it has a name.
@@ -182,7 +186,10 @@ impl Link {
 
     /// Lets the connection go, for good.
     pub(crate) fn close(&self) {
-        *self.0.slot() = Slot::Closed;
+        let mut slot = self.0.slot();
+        *slot = Slot::Closed;
+        self.0.made.store(None);
+        drop(slot);
         self.0.wake.notify_one();
     }
 
@@ -248,10 +255,8 @@ impl Link {
         if matches!(*slot, Slot::Closed) {
             return Err(error::closed());
         }
-        *slot = match &outcome {
-            Ok(live) => Slot::Up(live.clone()),
-            Err(_) => Slot::Down,
-        };
+        *slot = Slot::Nothing;
+        self.0.made.store(outcome.as_ref().ok().cloned().map(Arc::new));
         drop(slot);
         if outcome.is_ok() {
             self.0.news.resumed(); // what changed while nobody listened is known to nobody

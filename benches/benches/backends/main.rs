@@ -4,7 +4,8 @@
 //! servers.
 //!
 //! Runs come in pairs in alternating order. Names are `backend/operation/value size/tasks`; `-- redis/get 200B/64` runs a
-//! part, `LARDER_BENCH_ROUNDS` sets how many pairs (5), `LARDER_BENCH_JSON` a file that all figures are added to.
+//! part, `LARDER_BENCH_ROUNDS` sets how many pairs (5), `LARDER_BENCH_WINDOW` how many milliseconds a run takes (400),
+//! `LARDER_BENCH_JSON` a file that all figures are added to.
 
 mod operations;
 mod peers;

@@ -10,7 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -87,9 +87,14 @@ impl<S: AsyncWrite + Unpin> Gather<S> {
             cx.waker().wake_by_ref(); // a task that wakes itself comes last
             return Poll::Pending;
         }
-        let written = ready!(write(Pin::new(&mut self.stream), cx));
-        self.given_way = None;
-        Poll::Ready(written)
+        let written = write(Pin::new(&mut self.stream), cx);
+        self.given_way = match &written {
+            // The stream is full: what is left goes out as soon as it can, and tells nothing of the others.
+            Poll::Pending => Some(usize::MAX),
+            Poll::Ready(Ok(some)) if *some < bytes => Some(usize::MAX),
+            Poll::Ready(_) => None,
+        };
+        written
     }
 }
 
@@ -176,6 +181,21 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(matches!(Box::pin(gathering.write(b"one")).as_mut().poll(&mut cx), Poll::Ready(Ok(3))));
         assert!(Box::pin(gathering.write(b"four")).as_mut().poll(&mut cx).is_pending());
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_write_has_no_turn_of_its_own() {
+        let (stream, mut other) = tokio::io::duplex(4);
+        let mut gathering = Gather::new(stream, 6, Heard::default());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Box::pin(gathering.write(b"longer")).as_mut().poll(&mut cx).is_pending(), "the others' turn");
+        assert!(matches!(Box::pin(gathering.write(b"longer")).as_mut().poll(&mut cx), Poll::Ready(Ok(4))));
+        for rest in [b"er".as_slice(), b"er and more"] {
+            assert!(Box::pin(gathering.write(rest)).as_mut().poll(&mut cx).is_pending(), "nobody reads");
+        }
+        tokio::io::AsyncReadExt::read_exact(&mut other, &mut [0; 4]).await.unwrap();
+        let rest = Box::pin(gathering.write(b"er and more")).as_mut().poll(&mut cx);
+        assert!(matches!(rest, Poll::Ready(Ok(4))));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use kv_core::Result;
@@ -16,6 +17,9 @@ use super::gather::Heard;
 use crate::error::{self, Fault};
 use crate::server::Facts;
 use crate::wire;
+
+/// To pack as many bytes takes longer than others need to queue theirs.
+const LONG: usize = 64 << 10;
 
 /// A connection that stood when it was handed out. Clones share it.
 #[derive(Clone, Debug)]
@@ -145,6 +149,12 @@ impl Session {
         sent: usize,
         mut answer: Pin<&mut impl Future<Output = RedisResult<T>>>,
     ) -> RedisResult<T> {
+        // A long request is packed and queued by its first poll: who is queued meanwhile is before it.
+        if sent >= LONG
+            && let Poll::Ready(answer) = futures_util::poll!(answer.as_mut())
+        {
+            return answer;
+        }
         let place = self.underway.enter(sent);
         loop {
             let heard = self.heard.so_far();
@@ -185,5 +195,39 @@ fn spoken(error: redis::RedisError) -> kv_core::Error {
     match redis::ServerError::try_from(error) {
         Ok(refusal) => error::refused(&refusal),
         Err(error) => error::lost(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+    use std::time::{Duration, Instant};
+
+    use super::{Death, Facts, Heard, LONG, Session, Underway};
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_queued_while_a_long_request_is_packed_does_not_answer_for_it() {
+        let session = Session {
+            facts: Facts::default(),
+            death: Death::default(),
+            driver: tokio::spawn(async {}).abort_handle(),
+            response_timeout: Duration::from_secs(1),
+            heard: Heard::default(),
+            underway: Underway::default(),
+            since: Instant::now(),
+        };
+        let short = Cell::new(None);
+        let answer = poll_fn(|_| {
+            short.set(short.get().or_else(|| Some(session.underway.enter(100))));
+            Poll::<redis::RedisResult<()>>::Pending
+        });
+        let error = session.hear(LONG, pin!(answer)).await.unwrap_err();
+        assert!(error.is_timeout());
+        session.underway.answered(short.get().unwrap());
+        let last = session.underway.enter(100);
+        assert!(session.underway.time_to(last) > Duration::ZERO, "it waits behind the long one");
     }
 }
