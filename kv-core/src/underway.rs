@@ -10,8 +10,8 @@ const BYTES_A_MS: u64 = 256;
 /// would cost each of many callers a counter that all of them write to.
 const SHORT: usize = 4 << 10;
 
-/// The bytes of one connection that are sent and not answered, those of short requests left out. Answers come in the order of what was sent, so that one of
-/// them answers for all that was sent before it.
+/// The bytes of one connection that are sent and not answered, those of short requests left out. Answers come in the order of
+/// what was sent, so that one of them answers for all that was sent before it.
 #[derive(Debug, Default)]
 pub struct Underway {
     sent: AtomicU64,

@@ -203,7 +203,6 @@ impl Owed {
     fn time_to_arrive(&self) -> Option<Duration> {
         let waiting = self.waiting();
         waiting.front()?;
-        let times = waiting.iter().map(|one| self.underway.time_to(one.place));
         let mut times = waiting.iter().map(|one| self.underway.time_to(one.place));
         Some(times.find(|time| !time.is_zero()).unwrap_or_default())
     }
