@@ -1,26 +1,21 @@
 //! What lets `close` wait for the operations in flight.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::sharded::Sharded;
 use crate::{Error, ErrorKind, Result};
 
 const CLOSED: u64 = 1 << 63;
-/// Enough for the threads of an executor not to fight for one counter: that costs more than the counting.
-const SHARDS: usize = 16;
 
 /// Counts who is inside, and lets nobody in once closed.
 #[derive(Debug, Default)]
 pub struct Gate {
-    shards: [Shard; SHARDS],
+    /// The closed bit and the number of passes.
+    shards: Sharded<AtomicU64>,
     empty: Notify,
 }
-
-/// The closed bit and the number of passes, on a cache line of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Shard(AtomicU64);
 
 /// Somebody is inside until this is dropped, a cancelled future's too.
 #[derive(Debug)]
@@ -35,7 +30,7 @@ impl Gate {
     /// # Errors
     /// `Closed` once it is.
     pub fn enter(&self) -> Result<Pass<'_>> {
-        let shard = self.own_shard();
+        let shard = self.shards.own();
         let pass = Pass { shard, empty: &self.empty };
         if shard.fetch_add(1, Ordering::AcqRel) & CLOSED == 0 { Ok(pass) } else { Err(closed()) }
     }
@@ -45,15 +40,15 @@ impl Gate {
     /// # Errors
     /// `Closed` once it is.
     pub fn check(&self) -> Result<()> {
-        if self.own_shard().load(Ordering::Acquire) & CLOSED == 0 { Ok(()) } else { Err(closed()) }
+        if self.shards.own().load(Ordering::Acquire) & CLOSED == 0 { Ok(()) } else { Err(closed()) }
     }
 
     /// Lets nobody in any more and waits until nobody is inside.
     pub async fn close(&self) {
-        for Shard(inside) in &self.shards {
+        for inside in self.shards.iter() {
             inside.fetch_or(CLOSED, Ordering::AcqRel);
         }
-        for Shard(inside) in &self.shards {
+        for inside in self.shards.iter() {
             loop {
                 let mut empty = std::pin::pin!(self.empty.notified());
                 empty.as_mut().enable();
@@ -63,11 +58,6 @@ impl Gate {
                 empty.await;
             }
         }
-    }
-
-    fn own_shard(&self) -> &AtomicU64 {
-        let [first, ..] = &self.shards;
-        &self.shards.get(own_shard()).unwrap_or(first).0
     }
 }
 
@@ -81,15 +71,6 @@ impl Drop for Pass<'_> {
 
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the store was closed")
-}
-
-/// The shard of this thread.
-fn own_shard() -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static OWN: usize = THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS;
-    }
-    OWN.with(|own| *own)
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ mod params;
 mod reclaim;
 mod redacted;
 mod scan;
+mod sharded;
 mod signals;
 mod store;
 #[cfg(feature = "testing")]
@@ -107,5 +108,6 @@ pub mod backend {
     pub use crate::encoding::{KeyBounds, ScanRange, decode, encode, encode_into, successor, with_encoded};
     pub use crate::gate::{Gate, Pass};
     pub use crate::reclaim::{Deadlines, ROUND, Reclaim};
+    pub use crate::sharded::Sharded;
     pub use crate::underway::Underway;
 }

@@ -203,8 +203,7 @@ impl Inner {
                     if self.names.are_foreign() {
                         return wire::foreign(value);
                     }
-                    let now = share.node.link.clock().now_ms();
-                    wire::open(key, value, now)
+                    wire::open(key, value, || share.node.link.clock().now_ms())
                 });
                 pause.after(entry.as_ref().ok().and_then(Option::as_ref).map_or(0, |e| e.value.len())).await;
                 answers.push((*place, entry));

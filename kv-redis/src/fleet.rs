@@ -60,7 +60,7 @@ impl Fleet {
             let cmd = command.at(link.clock()).map_err(Fault::Unsent)?;
             let awaited = link.awaited();
             let answer = live.send(&cmd).await;
-            return awaited.judge(&live, answer);
+            return awaited.judge(live, answer);
         }
         Box::pin(self.seek(key, command, way)).await
     }
@@ -69,7 +69,7 @@ impl Fleet {
     fn ready(&self, way: Way) -> Option<(&Link, Live)> {
         match self {
             Self::One(node) if way == Way::Read || !node.replicates() => {
-                node.link.standing().map(|live| (&node.link, live))
+                node.link.lent().map(|live| (&node.link, live))
             }
             Self::One(_) | Self::Cluster(_) => None,
         }

@@ -18,12 +18,15 @@ use crate::error::{self, Fault};
 use crate::news::News;
 use crate::running::Running;
 use crate::wire::Command;
+use stock::Stock;
 
 mod clock;
 mod dial;
 mod gather;
 mod keeper;
 mod live;
+mod patience;
+mod stock;
 mod target;
 
 pub(crate) use clock::ServerClock;
@@ -49,6 +52,8 @@ struct Inner {
     /// The last connection that was made, until another one is sought: who sends something takes no lock. It is changed under
     /// that of `slot`.
     made: ArcSwapOption<Live>,
+    /// More handles of it.
+    stock: Stock,
     clock: ServerClock,
     news: Arc<News>,
     tended: bool,
@@ -72,8 +77,9 @@ impl Link {
     pub(crate) fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
         let wake = news.wake();
         let (slot, made, clock) = (Mutex::new(Slot::Nothing), ArcSwapOption::empty(), ServerClock::unread());
-        let keeper = Running::default();
-        let link = Self(Arc::new(Inner { target, dial, slot, made, clock, news, tended, keeper, wake }));
+        let (stock, keeper) = (Stock::default(), Running::default());
+        let link =
+            Self(Arc::new(Inner { target, dial, slot, made, stock, clock, news, tended, keeper, wake }));
         link.tend();
         link
     }
@@ -128,12 +134,17 @@ impl Link {
     pub(crate) async fn send_on(&self, mut live: Live, cmd: &Cmd) -> Result<Value, Fault> {
         let awaited = self.awaited();
         let answer = live.send(cmd).await;
-        awaited.judge(&live, answer)
+        awaited.judge(live, answer)
+    }
+
+    /// As [`Self::standing`], for one request: who judges its answer puts the handle back.
+    pub(crate) fn lent(&self) -> Option<Live> {
+        self.0.stock.take().or_else(|| self.standing())
     }
 
     /// The connection that stands; waiting for a new one is rare, and stays out of everybody's future.
     pub(crate) async fn ready(&self) -> Result<Live, Fault> {
-        match self.standing() {
+        match self.lent() {
             Some(live) => Ok(live),
             None => Box::pin(self.live()).await.map_err(Fault::Unsent),
         }
@@ -164,7 +175,7 @@ impl Link {
         let mut awaited = self.awaited();
         let answers = live.send_all(pipeline).await;
         awaited.came = true;
-        match answers {
+        let answers = match answers {
             Ok(answers) => {
                 for answer in &answers {
                     if let Value::ServerError(refusal) = answer {
@@ -174,7 +185,9 @@ impl Link {
                 Ok(answers)
             }
             Err(error) => Err(self.0.lost(&live, error)),
-        }
+        };
+        self.0.stock.put(live);
+        answers
     }
 
     /// Ends the connection that stands; the next request makes another one.
@@ -189,6 +202,7 @@ impl Link {
         let mut slot = self.0.slot();
         *slot = Slot::Closed;
         self.0.made.store(None);
+        self.0.stock.close();
         drop(slot);
         self.0.wake.notify_one();
     }
@@ -257,6 +271,7 @@ impl Link {
         }
         *slot = Slot::Nothing;
         self.0.made.store(outcome.as_ref().ok().cloned().map(Arc::new));
+        self.0.stock.clear();
         drop(slot);
         if outcome.is_ok() {
             self.0.news.resumed(); // what changed while nobody listened is known to nobody
@@ -273,16 +288,18 @@ pub(crate) struct Awaited<'a> {
 
 impl Awaited<'_> {
     /// What an answer, or that none came, means for the request and for the connection.
-    pub(crate) fn judge(mut self, live: &Live, answer: redis::RedisResult<Value>) -> Result<Value, Fault> {
+    pub(crate) fn judge(mut self, live: Live, answer: redis::RedisResult<Value>) -> Result<Value, Fault> {
         self.came = true;
-        match answer {
+        let answer = match answer {
             Ok(Value::ServerError(refusal)) => {
-                self.link.0.heed(live, refusal.code());
+                self.link.0.heed(&live, refusal.code());
                 Err(Fault::Said(refusal))
             }
             Ok(answer) => Ok(answer),
-            Err(error) => Err(self.link.0.lost(live, error)),
-        }
+            Err(error) => Err(self.link.0.lost(&live, error)),
+        };
+        self.link.0.stock.put(live);
+        answer
     }
 }
 

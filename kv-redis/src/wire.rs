@@ -192,8 +192,8 @@ impl ToRedisArgs for Stored<'_> {
 
 impl ToSingleRedisArg for Stored<'_> {}
 
-/// The entry that the server answered; nil is absent.
-pub(crate) fn open(key: &[u8], answer: Value, server_ms: u64) -> Result<Option<Entry>> {
+/// The entry that the server answered; nil is absent. The clock is asked for what has a deadline.
+pub(crate) fn open(key: &[u8], answer: Value, server_ms: impl FnOnce() -> u64) -> Result<Option<Entry>> {
     match answer {
         Value::BulkString(stored) => decoded(key, stored.into(), server_ms).map(Some),
         Value::Nil => Ok(None),
@@ -217,11 +217,11 @@ pub(crate) fn foreign(answer: Value) -> Result<Option<Entry>> {
     }
 }
 
-fn decoded(key: &[u8], stored: Bytes, server_ms: u64) -> Result<Entry> {
+fn decoded(key: &[u8], stored: Bytes, server_ms: impl FnOnce() -> u64) -> Result<Entry> {
     let header::Stored { mut entry, deadline_ms, .. } = header::decode(key, stored)?;
     // The server handed it out, so it was alive: what our notion of its clock says beyond that is no verdict.
     entry.ttl = deadline_ms
-        .map(|deadline| ttl::remaining(deadline, server_ms).unwrap_or(std::time::Duration::from_millis(1)));
+        .map(|deadline| ttl::remaining(deadline, server_ms()).unwrap_or(std::time::Duration::from_millis(1)));
     Ok(entry)
 }
 
@@ -276,7 +276,7 @@ mod tests {
         let entry = NewEntry::new("x").ttl(Duration::from_secs(1));
         let stored = header::encode(b"k", &entry, Some(6_000), None).unwrap();
         for (now, left) in [(5_000, 1_000), (5_400, 600), (6_000, 1), (9_000, 1)] {
-            let found = open(b"k", Value::BulkString(stored.clone()), now).unwrap().unwrap();
+            let found = open(b"k", Value::BulkString(stored.clone()), || now).unwrap().unwrap();
             assert_eq!((found.ttl, found.version), (Some(Duration::from_millis(left)), entry.version()));
         }
     }
@@ -285,10 +285,10 @@ mod tests {
     fn what_is_stored_under_another_key_or_is_no_entry_is_corrupt() {
         let stored = header::encode(b"k", &NewEntry::new("x"), None, None).unwrap();
         for (key, bytes) in [(&b"other"[..], stored), (b"k", b"LD".to_vec()), (b"k", Vec::new())] {
-            let error = open(key, Value::BulkString(bytes), 0).unwrap_err();
+            let error = open(key, Value::BulkString(bytes), || 0).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
         }
-        assert_eq!(open(b"k", Value::Nil, 0).unwrap(), None);
+        assert_eq!(open(b"k", Value::Nil, || 0).unwrap(), None);
     }
 
     #[test]

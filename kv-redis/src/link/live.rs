@@ -14,6 +14,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::task::AbortHandle;
 
 use super::gather::Heard;
+use super::patience::Patience;
 use crate::error::{self, Fault};
 use crate::server::Facts;
 use crate::wire;
@@ -26,6 +27,7 @@ const LONG: usize = 64 << 10;
 pub(crate) struct Live {
     connection: MultiplexedConnection,
     session: Arc<Session>,
+    patience: Patience,
 }
 
 #[derive(Debug)]
@@ -65,7 +67,7 @@ impl Live {
     ) -> Self {
         let (facts, underway, since) = (Facts::default(), Underway::default(), Instant::now());
         let session = Session { facts, death, driver, response_timeout, heard, underway, since };
-        Self { connection, session: Arc::new(session) }
+        Self { connection, session: Arc::new(session), patience: Patience::default() }
     }
 
     /// Chooses the database and asks the server what it is.
@@ -110,27 +112,28 @@ impl Live {
 
     /// Sends one command.
     pub(crate) async fn send(&mut self, cmd: &Cmd) -> RedisResult<Value> {
-        let Self { connection, session } = self;
-        session.hear(length(cmd), pin!(connection.send_packed_command(cmd))).await
+        let Self { connection, session, patience } = self;
+        session.hear(length(cmd), patience, pin!(connection.send_packed_command(cmd))).await
     }
 
     /// Sends several commands; each has its own answer.
     pub(crate) async fn send_all(&mut self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
-        let Self { connection, session } = self;
+        let Self { connection, session, patience } = self;
         let sent = pipeline.cmd_iter().map(length).sum();
-        session.hear(sent, pin!(connection.send_packed_commands(pipeline, 0, pipeline.len()))).await
+        let answers = pin!(connection.send_packed_commands(pipeline, 0, pipeline.len()));
+        session.hear(sent, patience, answers).await
     }
 
     /// Subscribes to channels.
     pub(crate) async fn subscribe(&self, channels: &[Vec<u8>]) -> Result<()> {
-        let mut connection = self.connection.clone();
-        self.session.hear(0, pin!(connection.subscribe(channels))).await.map_err(spoken)
+        let Self { mut connection, session, mut patience } = self.clone();
+        session.hear(0, &mut patience, pin!(connection.subscribe(channels))).await.map_err(spoken)
     }
 
     /// Ends subscriptions.
     pub(crate) async fn unsubscribe(&self, channels: &[Vec<u8>]) -> Result<()> {
-        let mut connection = self.connection.clone();
-        self.session.hear(0, pin!(connection.unsubscribe(channels))).await.map_err(spoken)
+        let Self { mut connection, session, mut patience } = self.clone();
+        session.hear(0, &mut patience, pin!(connection.unsubscribe(channels))).await.map_err(spoken)
     }
 
     /// Switches client tracking on or off.
@@ -147,6 +150,7 @@ impl Session {
     async fn hear<T>(
         &self,
         sent: usize,
+        patience: &mut Patience,
         mut answer: Pin<&mut impl Future<Output = RedisResult<T>>>,
     ) -> RedisResult<T> {
         // A long request is packed and queued by its first poll: who is queued meanwhile is before it.
@@ -159,17 +163,17 @@ impl Session {
         loop {
             let heard = self.heard.so_far();
             let silence = self.response_timeout.saturating_add(self.underway.time_to(place));
-            match tokio::time::timeout(silence, answer.as_mut()).await {
-                Ok(answer) => {
+            match patience.within(silence, answer.as_mut()).await {
+                Some(answer) => {
                     if answer.is_ok() {
                         self.underway.answered(place);
                     }
                     return answer;
                 }
-                Err(_) if self.heard.so_far() == heard => {
+                None if self.heard.so_far() == heard => {
                     return Err(io::Error::from(io::ErrorKind::TimedOut).into());
                 }
-                Err(_) => {}
+                None => {}
             }
         }
     }
@@ -206,7 +210,7 @@ mod tests {
     use std::task::Poll;
     use std::time::{Duration, Instant};
 
-    use super::{Death, Facts, Heard, LONG, Session, Underway};
+    use super::{Death, Facts, Heard, LONG, Patience, Session, Underway};
 
     #[tokio::test(start_paused = true)]
     async fn who_is_queued_while_a_long_request_is_packed_does_not_answer_for_it() {
@@ -224,7 +228,7 @@ mod tests {
             short.set(short.get().or_else(|| Some(session.underway.enter(100))));
             Poll::<redis::RedisResult<()>>::Pending
         });
-        let error = session.hear(LONG, pin!(answer)).await.unwrap_err();
+        let error = session.hear(LONG, &mut Patience::default(), pin!(answer)).await.unwrap_err();
         assert!(error.is_timeout());
         session.underway.answered(short.get().unwrap());
         let last = session.underway.enter(100);
