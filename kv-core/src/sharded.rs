@@ -54,6 +54,8 @@ mod tests {
                 });
             }
         });
+        let used = sharded.iter().filter(|own| !own.lock().unwrap().is_empty());
+        assert!(used.count() > SHARDS / 2, "threads are spread");
         let mut seen: Vec<usize> = sharded.iter().flat_map(|own| own.lock().unwrap().clone()).collect();
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..3 * SHARDS));

@@ -139,10 +139,27 @@ pub(crate) fn unconnected(error: RedisError) -> Error {
     if error.kind() == redis::ErrorKind::Parse {
         return not_done(ErrorKind::Invalid, "what answers there is neither Redis nor Valkey").because(error);
     }
+    if is_alert(&error) {
+        let message =
+            "the server takes nobody without a certificate that it trusts: see `tls_cert` and `tls_key`";
+        return not_done(ErrorKind::Denied, message).because(error);
+    }
     match ServerError::try_from(error) {
         Ok(refusal) => refused(&refusal),
         Err(error) => not_done(ErrorKind::Unavailable, "the server cannot be reached").because(error),
     }
+}
+
+/// How the driver holds the errors of others.
+type Shared = std::sync::Arc<dyn std::error::Error + Send + Sync>;
+
+/// Whether the server ended the TLS session by an alert (RFC 8446, section 6.2): it does so once our part of the handshake is
+/// over, where it wants a certificate.
+fn is_alert(error: &RedisError) -> bool {
+    let shared = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Shared>());
+    let io = shared.and_then(|shared| shared.downcast_ref::<std::io::Error>());
+    let tls = io.and_then(std::io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::AlertReceived(_)))
 }
 
 /// As [`unconnected`], for what happens before the protocol begins.

@@ -7,7 +7,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use kv_core::{ErrorKind, Result};
@@ -49,10 +48,7 @@ struct Inner {
     target: Target,
     dial: Arc<Dial>,
     slot: Mutex<Slot>,
-    /// The last connection that was made, until another one is sought: who sends something takes no lock. It is changed under
-    /// that of `slot`.
-    made: ArcSwapOption<Live>,
-    /// More handles of it.
+    /// Handles of the connection that stands: nearly all who send something find one there.
     stock: Stock,
     clock: ServerClock,
     news: Arc<News>,
@@ -64,11 +60,11 @@ struct Inner {
 
 type Attempt = Shared<BoxFuture<'static, Result<Live>>>;
 
-/// What goes on beside the connection that was made.
 #[derive(Debug)]
 enum Slot {
-    Nothing,
+    Down,
     Connecting(Attempt),
+    Up(Live),
     Closed,
 }
 
@@ -76,10 +72,9 @@ impl Link {
     /// A link that is not connected yet. With `tended`, a task keeps its clock and notices when it dies unused.
     pub(crate) fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
         let wake = news.wake();
-        let (slot, made, clock) = (Mutex::new(Slot::Nothing), ArcSwapOption::empty(), ServerClock::unread());
+        let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::unread());
         let (stock, keeper) = (Stock::default(), Running::default());
-        let link =
-            Self(Arc::new(Inner { target, dial, slot, made, stock, clock, news, tended, keeper, wake }));
+        let link = Self(Arc::new(Inner { target, dial, slot, stock, clock, news, tended, keeper, wake }));
         link.tend();
         link
     }
@@ -88,16 +83,13 @@ impl Link {
     pub(crate) async fn live(&self) -> Result<Live> {
         let attempt = {
             let mut slot = self.0.slot();
-            if let Some(live) = self.standing() {
-                return Ok(live);
-            }
             match &*slot {
+                Slot::Up(live) if live.is_alive() => return Ok(live.clone()),
                 Slot::Closed => return Err(error::closed()),
                 Slot::Connecting(attempt) => attempt.clone(),
-                Slot::Nothing => {
+                Slot::Up(_) | Slot::Down => {
                     let attempt = self.attempt();
                     *slot = Slot::Connecting(attempt.clone());
-                    self.0.made.store(None);
                     attempt
                 }
             }
@@ -107,7 +99,10 @@ impl Link {
 
     /// The connection if one stands.
     pub(crate) fn standing(&self) -> Option<Live> {
-        self.0.made.load().as_deref().filter(|live| live.is_alive()).cloned()
+        match &*self.0.slot() {
+            Slot::Up(live) if live.is_alive() => Some(live.clone()),
+            _ => None,
+        }
     }
 
     /// The host that the link always leads to, if it has a name.
@@ -201,7 +196,6 @@ impl Link {
     pub(crate) fn close(&self) {
         let mut slot = self.0.slot();
         *slot = Slot::Closed;
-        self.0.made.store(None);
         self.0.stock.close();
         drop(slot);
         self.0.wake.notify_one();
@@ -269,8 +263,10 @@ impl Link {
         if matches!(*slot, Slot::Closed) {
             return Err(error::closed());
         }
-        *slot = Slot::Nothing;
-        self.0.made.store(outcome.as_ref().ok().cloned().map(Arc::new));
+        *slot = match &outcome {
+            Ok(live) => Slot::Up(live.clone()),
+            Err(_) => Slot::Down,
+        };
         self.0.stock.clear();
         drop(slot);
         if outcome.is_ok() {

@@ -92,7 +92,9 @@ impl Node {
 
     /// The server's clock, as a connection to it has told it.
     pub(crate) async fn clock(&self) -> Result<&ServerClock, Fault> {
-        self.link.ready().await?;
+        if self.link.standing().is_none() {
+            self.link.live().await.map_err(Fault::Unsent)?;
+        }
         Ok(self.link.clock())
     }
 

@@ -18,8 +18,8 @@ const TASKS: [u64; 2] = [1, 64];
 pub(crate) struct Load {
     /// How many entries it holds while it is measured, whole collections of a thousand.
     pub(crate) keys: u64,
-    /// Entries of either size that are written to be taken in one run, more than it hands out in its time: else it ends with
-    /// those tasks that are the last to have taken theirs. At least 3,200.
+    /// Entries of either size that are written to be taken in one run, one task has a quarter: as many as it hands out in its
+    /// time, where there is room for them. Else it ends with those tasks that are the last to have taken theirs. At least 3,200.
     pub(crate) taken: [u64; SIZES.len()],
     /// By how many tasks pages are read: none where nothing can be listed, one where 64 pages at once take seconds.
     pub(crate) pages: &'static [u64],

@@ -26,8 +26,8 @@ use crate::sides::{Raw, Sides};
 /// In bytes: a token or a small record.
 const VALUE: usize = 200;
 /// All that is measured, each with its number of tasks, and in this order: writes leave work behind.
-const MEASURED: [(&str, u64); 6] =
-    [("get", 1), ("get", 64), ("page", 1), ("put", 1), ("put", 64), ("sweep", 1)];
+const MEASURED: [(&str, u64); 7] =
+    [("get", 1), ("get", 64), ("page", 1), ("put", 1), ("put_elsewhere", 1), ("put", 64), ("sweep", 1)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -63,6 +63,7 @@ fn measure<R: Raw>(plan: &Plan, keys: u64) {
             "get" => growth.get(what, tasks),
             "page" => growth.page(what, tasks),
             "put" => growth.put(what, tasks),
+            "put_elsewhere" => growth.put_elsewhere(what),
             _ => sweep::run(plan, what, &values, &sides.larder, &sides.clock),
         }
     }

@@ -39,6 +39,15 @@ impl<R: Raw> Growth<'_, R> {
         let larder = |job| put(larder.clone(), job, keys);
         self.plan.compare(what, self.values, tasks, larder, |job| put(raw.clone(), job, keys));
     }
+
+    /// One task, beside the raw engine as async code can call it: a write that waits where it is holds up its thread.
+    pub(crate) fn put_elsewhere(&self, what: What<'_>) {
+        let (larder, keys) = (&self.sides.larder, self.keys);
+        if let Some(raw) = self.sides.alone.elsewhere() {
+            let larder = |job| put(larder.clone(), job, keys);
+            self.plan.compare(what, self.values, 1, larder, |job| put(raw.clone(), job, keys));
+        }
+    }
 }
 
 async fn get<S: Points>(mut subject: S, job: Job, keys: u64) -> u64 {

@@ -25,6 +25,8 @@ pub(crate) trait Raw: Subject {
     fn open(dir: TempDir, cache_bytes: usize) -> Self;
     /// The same one, whose writers share their commits.
     fn shared(&self) -> Self;
+    /// The same one, whose writer leaves its thread while it waits, if that can be told apart.
+    fn elsewhere(&self) -> Option<Self>;
 }
 
 impl Raw for Sled {
@@ -38,6 +40,10 @@ impl Raw for Sled {
     fn shared(&self) -> Self {
         self.flushing(Flush::Grouped)
     }
+
+    fn elsewhere(&self) -> Option<Self> {
+        Some(self.flushing(Flush::Elsewhere))
+    }
 }
 
 impl Raw for Redb {
@@ -50,6 +56,10 @@ impl Raw for Redb {
 
     fn shared(&self) -> Self {
         self.grouped()
+    }
+
+    fn elsewhere(&self) -> Option<Self> {
+        None
     }
 }
 

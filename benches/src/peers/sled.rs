@@ -14,8 +14,10 @@ use crate::workload::{BATCH, Name, RawVersion, Values, new_version, versioned};
 /// How writes become durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
-    /// Each writer flushes by itself, where it is.
+    /// Each writer flushes by itself, where it is: nothing else runs on its thread meanwhile.
     Each,
+    /// Each writer flushes by itself, on a thread that may block, as one does in async code.
+    Elsewhere,
     /// One thread flushes for all who wait.
     Grouped,
 }
@@ -25,6 +27,7 @@ pub enum Flush {
 pub struct Sled {
     tree: Tree,
     db: sled::Db,
+    flush: Flush,
     flusher: Option<Flusher>,
     _dir: Arc<TempDir>,
 }
@@ -37,7 +40,7 @@ impl Sled {
     pub fn open(dir: TempDir, cache_bytes: usize) -> Self {
         let db = open(dir.path(), cache_bytes);
         let tree = db.open_tree("data").expect("a tree is made");
-        Self { tree, db, flusher: None, _dir: Arc::new(dir) }
+        Self { tree, db, flush: Flush::Each, flusher: None, _dir: Arc::new(dir) }
     }
 
     /// The same engine, made durable in this way.
@@ -52,7 +55,7 @@ impl Sled {
                 db.flush().expect("a flush succeeds");
             })
         };
-        Self { flusher: (flush == Flush::Grouped).then(grouped), ..self.clone() }
+        Self { flush, flusher: (flush == Flush::Grouped).then(grouped), ..self.clone() }
     }
 
     async fn settle(&self) {
@@ -84,6 +87,14 @@ impl Points for Sled {
     }
 
     async fn put(&mut self, number: u64, value: &Bytes) {
+        if self.flush == Flush::Elsewhere {
+            let (sled, value) = (self.clone(), value.clone());
+            let write = move || {
+                sled.write(number, &value);
+                sled.db.flush().expect("a flush succeeds");
+            };
+            return tokio::task::spawn_blocking(write).await.expect("a write ends");
+        }
         self.write(number, value);
         self.settle().await;
     }

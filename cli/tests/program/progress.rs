@@ -66,6 +66,7 @@ fn a_long_copy_counts_on_a_terminal_and_wipes_the_count_in_the_end() {
         "{counts:?} in {seen:?}"
     );
     let after_the_last = seen.rsplit("entries (").next().unwrap();
+    assert!(seen.contains("[="), "no bar: {seen:?}");
     assert!(after_the_last.contains("\u{1b}[2K") && after_the_last.contains("copied 60 entries"), "{seen:?}");
 }
 

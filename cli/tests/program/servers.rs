@@ -74,6 +74,30 @@ fn the_doctor_finds_every_server_of_the_tests_well() {
 }
 
 #[test]
+fn the_doctor_says_which_right_is_missing_and_what_to_look_at_where_nobody_gets_in() {
+    let home = Home::new();
+    let named = ["LARDER_TEST_REDIS_TLS_APP", "LARDER_TEST_REDIS_TLS_CA"].map(service);
+    let [Some(url), Some(authority)] = named else { return };
+    let password = url.split(['@', ':']).nth(2).unwrap();
+    let examined = |url: &str| {
+        let ended = home.run(["doctor", &format!("{url}?namespace=other&tls_ca={authority}"), "--json"]);
+        assert_eq!(ended.status.code(), Some(1), "{}", stderr(&ended));
+        let said = stdout(&ended);
+        assert!(!said.contains(password) && !stderr(&ended).contains(password), "{said}");
+        parsed(&said)
+    };
+    let advice = |findings: &[Value], about: &str| {
+        let bad = |finding: &&Value| finding["about"] == about && finding["verdict"] == "bad";
+        let found = findings.iter().find(bad).unwrap_or_else(|| panic!("{about}: {findings:#?}"));
+        found["advice"].as_str().unwrap().to_owned()
+    };
+    // This user may touch only what begins with `app`.
+    assert!(advice(&examined(&url), "round trip").contains("the right to read, write, remove and list"));
+    let wrong = url.replace(password, "wr0ng-pw");
+    assert!(advice(&examined(&wrong), "opens").contains("look at the user and the password"));
+}
+
+#[test]
 fn a_bench_measures_every_operation_of_every_server() {
     let home = Home::new();
     for Server { name, url, lists } in servers(&home) {

@@ -32,11 +32,12 @@ pub(super) fn start(inner: &Arc<Inner>, run: Run) {
 /// Looks after the link once; how long it can be left alone, or `None` once nobody needs it.
 async fn tend(weak: &Weak<Inner>) -> Option<Duration> {
     let link = Link(weak.upgrade()?);
-    if matches!(*link.0.slot(), Slot::Closed) {
-        return None;
-    }
-    let made = link.0.made.load_full();
-    match made.as_deref() {
+    let standing = match &*link.0.slot() {
+        Slot::Closed => return None,
+        Slot::Up(live) => Some(live.clone()),
+        Slot::Connecting(_) | Slot::Down => None,
+    };
+    match standing {
         None if link.0.news.is_idle() => return Some(CLOCK), // the next request connects
         Some(live) if live.is_alive() && link.0.clock.read(live.clone()).await.is_err() => {
             live.kill();
@@ -44,7 +45,6 @@ async fn tend(weak: &Weak<Inner>) -> Option<Duration> {
         }
         _ => {}
     }
-    drop(made); // it is not to outlive the one that takes its place
     let back = link.live().await.is_ok();
     link.0.news.tidy(&link).await;
     Some(match (link.0.news.is_idle(), back) {

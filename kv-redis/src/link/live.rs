@@ -67,7 +67,7 @@ impl Live {
     ) -> Self {
         let (facts, underway, since) = (Facts::default(), Underway::default(), Instant::now());
         let session = Session { facts, death, driver, response_timeout, heard, underway, since };
-        Self { connection, session: Arc::new(session), patience: Patience::default() }
+        Self { connection, session: Arc::new(session), patience: Patience::here() }
     }
 
     /// Chooses the database and asks the server what it is.
@@ -77,7 +77,7 @@ impl Live {
         if database != 0 {
             questions.cmd("SELECT").arg(database);
         }
-        let answers = self.send_all(&questions).await.map_err(error::unreachable)?;
+        let answers = self.send_all(&questions).await.map_err(error::unconnected)?;
         if let Some(Value::ServerError(refusal)) = answers.get(2) {
             return Err(match refusal.code() {
                 "ERR" => error::invalid("the server has no database of this number"),
@@ -153,9 +153,10 @@ impl Session {
         patience: &mut Patience,
         mut answer: Pin<&mut impl Future<Output = RedisResult<T>>>,
     ) -> RedisResult<T> {
-        // A long request is packed and queued by its first poll: who is queued meanwhile is before it.
+        // A long request is packed and queued by its first poll, unless the driver's queue is full: who is queued meanwhile
+        // is before it.
         if sent >= LONG
-            && let Poll::Ready(answer) = futures_util::poll!(answer.as_mut())
+            && let Poll::Ready(answer) = futures_util::poll!(tokio::task::unconstrained(answer.as_mut()))
         {
             return answer;
         }
@@ -228,7 +229,7 @@ mod tests {
             short.set(short.get().or_else(|| Some(session.underway.enter(100))));
             Poll::<redis::RedisResult<()>>::Pending
         });
-        let error = session.hear(LONG, &mut Patience::default(), pin!(answer)).await.unwrap_err();
+        let error = session.hear(LONG, &mut Patience::here(), pin!(answer)).await.unwrap_err();
         assert!(error.is_timeout());
         session.underway.answered(short.get().unwrap());
         let last = session.underway.enter(100);

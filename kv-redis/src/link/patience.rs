@@ -12,11 +12,21 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const FAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// A timer for one request after the other. It is set again when it runs out, and not for each request: nearly all are
-/// answered long before, and to set and clear a timer costs more than all else that is done here for a request.
-#[derive(Default)]
-pub(super) struct Patience(Option<(runtime::Id, Pin<Box<Sleep>>)>);
+/// answered long before, and to set and clear a timer costs more than all else that is done here for a request. Until it runs
+/// out it may wake who asked last, though for nothing.
+pub(super) struct Patience {
+    /// The executor of the connection. A timer of another one is not kept: that one may stand still, or end and could not be
+    /// let go.
+    home: runtime::Id,
+    timer: Option<Pin<Box<Sleep>>>,
+}
 
 impl Patience {
+    /// For a connection that lives on this executor.
+    pub(super) fn here() -> Self {
+        Self { home: Handle::current().id(), timer: None }
+    }
+
     /// What `future` comes to; `None` once so much time has passed.
     pub(super) async fn within<F: Future>(
         &mut self,
@@ -25,7 +35,10 @@ impl Patience {
     ) -> Option<F::Output> {
         let now = Instant::now();
         let deadline = now.checked_add(time).unwrap_or(now + FAR);
-        let timer = self.timer(deadline);
+        let mut elsewhere = None;
+        let kept = if Handle::current().id() == self.home { &mut self.timer } else { &mut elsewhere };
+        kept.take_if(|timer| timer.deadline() > deadline);
+        let timer = kept.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         std::future::poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
@@ -40,29 +53,18 @@ impl Patience {
         })
         .await
     }
-
-    /// A timer of this executor, since another one may stand still, that runs out at `deadline` or before.
-    fn timer(&mut self, deadline: Instant) -> &mut Pin<Box<Sleep>> {
-        let here = Handle::current().id();
-        let fits = |(there, timer): &(_, Pin<Box<Sleep>>)| *there == here && timer.deadline() <= deadline;
-        if !self.0.as_ref().is_some_and(fits) {
-            self.0 = None;
-        }
-        let (_, timer) = self.0.get_or_insert_with(|| (here, Box::pin(sleep_until(deadline))));
-        timer
-    }
 }
 
 /// A clone has a timer of its own.
 impl Clone for Patience {
     fn clone(&self) -> Self {
-        Self::default()
+        Self { home: self.home, timer: None }
     }
 }
 
 impl fmt::Debug for Patience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Patience").field(&self.0.as_ref().map(|(_, timer)| timer.deadline())).finish()
+        f.debug_tuple("Patience").field(&self.timer.as_ref().map(|timer| timer.deadline())).finish()
     }
 }
 
@@ -77,6 +79,7 @@ mod tests {
 
     use super::Patience;
 
+    const SECOND: Duration = Duration::from_secs(1);
     const TIMES: [Duration; 5] = [
         Duration::from_secs(3),
         Duration::from_secs(3),
@@ -93,7 +96,7 @@ mod tests {
     async fn each_request_has_its_own_time_whatever_was_asked_before() {
         for earlier in TIMES {
             for time in &TIMES[..4] {
-                let mut patience = Patience::default();
+                let mut patience = Patience::here();
                 assert_eq!(patience.within(earlier, pin!(ready(1))).await, Some(1));
                 sleep(Duration::from_secs(2)).await;
                 let begun = Instant::now();
@@ -106,19 +109,43 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_is_answered_in_time_gets_the_answer_though_an_older_timer_runs_out() {
-        let mut patience = Patience::default();
+        let mut patience = Patience::here();
         assert_eq!(patience.within(Duration::from_secs(1), pin!(ready(()))).await, Some(()));
         sleep(Duration::from_millis(500)).await;
         let late = pin!(sleep(Duration::from_millis(900)));
         assert_eq!(patience.within(Duration::from_secs(1), late).await, Some(()));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_that_was_waited_for_in_another_task_wakes_who_waits_now() {
+        let mut patience = Patience::here();
+        let earlier = tokio::spawn(async move {
+            let answered = patience.within(SECOND, pin!(sleep(SECOND / 2))).await;
+            (answered, patience)
+        });
+        let (answered, mut patience) = earlier.await.unwrap();
+        assert_eq!(answered, Some(()));
+        assert!(patience.timer.as_ref().is_some_and(|timer| !timer.is_elapsed()), "it is kept as it is");
+        let begun = Instant::now();
+        assert_eq!(patience.within(SECOND, pin!(pending::<()>())).await, None);
+        assert_eq!(begun.elapsed().as_millis(), 1_000);
+    }
+
     #[test]
-    fn time_passes_for_who_waits_where_another_executor_stands_still() {
+    fn another_executor_has_a_timer_of_its_own_and_keeps_none() {
         let (first, second) = (executor(), executor());
-        let mut patience = Patience::default();
-        let second_long = Duration::from_secs(1);
-        assert_eq!(first.block_on(patience.within(second_long, pin!(ready(1)))), Some(1));
-        assert_eq!(second.block_on(patience.within(second_long, pin!(pending::<()>()))), None);
+        let mut patience = first.block_on(async {
+            let mut patience = Patience::here();
+            assert_eq!(patience.within(SECOND, pin!(ready(1))).await, Some(1));
+            patience
+        });
+        let kept = patience.timer.as_ref().map(|timer| timer.deadline());
+        assert!(kept.is_some());
+        assert_eq!(
+            second.block_on(patience.within(SECOND, pin!(pending::<()>()))),
+            None,
+            "the first stands still"
+        );
+        assert_eq!(patience.timer.as_ref().map(|timer| timer.deadline()), kept);
     }
 }

@@ -20,8 +20,8 @@ pub(super) struct Stock {
 
 impl Stock {
     pub(super) fn take(&self) -> Option<Live> {
-        let mut own = lock(self.shards.own());
-        std::iter::from_fn(|| own.pop()).find(Live::is_alive)
+        let one = || lock(self.shards.own()).pop();
+        std::iter::from_fn(one).find(Live::is_alive) // those that are not alive are dropped, not under the lock
     }
 
     pub(super) fn put(&self, live: Live) {

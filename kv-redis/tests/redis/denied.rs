@@ -1,11 +1,13 @@
 //! Users, passwords, rights and certificates.
 
+use std::path::Path;
+
 use kv_core::testing::service;
-use kv_core::{ErrorKind, Key, Listing, NewEntry, Outcome, PutMode, Scan, Store};
+use kv_core::{ErrorKind, Key, Listing, NewEntry, Outcome, PutMode, Scan, Store, StoreUrl};
 use kv_redis::{RedisConfig, RedisStore};
 
 use crate::place::{config, namespace};
-use crate::private::{PROGRAMS, Server, say};
+use crate::private::{PROGRAMS, Server, free_port, say};
 
 async fn refused(config: RedisConfig) -> kv_core::Error {
     RedisStore::open(config).await.expect_err("it must not open")
@@ -125,6 +127,28 @@ async fn over_tls_the_server_is_checked_and_plain_text_gets_nowhere() {
         let Some(url) = service(server) else { continue };
         checked_over_tls(&url).await;
     }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_who_we_are_is_shown_the_certificate_of_the_url() {
+    let Some(authority) = service("LARDER_TEST_REDIS_TLS_CA") else { return };
+    let file = |name| Path::new(&authority).with_file_name(name).display().to_string();
+    let (certificate, key) = (file("server.pem"), file("server.key"));
+    let port = free_port().to_string();
+    let files = ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &authority];
+    let settings = [&["--tls-port", &port, "--tls-auth-clients", "yes"][..], &files].concat();
+    let Some(_server) = Server::start(&settings).await else { return };
+
+    let url = format!("rediss://127.0.0.1:{port}?tls_ca={authority}");
+    let known = format!("{url}&tls_cert={certificate}&tls_key={key}");
+    let from = |url: &str| RedisConfig::from_url(&mut StoreUrl::parse(url).unwrap()).unwrap();
+    let store = RedisStore::open(from(&known)).await.unwrap();
+    store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
+    assert_eq!(store.get(Key::new("c", "a")).await.unwrap().unwrap().value, "x");
+
+    let error = refused(from(&url)).await;
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
+    assert!(error.message().contains("tls_cert"), "{error:?}");
 }
 
 async fn checked_over_tls(url: &str) {

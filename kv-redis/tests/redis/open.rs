@@ -8,7 +8,7 @@ use kv_redis::RedisStore;
 
 use crate::crash::Watched;
 use crate::place::{config, namespace, open};
-use crate::private::{PATIENCE, Server, free_port};
+use crate::private::{PATIENCE, Server, free_port, until};
 
 #[tokio::test]
 async fn another_kind_of_server_is_refused_with_what_to_write() {
@@ -98,6 +98,38 @@ async fn a_socket_of_this_machine_will_do() {
     let key = Key::new("c", "a");
     store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();
     assert_eq!(store.take(key, None).await.unwrap().unwrap().value, "x");
+}
+
+/// How many connections the server has beside the one that asks.
+async fn clients(raw: &mut redis::aio::MultiplexedConnection) -> usize {
+    let list: String = redis::cmd("CLIENT").arg("LIST").query_async(raw).await.unwrap();
+    list.lines().count() - 1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_stays_connected_once_the_store_is_closed_or_gone() {
+    for closed in [true, false] {
+        let Some(server) = Server::start(&[]).await else { return };
+        let mut raw = server.raw().await;
+        let store = RedisStore::open(server.config()).await.unwrap();
+        let busy: Vec<_> = (0..64)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.get(Key::new("c", "a")).await.unwrap() })
+            })
+            .collect();
+        for task in busy {
+            assert!(task.await.unwrap().is_none());
+        }
+        assert_eq!(clients(&mut raw).await, 1, "all share one connection");
+        let kept = closed.then(|| store.clone());
+        if closed {
+            store.close().await.unwrap();
+        }
+        drop(store);
+        until("the connection has gone", async || clients(&mut raw).await == 0).await;
+        drop(kept);
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::operations::{self, Load};
 use larder_benches::measure::Plan;
 
 /// All of it fits into the 64 MiB that a server has unless it is told otherwise: what it lacks room for is gone.
-const LOAD: Load = Load { keys: 2_000, taken: [3_200; 2], pages: &[] };
+const LOAD: Load = Load { keys: 2_000, taken: [48_000, 6_400], pages: &[] };
 
 pub(crate) fn run(plan: &Plan) -> Result<(), Failure> {
     let url = server("LARDER_TEST_MEMCACHED", "memcached")?;

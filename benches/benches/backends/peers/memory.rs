@@ -9,7 +9,7 @@ use larder_benches::peers::Moka;
 use crate::operations::{self, Load};
 
 pub(crate) fn run(plan: &Plan) {
-    let load = Load { pages: &[1], ..Load::FAST }; // moka's pages are walks over everything
+    let load = Load { taken: [192_000, 48_000], pages: &[1], ..Load::FAST }; // moka's pages are walks over everything
     let larder = Larder(MemoryStore::new().erased());
     operations::compare(plan, "memory", load, &larder, &Moka::default());
 }
