@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -285,10 +286,10 @@ async fn receive(mut read: ReadHalf<Box<dyn Wire>>, owed: &Owed, patience: Durat
         if let Err(error) = owed.hand_out(&mut buffer) {
             return error;
         }
-        let arrived = if let Some(arriving) = owed.time_to_arrive() {
-            match tokio::time::timeout(patience.saturating_add(arriving), read.read_buf(&mut buffer)).await {
-                Ok(arrived) => arrived,
-                Err(_) => return error::silent(),
+        let arrived = if owed.time_to_arrive().is_some() {
+            match in_time(read.read_buf(&mut buffer), owed, patience).await {
+                Some(arrived) => arrived,
+                None => return error::silent(),
             }
         } else {
             if owed.is_last.load(Ordering::Acquire) {
@@ -307,27 +308,65 @@ async fn receive(mut read: ReadHalf<Box<dyn Wire>>, owed: &Owed, patience: Durat
     }
 }
 
+/// What arrives, unless nothing does for longer than the server may be silent. What is sent meanwhile may hold up what was
+/// owed before.
+async fn in_time<T>(arrives: impl Future<Output = T>, owed: &Owed, patience: Duration) -> Option<T> {
+    let (mut arrives, since) = (pin!(arrives), tokio::time::Instant::now());
+    loop {
+        let limit = patience.saturating_add(owed.time_to_arrive().unwrap_or_default());
+        let left = limit.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            return None;
+        }
+        if let Ok(arrived) = tokio::time::timeout(left, arrives.as_mut()).await {
+            return Some(arrived);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use tokio::sync::oneshot;
+    use tokio::time::sleep;
 
-    use super::{Owed, Waiting};
+    use super::{Owed, Waiting, in_time};
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    fn asks(owed: &Owed, bytes: usize) {
+        let (place, (reply, _)) = (owed.underway.enter(bytes), oneshot::channel());
+        owed.waiting().push_back(Waiting { answers: 1, place, replies: Vec::new(), reply });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_already_has_the_time_of_a_long_item_that_is_sent_meanwhile() {
+        for (answer_ms, arrives) in [(1_900, true), (3_500, true), (4_500, false)] {
+            let owed = Owed::default();
+            asks(&owed, 40);
+            let later = async {
+                sleep(Duration::from_millis(1)).await;
+                asks(&owed, 512_000);
+            };
+            let answer = sleep(Duration::from_millis(answer_ms));
+            let (arrived, ()) = tokio::join!(in_time(answer, &owed, PATIENCE), later);
+            assert_eq!(arrived.is_some(), arrives, "after {answer_ms} ms");
+        }
+        let owed = Owed::default();
+        asks(&owed, 40);
+        assert_eq!(in_time(sleep(PATIENCE * 2), &owed, PATIENCE).await, None);
+    }
 
     #[test]
     fn what_came_with_the_beginning_of_a_long_item_waits_for_its_end() {
         let owed = Owed::default();
         assert_eq!(owed.time_to_arrive(), None);
-        let asks = |bytes| {
-            let (place, (reply, _)) = (owed.underway.enter(bytes), oneshot::channel());
-            owed.waiting().push_back(Waiting { answers: 1, place, replies: Vec::new(), reply });
-        };
-        asks(40);
+        asks(&owed, 40);
         assert_eq!(owed.time_to_arrive(), Some(Duration::ZERO));
-        asks(5_120);
-        asks(512_000);
-        asks(512_000);
+        asks(&owed, 5_120);
+        asks(&owed, 512_000);
+        asks(&owed, 512_000);
         assert_eq!(
             owed.time_to_arrive(),
             Some(Duration::from_millis(2_020)),

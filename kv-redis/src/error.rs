@@ -139,10 +139,8 @@ pub(crate) fn unconnected(error: RedisError) -> Error {
     if error.kind() == redis::ErrorKind::Parse {
         return not_done(ErrorKind::Invalid, "what answers there is neither Redis nor Valkey").because(error);
     }
-    if is_alert(&error) {
-        let message =
-            "the server takes nobody without a certificate that it trusts: see `tls_cert` and `tls_key`";
-        return not_done(ErrorKind::Denied, message).because(error);
+    if let Some((kind, message)) = beneath(&error).and_then(alert) {
+        return not_done(kind, message).because(error);
     }
     match ServerError::try_from(error) {
         Ok(refusal) => refused(&refusal),
@@ -153,13 +151,48 @@ pub(crate) fn unconnected(error: RedisError) -> Error {
 /// How the driver holds the errors of others.
 type Shared = std::sync::Arc<dyn std::error::Error + Send + Sync>;
 
-/// Whether the server ended the TLS session by an alert (RFC 8446, section 6.2): it does so once our part of the handshake is
-/// over, where it wants a certificate.
-fn is_alert(error: &RedisError) -> bool {
-    let shared = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Shared>());
-    let io = shared.and_then(|shared| shared.downcast_ref::<std::io::Error>());
-    let tls = io.and_then(std::io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(tls, Some(rustls::Error::AlertReceived(_)))
+/// What ended the TLS session beneath the driver.
+fn beneath(error: &RedisError) -> Option<&rustls::Error> {
+    let shared = std::error::Error::source(error)?.downcast_ref::<Shared>()?;
+    shared.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref()
+}
+
+/// What it means that the server ended the TLS session by an alert (RFC 8446, section 6.2). In TLS 1.3 it judges our certificate
+/// when our part of the handshake is over.
+fn alert(error: &rustls::Error) -> Option<(ErrorKind, &'static str)> {
+    use rustls::AlertDescription as Alert;
+    let rustls::Error::AlertReceived(alert) = error else { return None };
+    Some(match alert {
+        Alert::CertificateRequired
+        | Alert::NoCertificate
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied
+        | Alert::DecryptError => (
+            ErrorKind::Denied,
+            "the server takes nobody without a certificate that it trusts: see `tls_cert` and `tls_key`",
+        ),
+        // In TLS 1.2 also the answer to a missing certificate.
+        Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => (
+            ErrorKind::Denied,
+            "the server refuses TLS as it is offered: it may want a certificate, see `tls_cert` and `tls_key`",
+        ),
+        Alert::UnrecognisedName => {
+            (ErrorKind::Denied, "the server has no certificate for the host of the URL")
+        }
+        _ => (ErrorKind::Unavailable, "the server ended the TLS session"),
+    })
+}
+
+/// The TLS handshake failed.
+pub(crate) fn untrusted(cause: std::io::Error) -> Error {
+    let Some(tls) = cause.get_ref().and_then(|inner| inner.downcast_ref()) else { return unreachable(cause) };
+    let (kind, message) = alert(tls).unwrap_or((ErrorKind::Denied, "the server could not prove who it is"));
+    not_done(kind, message).because(cause)
 }
 
 /// As [`unconnected`], for what happens before the protocol begins.
@@ -185,6 +218,11 @@ pub(crate) fn nonsense() -> Error {
     Error::new(ErrorKind::Unexpected, "the server's answer has an unexpected form")
 }
 
+/// As [`nonsense`], to what was sent.
+pub(crate) fn unreadable() -> RedisError {
+    (redis::ErrorKind::UnexpectedReturnType, "the server's answer has an unexpected form").into()
+}
+
 /// What a `take` found was not to be read, and is removed all the same: nobody may believe that nothing happened.
 pub(crate) fn removed(error: Error) -> Error {
     Error::new(error.kind(), "what was taken cannot be read, and is removed")
@@ -205,7 +243,7 @@ mod tests {
     use kv_core::{Error, ErrorKind, Outcome};
     use redis::{RedisError, ServerError, Value};
 
-    use super::{Fault, lost, refused, unconnected};
+    use super::{Fault, lost, refused, unconnected, untrusted};
 
     fn said(line: &str) -> ServerError {
         match redis::parse_redis_value(format!("-{line}\r\n").as_bytes()) {
@@ -256,6 +294,27 @@ mod tests {
             "{cause}"
         );
         assert!(!cause.contains("my-secret") && !format!("{error:?}").contains("my-secret"));
+    }
+
+    #[test]
+    fn a_refused_certificate_is_final_and_an_ended_session_is_not() {
+        use rustls::AlertDescription as Alert;
+        for (alert, kind, names) in [
+            (Alert::CertificateRequired, ErrorKind::Denied, "tls_cert"),
+            (Alert::UnknownCA, ErrorKind::Denied, "tls_cert"),
+            (Alert::HandshakeFailure, ErrorKind::Denied, "tls_cert"),
+            (Alert::UnrecognisedName, ErrorKind::Denied, "host"),
+            (Alert::CloseNotify, ErrorKind::Unavailable, "ended"),
+            (Alert::InternalError, ErrorKind::Unavailable, "ended"),
+        ] {
+            let cause = || io::Error::new(io::ErrorKind::InvalidData, rustls::Error::AlertReceived(alert));
+            for error in [untrusted(cause()), unconnected(cause().into())] {
+                assert_eq!((error.kind(), error.outcome()), (kind, Outcome::NotDone), "{error:?}");
+                assert!(error.message().contains(names), "{error}");
+            }
+        }
+        let unproven = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        assert_eq!(untrusted(io::Error::other(unproven)).kind(), ErrorKind::Denied);
     }
 
     #[test]

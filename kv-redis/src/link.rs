@@ -4,13 +4,15 @@
 //! the end has sent nothing, and the error says so. A new connection is handed out only once it tracks and subscribes
 //! what the old one did, so that no read slips through untracked.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use kv_core::{ErrorKind, Result};
 use redis::{Cmd, Pipeline, PushInfo, PushKind, Value};
+use tokio::runtime::{self, Handle};
 use tokio::sync::Notify;
 
 use crate::error::{self, Fault};
@@ -48,6 +50,8 @@ struct Inner {
     target: Target,
     dial: Arc<Dial>,
     slot: Mutex<Slot>,
+    /// How many attempts to connect there were.
+    attempts: AtomicU64,
     /// Handles of the connection that stands: nearly all who send something find one there.
     stock: Stock,
     clock: ServerClock,
@@ -58,7 +62,23 @@ struct Inner {
     wake: Arc<Notify>,
 }
 
-type Attempt = Shared<BoxFuture<'static, Result<Live>>>;
+/// An attempt to connect, for all who wait for it.
+#[derive(Clone, Debug)]
+struct Attempt {
+    number: u64,
+    outcome: Shared<BoxFuture<'static, Result<Live>>>,
+    /// Where it runs, and since when.
+    home: runtime::Id,
+    began: Instant,
+}
+
+impl Attempt {
+    /// How long who asks here may wait for it: another executor may stand still, and this with it. `None` is to its end.
+    fn left(&self, longest: Duration) -> Option<Duration> {
+        let here = Handle::current().id() == self.home;
+        (!here).then(|| longest.saturating_sub(self.began.elapsed()))
+    }
+}
 
 #[derive(Debug)]
 enum Slot {
@@ -74,27 +94,37 @@ impl Link {
         let wake = news.wake();
         let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::unread());
         let (stock, keeper) = (Stock::default(), Running::default());
-        let link = Self(Arc::new(Inner { target, dial, slot, stock, clock, news, tended, keeper, wake }));
+        let attempts = AtomicU64::new(0);
+        let link =
+            Self(Arc::new(Inner { target, dial, slot, attempts, stock, clock, news, tended, keeper, wake }));
         link.tend();
         link
     }
 
     /// The connection that stands, or a new one.
     pub(crate) async fn live(&self) -> Result<Live> {
-        let attempt = {
-            let mut slot = self.0.slot();
-            match &*slot {
-                Slot::Up(live) if live.is_alive() => return Ok(live.clone()),
-                Slot::Closed => return Err(error::closed()),
-                Slot::Connecting(attempt) => attempt.clone(),
-                Slot::Up(_) | Slot::Down => {
-                    let attempt = self.attempt();
-                    *slot = Slot::Connecting(attempt.clone());
-                    attempt
+        let longest = self.0.dial.longest();
+        loop {
+            let attempt = {
+                let mut slot = self.0.slot();
+                match &*slot {
+                    Slot::Up(live) if live.is_alive() => return Ok(live.clone()),
+                    Slot::Closed => return Err(error::closed()),
+                    Slot::Connecting(attempt) if attempt.left(longest) != Some(Duration::ZERO) => {
+                        attempt.clone()
+                    }
+                    Slot::Connecting(_) | Slot::Up(_) | Slot::Down => {
+                        let attempt = self.attempt();
+                        *slot = Slot::Connecting(attempt.clone());
+                        attempt
+                    }
                 }
+            };
+            let Some(left) = attempt.left(longest) else { return attempt.outcome.await };
+            if let Ok(outcome) = tokio::time::timeout(left, attempt.outcome).await {
+                return outcome;
             }
-        };
-        attempt.await
+        }
     }
 
     /// The connection if one stands.
@@ -179,7 +209,7 @@ impl Link {
                 }
                 Ok(answers)
             }
-            Err(error) => Err(self.0.lost(&live, error)),
+            Err(error) => Err(self.lost(&live, error)),
         };
         self.0.stock.put(live);
         answers
@@ -190,6 +220,18 @@ impl Link {
         if let Some(live) = self.standing() {
             live.kill();
         }
+    }
+
+    /// What it means for the connection that no answer came, or none that could be read.
+    fn lost(&self, live: &Live, error: redis::RedisError) -> Fault {
+        // After a timeout the keeper asks whether the connection still lives. Where there is none, silence is its end.
+        if !self.0.tended || !error.is_timeout() {
+            live.kill();
+            self.0.news.lost();
+        }
+        keeper::look(self);
+        self.0.dial.trouble.notify_one();
+        Fault::Lost(error)
     }
 
     /// Lets the connection go, for good.
@@ -212,19 +254,22 @@ impl Link {
 
     fn attempt(&self) -> Attempt {
         self.tend();
+        let number = self.0.attempts.fetch_add(1, Ordering::Relaxed);
         let (link, weak) = (self.clone(), Arc::downgrade(&self.0));
         let task = tokio::spawn(async move {
             let outcome = link.connect().await;
-            link.settle(outcome)
+            link.settle(number, outcome)
         });
         let outcome = task.map(move |ended| {
             ended.unwrap_or_else(|cause| {
                 // Its executor ended with it; the next who asks begins anew, on theirs.
                 let outcome = Err(error::unreachable(cause));
-                weak.upgrade().map_or_else(|| Err(error::closed()), |inner| Self(inner).settle(outcome))
+                let link = weak.upgrade().map(Self);
+                link.map_or_else(|| Err(error::closed()), |link| link.settle(number, outcome))
             })
         });
-        outcome.boxed().shared()
+        let (home, began) = (Handle::current().id(), Instant::now());
+        Attempt { number, outcome: outcome.boxed().shared(), home, began }
     }
 
     async fn connect(&self) -> Result<Live> {
@@ -257,11 +302,15 @@ impl Link {
         Ok(live)
     }
 
-    /// Hands the new connection out, unless the link was closed meanwhile.
-    fn settle(&self, outcome: Result<Live>) -> Result<Live> {
+    /// Hands the new connection out, unless the link was closed meanwhile, or the attempt given up for another.
+    fn settle(&self, number: u64, outcome: Result<Live>) -> Result<Live> {
         let mut slot = self.0.slot();
-        if matches!(*slot, Slot::Closed) {
-            return Err(error::closed());
+        match &*slot {
+            Slot::Closed => return Err(error::closed()),
+            Slot::Connecting(attempt) if attempt.number == number => {}
+            _ => {
+                return outcome.and_then(|_| Err(error::unreachable("the connection took too long to make")));
+            }
         }
         *slot = match &outcome {
             Ok(live) => Slot::Up(live.clone()),
@@ -292,7 +341,7 @@ impl Awaited<'_> {
                 Err(Fault::Said(refusal))
             }
             Ok(answer) => Ok(answer),
-            Err(error) => Err(self.link.0.lost(&live, error)),
+            Err(error) => Err(self.link.lost(&live, error)),
         };
         self.link.0.stock.put(live);
         answer
@@ -302,7 +351,7 @@ impl Awaited<'_> {
 impl Drop for Awaited<'_> {
     fn drop(&mut self) {
         if !self.came {
-            self.link.0.wake.notify_one();
+            keeper::look(self.link);
         }
     }
 }
@@ -320,17 +369,6 @@ impl Inner {
             self.news.lost();
             self.wake.notify_one();
         }
-    }
-
-    fn lost(&self, live: &Live, error: redis::RedisError) -> Fault {
-        // After a timeout the keeper asks whether the connection still lives. Where there is none, silence is its end.
-        if !self.tended || !error.is_timeout() {
-            live.kill();
-            self.news.lost();
-        }
-        self.wake.notify_one();
-        self.dial.trouble.notify_one();
-        Fault::Lost(error)
     }
 }
 

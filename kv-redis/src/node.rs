@@ -208,7 +208,7 @@ fn said(answer: Option<Value>) -> Result<Value, Fault> {
     match answer {
         Some(Value::ServerError(refusal)) => Err(Fault::Said(refusal)),
         Some(answer) => Ok(answer),
-        None => Err(Fault::Unsent(error::nonsense())),
+        None => Err(Fault::Lost(error::unreadable())),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Making a connection: socket, TLS, login, and what the server says of itself.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kv_core::{Error, Result};
+use kv_core::Result;
 use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
 use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo};
 use rustls::ClientConfig;
@@ -18,7 +19,7 @@ use super::Live;
 use super::gather::{Gather, Heard};
 use super::live::Death;
 use crate::config::RedisConfig;
-use crate::error::{self, invalid, unconnected, unreachable};
+use crate::error::{invalid, unconnected, unreachable, untrusted};
 
 /// Requests that wait for the driver's task. What waits behind them waits in its own task.
 const WAITING: usize = 512;
@@ -72,6 +73,11 @@ impl Dial {
             connect_timeout: self.connect_timeout,
             trouble: Notify::new(),
         }
+    }
+
+    /// So long does one try take at most, with what the server is asked before anybody uses the connection.
+    pub(super) fn longest(&self) -> Duration {
+        (self.connect_timeout.saturating_add(self.response_timeout)).saturating_mul(4)
     }
 
     /// A connection to `address` that tells `sink` what the server says unasked.
@@ -129,7 +135,7 @@ impl Dial {
         _: &std::path::Path,
         _: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Live> {
-        Err(error::not_done(kv_core::ErrorKind::Unsupported, "this system has no Unix sockets"))
+        Err(crate::error::not_done(kv_core::ErrorKind::Unsupported, "this system has no Unix sockets"))
     }
 
     async fn login_on(
@@ -152,7 +158,22 @@ impl Dial {
         )
         .await
         .map_err(unconnected)?;
-        Ok(Live::new(connection, tokio::spawn(driver).abort_handle(), death, self.response_timeout, heard))
+        let ends = Ends(death.clone());
+        let driver = tokio::spawn(async move {
+            let driver = pin!(driver);
+            let _ends = ends; // is dropped before the driver, which is told of no more then
+            driver.await;
+        });
+        Ok(Live::new(connection, driver.abort_handle(), death, self.response_timeout, heard))
+    }
+}
+
+/// Notes the end of a connection whose driver has said nothing: its executor ended, or it could not write.
+struct Ends(Death);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.note();
     }
 }
 
@@ -195,14 +216,4 @@ fn prepare(stream: &TcpStream) -> std::io::Result<usize> {
     let keepalive = socket2::TcpKeepalive::new().with_time(QUIET).with_interval(QUIET / 3);
     socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
     Ok(if near { KEPT_BACK } else { 0 })
-}
-
-fn untrusted(cause: std::io::Error) -> Error {
-    if let Some(inner) = cause.get_ref()
-        && inner.is::<rustls::Error>()
-    {
-        return error::not_done(kv_core::ErrorKind::Denied, "the server could not prove who it is")
-            .because(cause);
-    }
-    unreachable(cause)
 }

@@ -11,6 +11,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// What a deadline is that no clock can show.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
+/// Timers for longer are not kept: each holds on to the task that waited for it last.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// A timer for one request after the other. It is set again when it runs out, and not for each request: nearly all are
 /// answered long before, and to set and clear a timer costs more than all else that is done here for a request. Until it runs
 /// out it may wake who asked last, though for nothing.
@@ -36,7 +39,8 @@ impl Patience {
         let now = Instant::now();
         let deadline = now.checked_add(time).unwrap_or(now + FAR);
         let mut elsewhere = None;
-        let kept = if Handle::current().id() == self.home { &mut self.timer } else { &mut elsewhere };
+        let keep = time <= LONGEST && Handle::current().id() == self.home;
+        let kept = if keep { &mut self.timer } else { &mut elsewhere };
         kept.take_if(|timer| timer.deadline() > deadline);
         let timer = kept.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         std::future::poll_fn(|cx| {

@@ -8,7 +8,7 @@ use kv_redis::RedisStore;
 
 use crate::crash::Watched;
 use crate::place::{config, namespace, open};
-use crate::private::{PATIENCE, Server, free_port, until};
+use crate::private::{PATIENCE, Server, free_port, say, until};
 
 #[tokio::test]
 async fn another_kind_of_server_is_refused_with_what_to_write() {
@@ -143,11 +143,35 @@ fn a_store_outlives_the_executor_that_opened_it() {
     first.block_on(store.put(key, NewEntry::new("x"), PutMode::Create)).unwrap();
     drop(first);
     let second = executor();
-    let taken = second.block_on(async {
-        let _first_finds_out = store.get(key).await;
-        store.take(key, None).await
-    });
+    let taken = second.block_on(store.take(key, None));
     assert_eq!(taken.unwrap().unwrap().value, "x");
+}
+
+#[test]
+fn a_store_is_used_on_while_the_executor_of_its_connection_stands_still() {
+    let executor = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (first, second) = (executor(), executor());
+    let Some(server) = second.block_on(Server::start(&[])) else { return };
+    let (mut raw, key) = (second.block_on(server.raw()), Key::new("c", "a"));
+    // Between the death of its connection and the next one the first executor stops anywhere.
+    for turns in [0, 1, 2, 4, 8, 16] {
+        let mut config = server.config();
+        (config.response_timeout, config.connect_timeout) =
+            (Duration::from_millis(100), Duration::from_millis(100));
+        let store = first.block_on(RedisStore::open(config)).unwrap();
+        second.block_on(say(&mut raw, "CLIENT KILL TYPE normal SKIPME yes"));
+        first.block_on(async {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+        });
+        second.block_on(until("it has found out", async || store.get(key).await.is_ok()));
+        second.block_on(store.put(key, NewEntry::new("x"), PutMode::Replace)).unwrap();
+        second.block_on(store.close()).unwrap();
+        // The first goes on, and lets go what it had.
+        first.block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
+        second.block_on(until("no connection is left", async || clients(&mut raw).await == 0));
+    }
 }
 
 #[tokio::test]
