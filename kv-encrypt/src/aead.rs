@@ -48,7 +48,7 @@ pub(crate) fn open(ring: &KeyRing, binding: &Binding<'_>, stored: &[u8]) -> Resu
         }
         known = true; // not the last word: two keys of a ring may share an id, one in 2^32 does
         let mut plain = vec![0; parts.ciphertext.len()];
-        let nonce = Nonce::try_assume_unique_for_key(parts.nonce).map_err(broken)?;
+        let nonce = Nonce::assume_unique_for_key(*parts.nonce);
         let opened = binding.with_bytes(|bound| {
             key.aead.open_separate_gather(nonce, Aad::from(bound), parts.ciphertext, parts.tag, &mut plain)
         });
@@ -69,18 +69,18 @@ pub(crate) fn is_sealed(stored: &[u8]) -> bool {
 }
 
 struct Parts<'a> {
-    id: &'a [u8],
-    nonce: &'a [u8],
+    id: &'a [u8; 4],
+    nonce: &'a [u8; 12],
     ciphertext: &'a [u8],
-    tag: &'a [u8],
+    tag: &'a [u8; TAG],
 }
 
 impl<'a> Parts<'a> {
     fn of(stored: &'a [u8]) -> Option<Self> {
-        let (_, rest) = stored.split_at_checked(1)?;
-        let (id, rest) = rest.split_at_checked(4)?;
-        let (nonce, rest) = rest.split_at_checked(12)?;
-        let (ciphertext, tag) = rest.split_at_checked(rest.len().checked_sub(TAG)?)?;
+        let (_, rest) = stored.split_first()?;
+        let (id, rest) = rest.split_first_chunk()?;
+        let (nonce, rest) = rest.split_first_chunk()?;
+        let (ciphertext, tag) = rest.split_last_chunk()?;
         Some(Self { id, nonce, ciphertext, tag })
     }
 }

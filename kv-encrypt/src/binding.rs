@@ -1,7 +1,6 @@
 //! What a sealed value is bound to, as bytes.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use bytes::BufMut;
 use kv_core::{Key, Meta};
 
 /// The place of a value: it opens there and nowhere else.
@@ -17,23 +16,16 @@ pub(crate) struct Binding<'a> {
 }
 
 impl Binding<'_> {
-    /// Names of usual length need no allocation.
-    const NEAR: usize = 128;
-
     /// Hands the bytes to `work`.
     pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(&[u8]) -> T) -> T {
-        let most = self.most();
-        if most > Self::NEAR {
-            let mut bytes = Vec::with_capacity(most);
-            self.write(&mut bytes);
-            return work(&bytes);
+        let mut near = Near { bytes: [0; NEAR], used: 0 };
+        self.write(&mut near);
+        if let Some(bytes) = near.bytes.get(..near.used) {
+            return work(bytes);
         }
-        let mut near = [0; Self::NEAR];
-        let mut rest = &mut near[..];
-        self.write(&mut rest);
-        let unused = rest.len();
-        let (bytes, _) = near.split_at(Self::NEAR - unused);
-        work(bytes)
+        let mut bytes = Vec::with_capacity(near.used);
+        self.write(&mut bytes);
+        work(&bytes)
     }
 
     pub(crate) fn sha256(&self) -> [u8; 32] {
@@ -44,15 +36,7 @@ impl Binding<'_> {
         })
     }
 
-    /// No more bytes than these.
-    fn most(&self) -> usize {
-        let Self { context, key, meta } = self;
-        let names = [context, key.collection, key.id].map(|name| LONGEST + name.len());
-        let tags = meta.tags.iter().map(|(name, generation)| LONGEST + name.len() + generation.len());
-        names.iter().sum::<usize>() + 2 * LONGEST + tags.sum::<usize>()
-    }
-
-    fn write(&self, out: &mut impl BufMut) {
+    fn write(&self, out: &mut impl Out) {
         let Self { context, key, meta } = self;
         for name in [context, key.collection, key.id] {
             text(out, name);
@@ -61,27 +45,53 @@ impl Binding<'_> {
         number(out, meta.tags.len() as u64);
         for (name, generation) in &meta.tags {
             text(out, name);
-            out.put_slice(generation);
+            out.put(generation);
         }
     }
 }
 
-/// Of a number's bytes.
-const LONGEST: usize = 10;
-
-fn text(out: &mut impl BufMut, text: &str) {
-    number(out, text.len() as u64);
-    out.put_slice(text.as_bytes());
+trait Out {
+    fn put(&mut self, part: &[u8]);
 }
 
-fn number(out: &mut impl BufMut, mut number: u64) {
+impl Out for Vec<u8> {
+    fn put(&mut self, part: &[u8]) {
+        self.extend_from_slice(part);
+    }
+}
+
+/// Names of usual length need no allocation.
+const NEAR: usize = 128;
+
+/// Room for them. More is `used` than there is where something did not fit.
+struct Near {
+    bytes: [u8; NEAR],
+    used: usize,
+}
+
+impl Out for Near {
+    fn put(&mut self, part: &[u8]) {
+        let end = self.used + part.len();
+        if let Some(room) = self.bytes.get_mut(self.used..end) {
+            room.copy_from_slice(part);
+        }
+        self.used = end;
+    }
+}
+
+fn text(out: &mut impl Out, text: &str) {
+    number(out, text.len() as u64);
+    out.put(text.as_bytes());
+}
+
+fn number(out: &mut impl Out, mut number: u64) {
     loop {
         let [low, ..] = number.to_le_bytes();
         number >>= 7;
         if number == 0 {
-            return out.put_u8(low);
+            return out.put(&[low]);
         }
-        out.put_u8(low | 0x80);
+        out.put(&[low | 0x80]);
     }
 }
 
@@ -117,10 +127,13 @@ mod tests {
 
     #[test]
     fn a_long_name_is_written_like_a_short_one() {
-        let (plain, long) = (Meta::default(), "x".repeat(300));
-        let binding = Binding { context: "", key: Key::new("c", &long), meta: &plain };
-        let expected = [&[0, 1][..], b"c", &[0xac, 2], long.as_bytes(), &[0, 0]].concat();
-        binding.with_bytes(|bytes| assert_eq!(bytes, expected));
+        let plain = Meta::default();
+        for (length, written) in [(121, &[121][..]), (122, &[122]), (123, &[123]), (300, &[0xac, 2])] {
+            let long = "x".repeat(length);
+            let binding = Binding { context: "", key: Key::new("c", &long), meta: &plain };
+            let expected = [&[0, 1][..], b"c", written, long.as_bytes(), &[0, 0]].concat();
+            binding.with_bytes(|bytes| assert_eq!(bytes, expected));
+        }
     }
 
     #[test]
