@@ -1,6 +1,6 @@
 //! Entries as engines hold them: the stored form under a stored key.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use super::error;
 use crate::{Entry, NewEntry, Result, Version, header, ttl};
@@ -53,13 +53,7 @@ pub(super) fn listed(
     now: u64,
     keep: impl FnOnce(usize) -> Bytes,
 ) -> Result<Option<Entry>> {
-    let header::Checked { version, deadline_ms, meta, value_at, .. } = whole(key, stored)?;
-    let ttl = match deadline_ms.map(|deadline| ttl::remaining(deadline, now)) {
-        Some(None) => return Ok(None),
-        Some(left) => left,
-        None => None,
-    };
-    Ok(Some(Entry::new(keep(value_at), version, ttl, meta)))
+    Ok(living(whole(key, stored)?, |_| now, keep))
 }
 
 /// The entry if it is alive; the clock is read only if it has a deadline.
@@ -67,9 +61,7 @@ pub(super) fn listed(
 /// # Errors
 /// `Corrupt` for a damaged one.
 pub fn open(key: &[u8], stored: Bytes, now: impl FnOnce() -> u64) -> Result<Option<Entry>> {
-    let stored = decoded(key, stored)?;
-    let now = stored.deadline_ms.map_or(0, |_| now());
-    Ok(stored.at(now))
+    Ok(living(whole(key, &stored)?, |_| now(), |at| behind(stored, at)))
 }
 
 /// The entry that a take removed, judged when the take was: it does not expire on its way to the caller.
@@ -77,13 +69,26 @@ pub fn open(key: &[u8], stored: Bytes, now: impl FnOnce() -> u64) -> Result<Opti
 /// # Errors
 /// `Corrupt` for a damaged one.
 pub fn open_taken(key: &[u8], stored: Bytes, now: u64) -> Result<Option<Entry>> {
-    let stored = decoded(key, stored)?;
-    let now = stored.deadline_ms.map_or(now, |deadline| deadline.min(now));
-    Ok(stored.at(now))
+    Ok(living(whole(key, &stored)?, |deadline| now.min(deadline), |at| behind(stored, at)))
 }
 
-fn decoded(key: &[u8], stored: Bytes) -> Result<header::Stored> {
-    header::decode(key, stored).map_err(|cause| error::damaged_entry().because(cause))
+/// The entry if it is alive at the time that `now` makes of its deadline.
+fn living(
+    checked: header::Checked,
+    now: impl FnOnce(u64) -> u64,
+    keep: impl FnOnce(usize) -> Bytes,
+) -> Option<Entry> {
+    let header::Checked { version, deadline_ms, meta, value_at, .. } = checked;
+    let ttl = match deadline_ms {
+        Some(deadline) => Some(ttl::remaining(deadline, now(deadline))?),
+        None => None,
+    };
+    Some(Entry::new(keep(value_at), version, ttl, meta))
+}
+
+fn behind(mut stored: Bytes, at: usize) -> Bytes {
+    stored.advance(at);
+    stored
 }
 
 fn whole(key: &[u8], stored: &[u8]) -> Result<header::Checked> {
