@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -14,6 +14,7 @@ use kv_core::{ErrorKind, Result};
 use redis::{Cmd, Pipeline, PushInfo, PushKind, Value};
 use tokio::runtime::{self, Handle};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::error::{self, Fault};
 use crate::news::News;
@@ -58,6 +59,8 @@ struct Inner {
     news: Arc<News>,
     tended: bool,
     keeper: Running,
+    /// Asks whether the connection still lives where the keeper may stand still.
+    prover: Running,
     /// Wakes who tends the link: something died, did not answer, or is to be tidied.
     wake: Arc<Notify>,
 }
@@ -93,10 +96,21 @@ impl Link {
     pub(crate) fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
         let wake = news.wake();
         let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::unread());
-        let (stock, keeper) = (Stock::default(), Running::default());
+        let (stock, keeper, prover) = (Stock::default(), Running::default(), Running::default());
         let attempts = AtomicU64::new(0);
-        let link =
-            Self(Arc::new(Inner { target, dial, slot, attempts, stock, clock, news, tended, keeper, wake }));
+        let link = Self(Arc::new(Inner {
+            target,
+            dial,
+            slot,
+            attempts,
+            stock,
+            clock,
+            news,
+            tended,
+            keeper,
+            prover,
+            wake,
+        }));
         link.tend();
         link
     }
@@ -308,6 +322,7 @@ impl Link {
         match &*slot {
             Slot::Closed => return Err(error::closed()),
             Slot::Connecting(attempt) if attempt.number == number => {}
+            Slot::Up(live) if live.is_alive() => return Ok(live.clone()),
             _ => {
                 return outcome.and_then(|_| Err(error::unreachable("the connection took too long to make")));
             }

@@ -1,5 +1,6 @@
 //! Tasks of which there is one at a time, and which end with their executor while who needs them lives on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::{Handle, Id};
@@ -13,32 +14,44 @@ pub(crate) struct Running(Arc<Place>);
 pub(crate) struct Run(Arc<Place>);
 
 #[derive(Debug, Default)]
-struct Place(Mutex<Option<Id>>);
+struct Place {
+    /// Whether there is an executor below: asked before each request to a cluster.
+    runs: AtomicBool,
+    executor: Mutex<Option<Id>>,
+}
 
 impl Running {
     /// What a task is to hold that begins now, on this executor; `None` while one runs.
     pub(crate) fn begin(&self) -> Option<Run> {
-        let mut place = self.0.lock();
-        let begins = place.is_none();
-        place.get_or_insert_with(|| Handle::current().id());
-        begins.then(|| Run(Arc::clone(&self.0)))
+        if self.0.runs.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut executor = self.0.executor();
+        if executor.is_some() {
+            return None;
+        }
+        *executor = Some(Handle::current().id());
+        self.0.runs.store(true, Ordering::Release);
+        Some(Run(Arc::clone(&self.0)))
     }
 
     /// Whether it runs on this executor.
     pub(crate) fn runs_on(&self, executor: Id) -> bool {
-        *self.0.lock() == Some(executor)
+        *self.0.executor() == Some(executor)
     }
 }
 
 impl Place {
-    fn lock(&self) -> MutexGuard<'_, Option<Id>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn executor(&self) -> MutexGuard<'_, Option<Id>> {
+        self.executor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        *self.0.lock() = None;
+        let mut executor = self.0.executor();
+        *executor = None;
+        self.0.runs.store(false, Ordering::Release);
     }
 }
 

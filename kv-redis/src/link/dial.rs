@@ -75,9 +75,9 @@ impl Dial {
         }
     }
 
-    /// So long does one try take at most, with what the server is asked before anybody uses the connection.
+    /// An attempt to connect takes no longer: three tries, each with what sentinels and the server are asked before.
     pub(super) fn longest(&self) -> Duration {
-        (self.connect_timeout.saturating_add(self.response_timeout)).saturating_mul(4)
+        self.connect_timeout.saturating_add(self.response_timeout).saturating_mul(16)
     }
 
     /// A connection to `address` that tells `sink` what the server says unasked.
@@ -144,13 +144,13 @@ impl Dial {
         fewest: usize,
         sink: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<Live> {
-        let (death, heard) = (Death::default(), Heard::default());
+        let (death, heard, tell) = (Death::default(), Heard::default(), Arc::new(sink));
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None) // the link looks whether anything comes at all
             .set_pipeline_buffer_size(WAITING)
             .set_write_backpressure_boundary(WRITTEN)
-            .set_push_sender(Sink { death: death.clone(), tell: sink });
+            .set_push_sender(Sink { death: death.clone(), tell: Arc::clone(&tell) });
         let (connection, driver) = MultiplexedConnection::new_with_config(
             &self.login,
             Gather::new(stream, fewest, heard.clone()),
@@ -158,7 +158,7 @@ impl Dial {
         )
         .await
         .map_err(unconnected)?;
-        let ends = Ends(death.clone());
+        let ends = Ends(Sink { death: death.clone(), tell });
         let driver = tokio::spawn(async move {
             let driver = pin!(driver);
             let _ends = ends; // is dropped before the driver, which is told of no more then
@@ -168,19 +168,21 @@ impl Dial {
     }
 }
 
-/// Notes the end of a connection whose driver has said nothing: its executor ended, or it could not write.
-struct Ends(Death);
+/// Tells the end of a connection whose driver has said nothing: its executor ended, or it could not write.
+struct Ends<F: Fn(PushInfo) + Send + Sync + 'static>(Sink<F>);
 
-impl Drop for Ends {
+impl<F: Fn(PushInfo) + Send + Sync + 'static> Drop for Ends<F> {
     fn drop(&mut self) {
-        self.0.note();
+        if !self.0.death.came() {
+            let _told = self.0.send(PushInfo { kind: PushKind::Disconnection, data: Vec::new() });
+        }
     }
 }
 
 /// What the server says unasked; the end of the connection is noted first.
 struct Sink<F> {
     death: Death,
-    tell: F,
+    tell: Arc<F>,
 }
 
 impl<F: Fn(PushInfo) + Send + Sync + 'static> AsyncPushSender for Sink<F> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::{Inner, Link, Live, Slot};
+use super::{Inner, Link, Slot};
 use crate::running::Run;
 
 /// How often the clock is read.
@@ -31,26 +31,30 @@ pub(super) fn start(inner: &Arc<Inner>, run: Run) {
     });
 }
 
-/// Ends the connection unless the server answers.
-async fn prove(link: &Link, live: Live) {
-    if link.0.clock.read(live.clone()).await.is_err() {
-        live.kill();
-        link.0.news.lost();
-    }
-}
-
 /// Has somebody find out whether the connection still lives: the task beside the link, and where that runs on another executor,
 /// which may stand still, one that does this alone.
 pub(super) fn look(link: &Link) {
     link.0.wake.notify_one();
     if let Ok(here) = Handle::try_current() {
         link.tend();
-        if link.0.tended
-            && !link.0.keeper.runs_on(here.id())
-            && let Some(live) = link.standing()
-        {
-            let link = link.clone();
-            here.spawn(async move { prove(&link, live).await });
+        if !link.0.tended || link.0.keeper.runs_on(here.id()) {
+            return;
+        }
+        let run = link.0.prover.begin();
+        if run.is_none() && link.0.prover.runs_on(here.id()) {
+            return; // it asks already
+        }
+        if let Some(live) = link.standing() {
+            let weak = Arc::downgrade(&link.0);
+            here.spawn(async move {
+                let _run = run;
+                if live.ping().await.is_err() {
+                    live.kill();
+                    if let Some(inner) = weak.upgrade() {
+                        inner.news.lost();
+                    }
+                }
+            });
         }
     }
 }
@@ -65,7 +69,10 @@ async fn tend(weak: &Weak<Inner>) -> Option<Duration> {
     };
     match standing {
         None if link.0.news.is_idle() => return Some(CLOCK), // the next request connects
-        Some(live) if live.is_alive() => prove(&link, live).await,
+        Some(live) if live.is_alive() && link.0.clock.read(live.clone()).await.is_err() => {
+            live.kill();
+            link.0.news.lost();
+        }
         _ => {}
     }
     let back = link.live().await.is_ok();

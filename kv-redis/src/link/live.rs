@@ -52,7 +52,7 @@ impl Death {
         self.0.store(true, Ordering::Release);
     }
 
-    fn came(&self) -> bool {
+    pub(super) fn came(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
@@ -122,6 +122,11 @@ impl Live {
         let sent = pipeline.cmd_iter().map(length).sum();
         let answers = pin!(connection.send_packed_commands(pipeline, 0, pipeline.len()));
         session.hear(sent, patience, answers).await
+    }
+
+    /// Asks for any answer at all.
+    pub(super) async fn ping(&self) -> RedisResult<Value> {
+        self.clone().send(&redis::cmd("PING")).await
     }
 
     /// Subscribes to channels.
