@@ -1,6 +1,7 @@
 //! What a sealed value is bound to, as bytes.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use bytes::BufMut;
 use kv_core::{Key, Meta};
 
 /// The place of a value: it opens there and nowhere else.
@@ -16,16 +17,23 @@ pub(crate) struct Binding<'a> {
 }
 
 impl Binding<'_> {
+    /// Names of usual length need no allocation.
+    const NEAR: usize = 128;
+
     /// Hands the bytes to `work`.
     pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(&[u8]) -> T) -> T {
-        let mut near = Near { bytes: [0; NEAR], used: 0 };
-        self.write(&mut near);
-        if let Some(bytes) = near.bytes.get(..near.used) {
-            return work(bytes);
+        let most = self.most();
+        if most > Self::NEAR {
+            let mut bytes = Vec::with_capacity(most);
+            self.write(&mut bytes);
+            return work(&bytes);
         }
-        let mut bytes = Vec::with_capacity(near.used);
-        self.write(&mut bytes);
-        work(&bytes)
+        let mut near = [0; Self::NEAR];
+        let mut rest = &mut near[..];
+        self.write(&mut rest);
+        let unused = rest.len();
+        let (bytes, _) = near.split_at(Self::NEAR - unused);
+        work(bytes)
     }
 
     pub(crate) fn sha256(&self) -> [u8; 32] {
@@ -36,7 +44,15 @@ impl Binding<'_> {
         })
     }
 
-    fn write(&self, out: &mut impl Out) {
+    /// No more bytes than these.
+    fn most(&self) -> usize {
+        let Self { context, key, meta } = self;
+        let names = [context, key.collection, key.id].map(|name| LONGEST + name.len());
+        let tags = meta.tags.iter().map(|(name, generation)| LONGEST + name.len() + generation.len());
+        names.iter().sum::<usize>() + 2 * LONGEST + tags.sum::<usize>()
+    }
+
+    fn write(&self, out: &mut impl BufMut) {
         let Self { context, key, meta } = self;
         for name in [context, key.collection, key.id] {
             text(out, name);
@@ -45,53 +61,27 @@ impl Binding<'_> {
         number(out, meta.tags.len() as u64);
         for (name, generation) in &meta.tags {
             text(out, name);
-            out.put(generation);
+            out.put_slice(generation);
         }
     }
 }
 
-trait Out {
-    fn put(&mut self, part: &[u8]);
-}
+/// Of a number's bytes.
+const LONGEST: usize = 10;
 
-impl Out for Vec<u8> {
-    fn put(&mut self, part: &[u8]) {
-        self.extend_from_slice(part);
-    }
-}
-
-/// Names of usual length need no allocation.
-const NEAR: usize = 128;
-
-/// Room for them. More is `used` than there is where something did not fit.
-struct Near {
-    bytes: [u8; NEAR],
-    used: usize,
-}
-
-impl Out for Near {
-    fn put(&mut self, part: &[u8]) {
-        let end = self.used + part.len();
-        if let Some(room) = self.bytes.get_mut(self.used..end) {
-            room.copy_from_slice(part);
-        }
-        self.used = end;
-    }
-}
-
-fn text(out: &mut impl Out, text: &str) {
+fn text(out: &mut impl BufMut, text: &str) {
     number(out, text.len() as u64);
-    out.put(text.as_bytes());
+    out.put_slice(text.as_bytes());
 }
 
-fn number(out: &mut impl Out, mut number: u64) {
+fn number(out: &mut impl BufMut, mut number: u64) {
     loop {
         let [low, ..] = number.to_le_bytes();
         number >>= 7;
         if number == 0 {
-            return out.put(&[low]);
+            return out.put_u8(low);
         }
-        out.put(&[low | 0x80]);
+        out.put_u8(low | 0x80);
     }
 }
 
