@@ -240,8 +240,7 @@ impl Link {
     fn lost(&self, live: &Live, error: redis::RedisError) -> Fault {
         // After a timeout the keeper asks whether the connection still lives. Where there is none, silence is its end.
         if !self.0.tended || !error.is_timeout() {
-            live.kill();
-            self.0.news.lost();
+            self.0.end(live);
         }
         keeper::look(self);
         self.0.dial.trouble.notify_one();
@@ -376,12 +375,17 @@ impl Inner {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends this connection for all who have it, and says so to who listens.
+    fn end(&self, live: &Live) {
+        live.kill();
+        self.news.lost();
+    }
+
     /// What a refusal says about the connection: a master that became a replica is not the one to talk to. The name or the
     /// sentinels lead to another one, at the latest after a while.
     fn heed(&self, live: &Live, code: &str) {
         if code == "READONLY" && self.target.may_move() && live.age() > SETTLED {
-            live.kill();
-            self.news.lost();
+            self.end(live);
             self.wake.notify_one();
         }
     }

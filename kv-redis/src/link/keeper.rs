@@ -35,28 +35,30 @@ pub(super) fn start(inner: &Arc<Inner>, run: Run) {
 /// which may stand still, one that does this alone.
 pub(super) fn look(link: &Link) {
     link.0.wake.notify_one();
-    if let Ok(here) = Handle::try_current() {
-        link.tend();
-        if !link.0.tended || link.0.keeper.runs_on(here.id()) {
-            return;
-        }
-        let run = link.0.prover.begin();
-        if run.is_none() && link.0.prover.runs_on(here.id()) {
-            return; // it asks already
-        }
-        if let Some(live) = link.standing() {
-            let weak = Arc::downgrade(&link.0);
-            here.spawn(async move {
-                let _run = run;
-                if live.ping().await.is_err() {
-                    live.kill();
-                    if let Some(inner) = weak.upgrade() {
-                        inner.news.lost();
-                    }
-                }
-            });
-        }
+    let Ok(here) = Handle::try_current() else { return };
+    link.tend();
+    if link.0.tended && !link.0.keeper.runs_on(here.id()) {
+        prove(link, &here);
     }
+}
+
+/// Ends the connection that stands unless the server answers, by a task of this executor, of which one is enough.
+fn prove(link: &Link, here: &Handle) {
+    let run = link.0.prover.begin();
+    if run.is_none() && link.0.prover.runs_on(here.id()) {
+        return;
+    }
+    let Some(live) = link.standing() else { return };
+    let weak = Arc::downgrade(&link.0);
+    here.spawn(async move {
+        let _run = run;
+        if live.ping().await.is_err() {
+            live.kill();
+            if let Some(inner) = weak.upgrade() {
+                inner.news.lost();
+            }
+        }
+    });
 }
 
 /// Looks after the link once; how long it can be left alone, or `None` once nobody needs it.
@@ -70,8 +72,7 @@ async fn tend(weak: &Weak<Inner>) -> Option<Duration> {
     match standing {
         None if link.0.news.is_idle() => return Some(CLOCK), // the next request connects
         Some(live) if live.is_alive() && link.0.clock.read(live.clone()).await.is_err() => {
-            live.kill();
-            link.0.news.lost();
+            link.0.end(&live);
         }
         _ => {}
     }
