@@ -69,7 +69,8 @@ async function fromBoth(ask, expected) {
     assert.ok(asked < 20, 'one process answered all');
     const { answer, replica } = await ask();
     assert.equal(answer, expected);
-    if (replicas.has(replica)) await anotherTurn();
+    // Not each time: what takes one request would then take two.
+    if (replicas.has(replica) && asked % 2 === 0) await anotherTurn();
     replicas.add(replica);
   }
 }

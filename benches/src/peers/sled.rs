@@ -22,13 +22,20 @@ pub enum Flush {
     Grouped,
 }
 
+/// Who flushes.
+#[derive(Clone, Debug)]
+enum Writer {
+    Each,
+    Elsewhere,
+    Grouped(Flusher),
+}
+
 /// An open sled; its directory goes away with the last handle.
 #[derive(Clone, Debug)]
 pub struct Sled {
     tree: Tree,
     db: sled::Db,
-    flush: Flush,
-    flusher: Option<Flusher>,
+    writer: Writer,
     _dir: Arc<TempDir>,
 }
 
@@ -40,7 +47,7 @@ impl Sled {
     pub fn open(dir: TempDir, cache_bytes: usize) -> Self {
         let db = open(dir.path(), cache_bytes);
         let tree = db.open_tree("data").expect("a tree is made");
-        Self { tree, db, flush: Flush::Each, flusher: None, _dir: Arc::new(dir) }
+        Self { tree, db, writer: Writer::Each, _dir: Arc::new(dir) }
     }
 
     /// The same engine, made durable in this way.
@@ -48,20 +55,23 @@ impl Sled {
     /// # Panics
     /// On the thread that flushes, when a flush fails.
     #[must_use]
-    pub fn flushing(&self, flush: Flush) -> Self {
-        let db = self.db.clone();
-        let grouped = || {
-            Flusher::start(move || {
-                db.flush().expect("a flush succeeds");
-            })
+    pub fn flushing(&self, way: Flush) -> Self {
+        let writer = match way {
+            Flush::Each => Writer::Each,
+            Flush::Elsewhere => Writer::Elsewhere,
+            Flush::Grouped => {
+                let db = self.db.clone();
+                Writer::Grouped(Flusher::start(move || flush(&db)))
+            }
         };
-        Self { flush, flusher: (flush == Flush::Grouped).then(grouped), ..self.clone() }
+        Self { writer, ..self.clone() }
     }
 
+    /// After a write.
     async fn settle(&self) {
-        match &self.flusher {
-            Some(flusher) => flusher.flushed().await,
-            None => drop(self.db.flush().expect("a flush succeeds")),
+        match &self.writer {
+            Writer::Each | Writer::Elsewhere => flush(&self.db),
+            Writer::Grouped(flusher) => flusher.flushed().await,
         }
     }
 
@@ -79,6 +89,10 @@ fn open(dir: &Path, cache_bytes: usize) -> sled::Db {
     sled::Config::new().path(dir).cache_capacity(cache).flush_every_ms(Some(500)).open().expect("sled opens")
 }
 
+fn flush(db: &sled::Db) {
+    db.flush().expect("a flush succeeds");
+}
+
 impl Points for Sled {
     type Value = IVec;
 
@@ -87,13 +101,13 @@ impl Points for Sled {
     }
 
     async fn put(&mut self, number: u64, value: &Bytes) {
-        if self.flush == Flush::Elsewhere {
+        if matches!(self.writer, Writer::Elsewhere) {
             let (sled, value) = (self.clone(), value.clone());
-            let write = move || {
+            let put = move || {
                 sled.write(number, &value);
-                sled.db.flush().expect("a flush succeeds");
+                flush(&sled.db);
             };
-            return tokio::task::spawn_blocking(write).await.expect("a write ends");
+            return tokio::task::spawn_blocking(put).await.expect("a put comes to its end");
         }
         self.write(number, value);
         self.settle().await;

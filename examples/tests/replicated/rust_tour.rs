@@ -34,7 +34,9 @@ async fn from_both(client: &Client, tool: &str, arguments: serde_json::Value, ex
     for asked in 1..20 {
         let (answer, replica) = client.call(tool, arguments.clone()).await;
         assert_eq!(answer, expected);
-        if !replicas.insert(replica) {
+        let again = !replicas.insert(replica);
+        // Not each time: what takes one request would then take two.
+        if again && asked % 2 == 0 {
             another_turn(client).await;
         }
         if asked >= 4 && replicas.len() == 2 {

@@ -1,17 +1,14 @@
 //! Acknowledged writes that a crash or a failover undoes: counted, and printed with `--nocapture`.
 
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kv_core::testing::service;
 use kv_core::{Key, NewEntry, PutMode, Store};
 use kv_redis::RedisStore;
-use tempfile::TempDir;
 
 use crate::place::config;
-use crate::private::{Server, free_port, raw, say, until};
+use crate::private::{Sentinel, Server, free_port, raw, say, until};
 
 const WRITERS: usize = 16;
 
@@ -82,9 +79,8 @@ async fn a_killed_server_keeps_what_it_acknowledged_if_it_always_syncs() {
 pub(crate) struct Watched {
     pub(crate) master: Server,
     _replicas: Vec<Server>,
-    sentinel: Child,
+    _sentinel: Sentinel,
     pub(crate) port: u16,
-    _home: TempDir,
 }
 
 impl Watched {
@@ -94,7 +90,6 @@ impl Watched {
 
     /// The same, where the sentinel may want a password.
     pub(crate) async fn behind(replicas: usize, password: Option<&str>) -> Option<Self> {
-        let program = service("LARDER_TEST_REDIS_SENTINEL_SERVER")?;
         let master = Server::start(&["--repl-diskless-sync-delay", "0"]).await?;
         let of = master.port.to_string();
         let mut following = Vec::new();
@@ -104,20 +99,14 @@ impl Watched {
             replica.follows().await;
             following.push(replica);
         }
-        let (home, port) = (TempDir::new().unwrap(), free_port());
-        let file = home.path().join("sentinel.conf");
+        let port = free_port();
         let mut lines = vec![
             format!("port {port}"),
-            "bind 127.0.0.1".to_owned(),
-            format!("dir {}", home.path().display()),
-            format!("sentinel monitor main 127.0.0.1 {of} 1"),
             "sentinel down-after-milliseconds main 1000".to_owned(),
             "sentinel failover-timeout main 5000".to_owned(),
         ];
         lines.extend(password.map(|password| format!("requirepass {password}")));
-        std::fs::write(&file, lines.join("\n") + "\n").unwrap();
-        let mut command = Command::new(program);
-        let sentinel = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let sentinel = Sentinel::start(master.port, &lines)?;
         until("the sentinel knows the replica", async || match raw(port).await {
             Err(_) => false,
             Ok(mut connection) => {
@@ -131,14 +120,7 @@ impl Watched {
             }
         })
         .await;
-        Some(Self { master, _replicas: following, sentinel, port, _home: home })
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let _dead = self.sentinel.kill();
-        let _dead = self.sentinel.wait();
+        Some(Self { master, _replicas: following, _sentinel: sentinel, port })
     }
 }
 

@@ -7,7 +7,7 @@ use kv_core::{ErrorKind, Key, Listing, NewEntry, Outcome, PutMode, Scan, Store, 
 use kv_redis::{RedisConfig, RedisStore};
 
 use crate::place::{config, namespace};
-use crate::private::{PROGRAMS, Server, free_port, say};
+use crate::private::{PROGRAMS, Sentinel, Server, free_port, say, until};
 
 async fn refused(config: RedisConfig) -> kv_core::Error {
     RedisStore::open(config).await.expect_err("it must not open")
@@ -141,7 +141,6 @@ async fn a_server_that_asks_who_we_are_is_shown_the_certificate_of_the_url() {
 
     let url = format!("rediss://127.0.0.1:{port}?tls_ca={authority}");
     let known = format!("{url}&tls_cert={certificate}&tls_key={key}");
-    let from = |url: &str| RedisConfig::from_url(&mut StoreUrl::parse(url).unwrap()).unwrap();
     let store = RedisStore::open(from(&known)).await.unwrap();
     store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
     assert_eq!(store.get(Key::new("c", "a")).await.unwrap().unwrap().value, "x");
@@ -149,6 +148,47 @@ async fn a_server_that_asks_who_we_are_is_shown_the_certificate_of_the_url() {
     let error = refused(from(&url)).await;
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
     assert!(error.message().contains("tls_cert"), "{error:?}");
+}
+
+#[tokio::test]
+async fn sentinels_and_their_master_are_reached_over_tls_by_one_url() {
+    let Some(authority) = service("LARDER_TEST_REDIS_TLS_CA") else { return };
+    let file = |name| Path::new(&authority).with_file_name(name).display().to_string();
+    let files = [
+        ("tls-cert-file", file("server.pem")),
+        ("tls-key-file", file("server.key")),
+        ("tls-ca-cert-file", authority.clone()),
+    ];
+    let (secure, port) = (free_port(), free_port());
+    let secure_port = secure.to_string();
+    let mut settings = vec!["--tls-port", &secure_port, "--tls-auth-clients", "no"];
+    let named: Vec<_> = files.iter().map(|(setting, file)| (format!("--{setting}"), file)).collect();
+    settings.extend(named.iter().flat_map(|(setting, file)| [setting.as_str(), file.as_str()]));
+    let Some(_server) = Server::start(&settings).await else { return };
+    let mut watching = vec!["port 0".to_owned(), format!("tls-port {port}")];
+    watching.extend(["tls-auth-clients no", "tls-replication yes"].map(str::to_owned));
+    watching.extend(files.iter().map(|(setting, file)| format!("{setting} {file}")));
+    let Some(_sentinel) = Sentinel::start(secure, &watching) else { return };
+
+    let url = format!("redis+sentinel://127.0.0.1:{port}/main/0");
+    let mut store = None;
+    until("the sentinel names its master", async || {
+        store = RedisStore::open(from(&format!("{url}?tls=true&tls_ca={authority}"))).await.ok();
+        store.is_some()
+    })
+    .await;
+    let (store, key) = (store.unwrap(), Key::new("c", "a"));
+    store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();
+    assert_eq!(store.get(key).await.unwrap().unwrap().value, "x");
+
+    let error = refused(from(&format!("{url}?tls=true"))).await;
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
+    let error = refused(from(&url)).await;
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::NotDone), "{error:?}");
+}
+
+fn from(url: &str) -> RedisConfig {
+    RedisConfig::from_url(&mut StoreUrl::parse(url).unwrap()).unwrap()
 }
 
 async fn checked_over_tls(url: &str) {

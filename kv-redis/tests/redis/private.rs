@@ -135,6 +135,37 @@ impl Drop for Server {
     }
 }
 
+/// A sentinel that calls a master `main`; it dies with the test.
+pub(crate) struct Sentinel {
+    child: Child,
+    _home: TempDir,
+}
+
+impl Sentinel {
+    /// One that watches the master on this port, with these lines in its file, its own port among them; `None`, loudly, where
+    /// there is no program. It may take a while until it knows the master.
+    pub(crate) fn start(master: u16, lines: &[String]) -> Option<Self> {
+        let program = service("LARDER_TEST_REDIS_SENTINEL_SERVER")?;
+        let home = TempDir::new().unwrap();
+        let own = [
+            "bind 127.0.0.1".to_owned(),
+            format!("dir {}", home.path().display()),
+            format!("sentinel monitor main 127.0.0.1 {master} 1"),
+        ];
+        let file = home.path().join("sentinel.conf");
+        std::fs::write(&file, [&own, lines].concat().join("\n") + "\n").unwrap();
+        let child = Command::new(program).arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Some(Self { child: child.unwrap(), _home: home })
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _dead = self.child.kill();
+        let _dead = self.child.wait();
+    }
+}
+
 /// A connection to a server of this machine.
 pub(crate) async fn raw(port: u16) -> redis::RedisResult<MultiplexedConnection> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}/"))?;
