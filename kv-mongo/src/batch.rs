@@ -62,7 +62,7 @@ impl Inner {
             }
             Ok(found)
         };
-        found.await.map_err(|e| error::driver(&e))
+        self.in_time(found).await
     }
 
     pub(crate) async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Vec<Result<Version>> {
@@ -104,10 +104,9 @@ impl Inner {
     /// Sends these lines as one command, and notes which of them failed, and why.
     async fn write<T>(&self, batch: &mut Batch<T>, lines: &[usize]) -> Vec<usize> {
         let command = batch.command(lines, self.collection().name(), self.collection().write_concern());
-        match self.database().run_raw_command(command).await {
+        match self.in_time(self.database().run_raw_command(command).into_future()).await {
             Ok(answer) => batch.note(lines, &answer),
             Err(failed) => {
-                let failed = error::driver(&failed);
                 for line in lines {
                     batch.fail(*line, failed.clone());
                 }

@@ -4,7 +4,10 @@ use std::fmt;
 use std::io;
 
 use kv_core::{Error, ErrorKind, Outcome};
-use mongodb::error::{Error as DriverError, ErrorKind as DriverKind, WriteFailure};
+use mongodb::error::{
+    Error as DriverError, ErrorKind as DriverKind, NO_WRITES_PERFORMED, RETRYABLE_WRITE_ERROR,
+    SYSTEM_OVERLOADED_ERROR, WriteFailure,
+};
 
 type Class = (ErrorKind, Outcome, &'static str);
 
@@ -46,10 +49,15 @@ pub(crate) fn address(error: &DriverError) -> Error {
     error.with_outcome(Outcome::NotDone)
 }
 
+/// No answer, within a time in which each server that is well has one.
+pub(crate) fn silent() -> Error {
+    Error::new(ErrorKind::Timeout, "the server did not answer in time")
+}
+
 /// Any error of an operation.
 pub(crate) fn driver(error: &DriverError) -> Error {
     let (kind, outcome, message) = classify(error);
-    let outcome = if error.contains_label("NoWritesPerformed") { Outcome::NotDone } else { outcome };
+    let outcome = if error.contains_label(NO_WRITES_PERFORMED) { Outcome::NotDone } else { outcome };
     Error::new(kind, message).with_outcome(outcome).because(Cause::of(error))
 }
 
@@ -84,19 +92,33 @@ pub(crate) const fn is_duplicate_code(code: i32) -> bool {
 }
 
 fn classify(error: &DriverError) -> Class {
+    // Marked so, the driver has sent it more than once, and tells how the last try ended: an earlier one may have been executed.
+    let is_answer = code(error).is_some();
+    if is_answer && error.contains_label(SYSTEM_OVERLOADED_ERROR) {
+        return (ErrorKind::Throttled, Outcome::Unknown, "the server is overloaded");
+    }
+    let (kind, outcome, message) = of_kind(error);
+    if is_answer && error.contains_label(RETRYABLE_WRITE_ERROR) {
+        return (kind, Outcome::Unknown, message);
+    }
+    (kind, outcome, message)
+}
+
+fn of_kind(error: &DriverError) -> Class {
     use DriverKind as Kind;
     use ErrorKind::{Closed, Denied, Invalid, Unavailable, Unsupported};
     use Outcome::{NotDone, Unknown};
 
-    if error.contains_label("SystemOverloadedError") {
-        return (ErrorKind::Throttled, NotDone, "the server is overloaded");
-    }
     match &*error.kind {
         Kind::Authentication { .. } => (Denied, NotDone, "user and password were refused"),
         Kind::Command(command) if command.code == ATLAS => of_atlas(&command.message),
         Kind::Write(WriteFailure::WriteConcernError(error)) => {
             let (kind, _, message) = of_code(error.code);
             (kind, Unknown, message)
+        }
+        // So the driver marks what failed while it connected.
+        Kind::Io(_) if error.contains_label(SYSTEM_OVERLOADED_ERROR) => {
+            (Unavailable, NotDone, "no connection to the server can be made")
         }
         Kind::Io(error) => of_io(error),
         Kind::ServerSelection { .. } => (Unavailable, NotDone, "no server takes the operation"),
@@ -137,9 +159,8 @@ fn of_code(code: i32) -> Class {
         16_500 | 462 => (Throttled, NotDone, "the server asks to slow down"),
         24 | 46 | 50 | 64 | 262 => (Timeout, Unknown, "the server did not finish in time"),
         10_058 | 10_107 | 13_435 | 13_436 => (Unavailable, NotDone, "the server is no primary"),
-        6 | 7 | 89 | 91 | 100 | 133 | 134 | 189 | 202 | 317 | 358 | 9_001 | 11_600 | 11_602 => {
-            (Unavailable, Unknown, "the server, or the majority behind it, went away")
-        }
+        6 | 7 | 43 | 89 | 91 | 100 | 133 | 134 | 175 | 189 | 202 | 237 | 317 | 358 | 9_001 | 11_600
+        | 11_602 => (Unavailable, Unknown, "the server, or the majority behind it, went away"),
         112 | DUPLICATE_KEY => (Unavailable, NotDone, "others write the same entry at this moment"),
         9 | 20 | 59 | 72 | 115 | 123 | 148 | 168 | 17_276 | 40_324 => (Unsupported, NotDone, TOO_OLD),
         121 | 166 => (Invalid, NotDone, "the collection has rules of its own, or is a view"),

@@ -2,6 +2,7 @@
 
 use kv_core::{Capabilities, Entry, Error, ErrorKind, Key, NewEntry, PutMode, Result, Version};
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
+use mongodb::error::Result as Answer;
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 
@@ -38,6 +39,14 @@ impl Inner {
         &self.link.time
     }
 
+    /// What the request brings, if it comes in time. A server that stops in the middle of a write would hold a connection for
+    /// ever, and whoever waits for one.
+    pub(crate) async fn in_time<T>(&self, request: impl Future<Output = Answer<T>>) -> Result<T> {
+        let waits = self.collection().write_concern().and_then(|concern| concern.w_timeout);
+        let answer = tokio::time::timeout(MAX_TIME + waits.unwrap_or_default(), request).await;
+        answer.map_err(|_| error::silent())?.map_err(|e| error::driver(&e))
+    }
+
     pub(crate) fn draft(&self, key: Key<'_>, entry: NewEntry) -> Result<Draft> {
         Draft::of(self.names.name(key), entry)
     }
@@ -65,7 +74,7 @@ impl Inner {
             let pipeline = vec![doc! { "$replaceWith": draft.document(self.time().now()) }];
             self.collection().update_one(doc! { ID: &draft.name.id }, pipeline).upsert(true).into_future()
         });
-        replaced.await.map_err(|e| error::driver(&e))?;
+        self.in_time(replaced).await?;
         Ok(draft.version)
     }
 
@@ -89,7 +98,7 @@ impl Inner {
             let now = self.time().now();
             self.choose(draft, doc! { "$cond": [now.alive(), "$$ROOT", draft.document(now)] }, true)
         });
-        written.await.map_err(|e| error::driver(&e))
+        self.in_time(written).await
     }
 
     /// Writes over the live entry of this version, in one step. Whose version comes back tells whether we did, also if
@@ -99,7 +108,7 @@ impl Inner {
         let is_expected = doc! { "$eq": [format!("${VERSION}"), wire::version(expected)] };
         let condition = doc! { "$and": [is_expected, now.alive()] };
         let chosen = doc! { "$cond": [condition, draft.document(now), "$$ROOT"] };
-        let written = self.choose(draft, chosen, false).await.map_err(|e| error::driver(&e))?;
+        let written = self.in_time(self.choose(draft, chosen, false)).await?;
         match written.as_deref().map(wire::version_of).transpose()? {
             Some(version) if version == draft.version => Ok(version),
             _ => Err(conflict()),
@@ -107,12 +116,7 @@ impl Inner {
     }
 
     /// Replaces the document by what `chosen` makes of it, and hands back the version it then has.
-    async fn choose(
-        &self,
-        draft: &Draft,
-        chosen: Document,
-        upsert: bool,
-    ) -> mongodb::error::Result<Option<RawDocumentBuf>> {
+    async fn choose(&self, draft: &Draft, chosen: Document, upsert: bool) -> Answer<Option<RawDocumentBuf>> {
         let pipeline = vec![doc! { "$replaceWith": chosen }];
         let choosing = self.collection().find_one_and_update(doc! { ID: &draft.name.id }, pipeline);
         choosing.upsert(upsert).return_document(ReturnDocument::After).projection(doc! { VERSION: 1 }).await
@@ -122,7 +126,7 @@ impl Inner {
         for _ in 0..LOOKS {
             let now = self.time().now();
             let removing = self.collection().find_one_and_delete(alive(name, version, now));
-            let removed = removing.projection(wire::fields()).await.map_err(|e| error::driver(&e))?;
+            let removed = self.in_time(removing.projection(wire::fields()).into_future()).await?;
             if let Some(removed) = removed {
                 return self.taken(&removed, name, now).map(Some).map_err(error::removed);
             }
@@ -157,7 +161,7 @@ impl Inner {
             let mut cursor = self.collection().aggregate(pipeline).batch_size(2).max_time(MAX_TIME).await?;
             Ok(cursor.advance().await?.then(|| cursor.current().to_owned()))
         };
-        found.await.map_err(|e| error::driver(&e))
+        self.in_time(found).await
     }
 }
 

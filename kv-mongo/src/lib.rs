@@ -41,5 +41,6 @@ mod wire;
 pub use config::MongoConfig;
 pub use store::MongoStore;
 
-/// How long a read may take on the server. A linearizable one waits for a majority, and would do so for ever.
+/// How long a read may take on the server. A linearizable one waits for a majority, and would do so for ever. Each request
+/// ends after as long, and a write after the time that it may wait for a majority as well.
 const MAX_TIME: Duration = Duration::from_secs(30);

@@ -77,13 +77,15 @@ fn whole(number: &mongodb::bson::Bson) -> Option<i64> {
 async fn clean_up_expired(collection: &Collection<RawDocumentBuf>) -> Result<Option<String>> {
     let options = IndexOptions::builder().expire_after(CLEAN_AFTER).build();
     let index = IndexModel::builder().keys(doc! { DEADLINE: 1 }).options(options).build();
-    let Err(failed) = collection.create_index(index).await else { return Ok(None) };
+    // It waits for every member that holds data, and one may be down.
+    let making = collection.create_index(index).max_time(crate::MAX_TIME);
+    let Err(failed) = making.await else { return Ok(None) };
     let failed = error::driver(&failed);
     match failed.kind() {
         ErrorKind::Denied => {
             Ok(Some("no right to make the TTL index: expired entries are not removed".to_owned()))
         }
-        ErrorKind::Unexpected => Ok(Some(format!(
+        ErrorKind::Unexpected | ErrorKind::Timeout => Ok(Some(format!(
             "no TTL index on `{DEADLINE}`: expired entries are not removed ({})",
             std::error::Error::source(&failed).map(ToString::to_string).unwrap_or_default()
         ))),

@@ -65,9 +65,9 @@ impl Draft<'_> {
         ];
         let size = u32::try_from(limit + 1).unwrap_or(u32::MAX);
         let reading = self.inner.collection().aggregate(pipeline).batch_size(size).max_time(MAX_TIME);
-        let mut cursor = reading.await.map_err(|e| error::driver(&e))?;
+        let mut cursor = self.inner.in_time(reading.into_future()).await?;
         let (mut seen, mut pause) = (0, Pause::every(TURN_BYTES));
-        while cursor.advance().await.map_err(|e| error::driver(&e))? {
+        while self.inner.in_time(cursor.advance()).await? {
             if seen == self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES {
                 return Ok(true);
             }
