@@ -175,7 +175,7 @@ fn found(body: &[u8], count: usize) -> Result<Vec<Result<Option<Stored>>>> {
         return Err(error::garbled());
     }
     let stored = |doc: Doc<'_>| match (doc.error, doc.source) {
-        (Some(said), _) => Err(error::judged(200, &said)),
+        (Some(said), _) => Err(error::unread(&said)),
         (None, Some(source)) if doc.found => Stored::decode(source).map(Some),
         _ => Ok(None),
     };

@@ -67,6 +67,12 @@ pub(crate) fn judged(status: u16, said: &Exception) -> Error {
     Error::new(kind, message).with_outcome(outcome).because(Refusal { status, exception })
 }
 
+/// The same for one document of a read of several, whose own status the answer leaves out.
+pub(crate) fn unread(said: &Exception) -> Error {
+    let is_busy = said.name.contains("rejected_execution") || said.name.contains("circuit_breaking");
+    judged(if is_busy { 429 } else { 503 }, said)
+}
+
 fn judgement(status: u16, said: &Exception) -> (ErrorKind, Outcome, &'static str) {
     use ErrorKind::{Conflict, Denied, Full, Invalid, Throttled, Timeout, TooLarge, Unavailable, Unexpected};
     use Outcome::{NotDone, Unknown};

@@ -25,10 +25,11 @@ impl Inner {
         scan.check()?;
         let ground = Ground::of(&self.namespace, &scan);
         let after = from.map(|cursor| ground.position(cursor)).transpose()?;
+        // Before the refresh: what ends while it is made may have got a longer life, which it does not show.
+        let began_ms = after.as_ref().map_or_else(|| self.clock.unix_ms(), |position| position.began_ms);
         if after.is_none() {
             self.refresh().await?;
         }
-        let began_ms = after.as_ref().map_or_else(|| self.clock.unix_ms(), |position| position.began_ms);
         let mut hits = self.search(&scan, began_ms, after.as_ref()).await?;
         let mut complete = hits.len() < scan.limit;
         if let Some(end) = hits.iter().position(|hit| is_beyond(&scan, hit)) {

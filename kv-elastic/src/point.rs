@@ -9,7 +9,7 @@ use crate::error;
 use crate::http::Content;
 use crate::inner::Inner;
 use crate::turns::Turns;
-use crate::wire::{Coded, Stored, decoded};
+use crate::wire::{Coded, Draft, Stored, decoded};
 
 /// What is read of a document.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Inner {
             if self.write(Method::PUT, &path, &coded).await? == Written::Done {
                 return Ok(coded.version);
             }
-            if let Some(seen) = self.look_before(key, Part::Head).await? {
+            if let Some(seen) = self.look_again(key, Part::Head).await? {
                 if seen.stored.version == coded.version {
                     return Ok(coded.version); // our own: the server repeated the write within itself
                 }
@@ -99,9 +99,14 @@ impl Inner {
     }
 
     async fn update(&self, key: Key<'_>, coded: Coded, expected: Version) -> Result<Version> {
-        let mut turns = Turns::default();
+        let (mut turns, mut is_first) = (Turns::default(), true);
         loop {
-            let seen = self.look_before(key, Part::Head).await?;
+            let seen = if is_first {
+                self.look_before(key, Part::Head).await?
+            } else {
+                self.look_again(key, Part::Head).await?
+            };
+            is_first = false;
             let Some(seen) = seen.filter(|seen| seen.stored.is_live(self.clock.unix_ms())) else {
                 return Err(Error::new(ErrorKind::Conflict, "there is no live entry to update"));
             };
@@ -119,23 +124,31 @@ impl Inner {
         }
     }
 
-    /// Reads, then deletes exactly what was read: whoever's deletion succeeds has the entry, and nobody else.
+    /// Reads, then claims exactly what was read: whoever's claim stands in its place has the entry, and nobody else. A deletion
+    /// would leave nothing to recognise: where a node fails, the cluster repeats a write within itself, and only the second try,
+    /// which finds the entry gone, would be answered.
     pub(crate) async fn take(&self, key: Key<'_>, expected: Option<Version>) -> Result<Option<Entry>> {
-        let mut turns = Turns::default();
+        let claim = Draft::claim(&self.namespace, key).coded(self.body_limit).await?;
+        let (mut turns, mut claimed) = (Turns::default(), None);
         loop {
-            let Some(seen) = self.look_before(key, Part::Whole).await? else { return Ok(None) };
+            let seen = match claimed {
+                None => self.look_before(key, Part::Whole).await?,
+                Some(_) => self.look_again(key, Part::Whole).await?,
+            };
+            let Some(seen) = seen else { return Ok(None) };
+            if seen.stored.version == claim.version {
+                return Ok(claimed);
+            }
             let path = self.document(key) + &seen.state.condition();
             let Some(entry) = seen.stored.at(self.clock.unix_ms()) else { return Ok(None) };
             if expected.is_some_and(|expected| expected != entry.version) {
                 return Err(another_version());
             }
-            let answer = self.http.call(Method::DELETE, &path, Content::Nothing).await?;
-            match answer.status {
-                200 => return Ok(Some(entry)),
-                404 if gone(&answer.body) => return Ok(None),
-                409 => turns.lost().await?,
-                _ => return Err(answer.refused()),
+            if self.write(Method::PUT, &path, &claim).await? == Written::Done {
+                return Ok(Some(entry));
             }
+            claimed = Some(entry);
+            turns.lost().await?;
         }
     }
 
@@ -151,6 +164,11 @@ impl Inner {
     /// Looks before a write: whatever goes wrong here, nothing was written.
     async fn look_before(&self, key: Key<'_>, part: Part) -> Result<Option<Seen>> {
         self.look(key, part).await.map_err(|error| error.with_outcome(Outcome::NotDone))
+    }
+
+    /// Looks after a write that the server says was not done: it may have been, by an earlier try of the cluster's own.
+    async fn look_again(&self, key: Key<'_>, part: Part) -> Result<Option<Seen>> {
+        self.look(key, part).await.map_err(|error| error.with_outcome(Outcome::Unknown))
     }
 
     /// The document as it is now, whether its entry lives or has expired.
@@ -173,10 +191,8 @@ fn gone(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Gone {
         found: Option<bool>,
-        result: Option<String>,
     }
-    serde_json::from_slice::<Gone>(body)
-        .is_ok_and(|gone| gone.found == Some(false) || gone.result.as_deref() == Some("not_found"))
+    serde_json::from_slice::<Gone>(body).is_ok_and(|gone| gone.found == Some(false))
 }
 
 fn seen(body: &[u8]) -> Result<Option<Seen>> {

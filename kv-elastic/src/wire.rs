@@ -14,6 +14,8 @@ use tokio::task::spawn_blocking;
 use crate::error;
 use crate::names;
 
+/// A deadline before every time.
+const LONG_AGO_MS: u64 = 1;
 /// What is coded on the caller's thread: it takes less than a millisecond.
 const INLINE: usize = 128 << 10;
 
@@ -89,6 +91,20 @@ impl Draft {
             meta: header::encode_meta(&meta)?,
             value,
         })
+    }
+
+    /// What stands in the place of an entry that was taken, until the reaper comes: nothing, which has expired.
+    pub(crate) fn claim(namespace: &str, key: Key<'_>) -> Self {
+        Self {
+            hash: names::hash(namespace, key),
+            version: Version::random(),
+            namespace: namespace.to_owned(),
+            collection: key.collection.to_owned(),
+            id: key.id.to_owned(),
+            deadline: Some(LONG_AGO_MS),
+            meta: Vec::new(),
+            value: Bytes::new(),
+        }
     }
 
     /// The document, of at most `limit` bytes, and what else is needed of the draft: its id and version.

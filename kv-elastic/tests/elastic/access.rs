@@ -117,26 +117,3 @@ async fn a_busy_server_is_throttled_and_the_write_was_not_done() {
     assert!(error.is_retryable());
     assert_eq!(fake.asked("PUT").len(), 1, "the backend repeats nothing by itself");
 }
-
-#[tokio::test]
-async fn a_write_that_loses_every_turn_ends_as_throttled() {
-    // Each look finds the entry, each write comes too late: as if somebody always wrote in between.
-    let fake = Fake::start(|asked| match asked.method.as_str() {
-        "DELETE" => Some(exception(409, "version_conflict_engine_exception", "version conflict")),
-        "GET" if asked.path.contains("/_doc/") => {
-            let source = json!({
-                "namespace": "larder", "collection": "c", "id": "i", "hash": "00",
-                "version": "0".repeat(32), "size": 1, "value": "eA==",
-            });
-            Some((200, json!({ "found": true, "_seq_no": 7, "_primary_term": 3, "_source": source })))
-        }
-        _ => None,
-    })
-    .await;
-    let store = ElasticStore::open(fake.config()).await.unwrap();
-    let error = store.take(Key::new("c", "i"), None).await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Throttled, Outcome::NotDone));
-    let deletions = fake.asked("DELETE");
-    assert_eq!(deletions.len(), 64);
-    assert!(deletions.iter().all(|asked| asked.path.ends_with("?if_seq_no=7&if_primary_term=3")));
-}

@@ -1,0 +1,97 @@
+//! Writes that come too late, or are said to.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kv_core::{ErrorKind, Key, Outcome, Store};
+use kv_elastic::ElasticStore;
+use serde_json::{Value, json};
+
+use crate::fake::{Fake, exception};
+
+#[tokio::test]
+async fn a_write_that_loses_every_turn_ends_as_throttled() {
+    // Each look finds the entry, each write comes too late: as if somebody always wrote in between.
+    let fake = Fake::start(|asked| match asked.method.as_str() {
+        "PUT" if asked.path.contains("/_doc/") => Some(too_late()),
+        "GET" if asked.path.contains("/_doc/") => Some(found(&source())),
+        _ => None,
+    })
+    .await;
+    let store = ElasticStore::open(fake.config()).await.unwrap();
+    let error = store.take(Key::new("c", "i"), None).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Throttled, Outcome::NotDone));
+    let claims = fake.asked("PUT");
+    assert_eq!(claims.len(), 64);
+    assert!(claims.iter().all(|asked| asked.path.ends_with("?if_seq_no=7&if_primary_term=3")));
+}
+
+/// The document of an entry `x` without a lifetime.
+fn source() -> Value {
+    json!({ "namespace": "larder", "collection": "c", "id": "i", "hash": "00", "version": "0".repeat(32), "size": 1,
+        "value": "eA==" })
+}
+
+fn found(source: &Value) -> (u16, Value) {
+    (200, json!({ "found": true, "_seq_no": 7, "_primary_term": 3, "_source": source }))
+}
+
+fn too_late() -> (u16, Value) {
+    exception(409, "version_conflict_engine_exception", "version conflict")
+}
+
+#[tokio::test]
+async fn what_was_taken_by_a_write_that_the_cluster_repeated_is_not_lost() {
+    // A node fails after it wrote: the cluster sends the same write to the next one, which finds it done.
+    let written = Mutex::new(source());
+    let fake = Fake::start(move |asked| match asked.method.as_str() {
+        "PUT" if asked.path.contains("/_doc/") => {
+            *written.lock().unwrap() = serde_json::from_str(&asked.body).unwrap();
+            Some(too_late())
+        }
+        "GET" if asked.path.contains("/_doc/") => Some(found(&written.lock().unwrap())),
+        _ => None,
+    })
+    .await;
+    let store = ElasticStore::open(fake.config()).await.unwrap();
+    assert_eq!(store.take(Key::new("c", "i"), None).await.unwrap().unwrap().value, "x");
+    assert_eq!(fake.asked("PUT").len(), 1);
+    assert!(store.get(Key::new("c", "i")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn whether_a_write_that_came_too_late_was_ours_stays_open_if_nobody_can_look() {
+    let is_written = AtomicBool::new(false);
+    let fake = Fake::start(move |asked| match asked.method.as_str() {
+        "PUT" if asked.path.contains("/_doc/") => {
+            is_written.store(true, Ordering::SeqCst);
+            Some(too_late())
+        }
+        "GET" if asked.path.contains("/_doc/") && is_written.load(Ordering::SeqCst) => {
+            Some(exception(503, "no_shard_available_action_exception", "no shard"))
+        }
+        "GET" if asked.path.contains("/_doc/") => Some(found(&source())),
+        _ => None,
+    })
+    .await;
+    let store = ElasticStore::open(fake.config()).await.unwrap();
+    let error = store.take(Key::new("c", "i"), None).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::Unknown));
+}
+
+#[tokio::test]
+async fn a_document_that_no_shard_gives_is_asked_for_again_later() {
+    for (name, kind) in [
+        ("no_shard_available_action_exception", ErrorKind::Unavailable),
+        ("es_rejected_execution_exception", ErrorKind::Throttled),
+    ] {
+        let fake = Fake::start(move |asked| {
+            let error = json!({ "type": name, "reason": "it is so" });
+            asked.path.contains("_mget").then(|| (200, json!({ "docs": [{ "_id": "00", "error": error }] })))
+        })
+        .await;
+        let store = ElasticStore::open(fake.config()).await.unwrap();
+        let error = store.get_many(&[Key::new("c", "i")]).await.unwrap().remove(0).unwrap_err();
+        assert!(error.kind() == kind && error.is_retryable(), "{error:?}");
+    }
+}
