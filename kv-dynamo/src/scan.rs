@@ -1,6 +1,7 @@
 //! One page of a listing: a `Query` of one collection, or a `Scan` of the whole table.
 
 use std::ops::Bound;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -15,6 +16,8 @@ use crate::names::{Names, attributes};
 
 /// Requests for one page at most, however few of the items they pass over are alive and asked for.
 const REQUESTS: usize = 16;
+/// .. and none is begun after so long: who waits for the page has less patience than for one request each.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// What of all items lives at `:now`.
 const ALIVE: &str = "attribute_not_exists(x) OR x >= :now";
@@ -47,12 +50,17 @@ impl Reader<'_> {
             Some((Bound::Excluded(last), _)) => Some(position(&last)?),
             Some(_) => None,
         };
-        let mut draft = Draft::new(scan, self);
+        let (mut draft, begun) = (Draft::new(scan, self), Instant::now());
         for round in 0..REQUESTS {
             let limit = (round == 0).then_some(scan.limit); // later ones pass over what the first found expired
             let batch = match scan.collections {
-                Collections::One(_) => self.query(&scan, (&pk, &sk), start, limit).await?,
-                Collections::Under(_) => self.sweep(&scan, (&pk, &sk), start).await?,
+                Collections::One(_) => self.query(&scan, (&pk, &sk), start, limit).await,
+                Collections::Under(_) => self.sweep(&scan, (&pk, &sk), start).await,
+            };
+            let batch = match batch {
+                // What was passed over is paid for: the next page goes on from here.
+                Err(error) if error.is_retryable() && draft.last.is_some() => break,
+                batch => batch?,
             };
             if let Some(last) = draft.take(batch.items)? {
                 return Ok(draft.page(Some(range.cursor(&last))));
@@ -60,6 +68,9 @@ impl Reader<'_> {
             let Some(next) = batch.next else { return Ok(draft.page(None)) };
             draft.pass(&next);
             start = Some(next);
+            if draft.is_full() || begun.elapsed() > LONGEST {
+                break;
+            }
         }
         let last = draft.last.take();
         Ok(draft.page(last.map(|last| range.cursor(&last))))
@@ -164,14 +175,17 @@ impl<'a> Draft<'a> {
     /// Adds what of `items` is asked for. Answers where the next page begins once this one is full.
     fn take(&mut self, items: Vec<Item>) -> Result<Option<Vec<u8>>> {
         for item in items {
-            if self.items.len() + self.damaged.len() >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES
-            {
+            if self.is_full() {
                 return Ok(self.last.take());
             }
             self.pass(&item);
             self.add(item)?;
         }
         Ok(None)
+    }
+
+    fn is_full(&self) -> bool {
+        self.items.len() + self.damaged.len() >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES
     }
 
     fn pass(&mut self, item: &Item) {

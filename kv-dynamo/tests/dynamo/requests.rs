@@ -1,5 +1,7 @@
 //! What is asked of the service: the stand-in is always consistent and strict, Amazon's own only if it is told to be.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Scan, Store, Version};
 use serde_json::{Value, json};
 
@@ -84,6 +86,44 @@ async fn an_empty_batch_asks_for_nothing() {
     for operation in ["BatchGetItem", "BatchWriteItem"] {
         assert!(server.asked(operation).is_empty(), "{operation}");
     }
+}
+
+/// A service with any number of items in one collection, which is throttled at every request after so many.
+async fn endless(throttled_after: usize) -> Scripted {
+    let asked = AtomicUsize::new(0);
+    Scripted::start(ready(move |_, body| {
+        if asked.fetch_add(1, Ordering::SeqCst) >= throttled_after {
+            return Answer::refusal(400, "ProvisionedThroughputExceededException", "slow down");
+        }
+        let from: u32 =
+            body["ExclusiveStartKey"]["sk"]["S"].as_str().map_or(0, |sk| sk[1..].parse().unwrap());
+        let item = |n| json!({ "pk": { "S": "larder/c" }, "sk": { "S": format!("i{n:03}") } });
+        let to = from + body["Limit"].as_u64().map_or(100, |limit| u32::try_from(limit).unwrap());
+        let items: Vec<_> = (from + 1..=to).map(item).collect();
+        Answer::ok(json!({ "Items": items, "LastEvaluatedKey": item(to) }))
+    }))
+    .await
+}
+
+#[tokio::test]
+async fn a_full_page_is_one_request() {
+    let server = endless(usize::MAX).await;
+    let store = server.open().await;
+    let first = store.scan(Scan::one(C).limit(10), None).await.unwrap();
+    let second = store.scan(Scan::one(C).limit(10), first.next.as_ref()).await.unwrap();
+    assert_eq!((first.items.len(), second.items.len()), (10, 10));
+    assert_eq!((&*first.items[0].id, &*second.items[0].id), ("001", "011"));
+    assert_eq!(server.asked("Query").len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_listed_before_the_service_asks_to_slow_down_is_kept() {
+    let server = endless(1).await;
+    let store = server.open().await;
+    let page = store.scan(Scan::under("c").limit(1_000), None).await.unwrap();
+    assert_eq!((page.items.len(), server.asked("Scan").len()), (100, 2));
+    let error = store.scan(Scan::under("c").limit(1_000), page.next.as_ref()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Throttled, "nothing was passed over");
 }
 
 #[tokio::test]
