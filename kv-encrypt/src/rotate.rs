@@ -26,12 +26,14 @@ pub struct Rotation {
     pub unreadable: u64,
     /// Left as they are, since others kept rewriting them by an older key.
     pub contended: u64,
+    /// Left as they are, since the store does not take them as they would be sealed: they are too large then.
+    pub refused: u64,
 }
 
 impl Rotation {
     /// Whether every entry that was listed is now sealed by the active key.
     pub fn is_complete(&self) -> bool {
-        self.unreadable == 0 && self.contended == 0
+        self.unreadable == 0 && self.contended == 0 && self.refused == 0
     }
 }
 
@@ -66,9 +68,11 @@ impl<S: Store> Encrypted<S> {
     pub async fn rotate(&self, mut progress: impl FnMut(&Rotation) + Send) -> Result<Rotation> {
         let mut counts = Rotation::default();
         let mut pages = Pages::default();
-        while let Some(Page { items, damaged, .. }) = pages.next(&self.inner).await? {
+        loop {
+            let read = Instant::now(); // what the page itself takes is no time won
+            let Some(Page { items, damaged, .. }) = pages.next(&self.inner).await? else { break };
             counts.unreadable += damaged.len() as u64;
-            self.rotate_page(items, &mut counts).await?;
+            self.rotate_page(items, read, &mut counts).await?;
             progress(&counts);
         }
         Ok(counts)
@@ -96,8 +100,7 @@ impl<S: Store> Encrypted<S> {
         Ok(found)
     }
 
-    async fn rotate_page(&self, items: Vec<Item>, counts: &mut Rotation) -> Result<()> {
-        let read = Instant::now();
+    async fn rotate_page(&self, items: Vec<Item>, read: Instant, counts: &mut Rotation) -> Result<()> {
         let mut waiting = with_entries(items);
         let mut running = FuturesUnordered::new();
         loop {
@@ -132,36 +135,40 @@ impl<S: Store> Encrypted<S> {
                 counts.gone += 1;
                 return Ok(counts);
             };
-            if self.replace(&item, &entry, &opened, ttl).await? {
-                counts.rotated += 1;
-                return Ok(counts);
+            match self.replace(&item, &entry, &opened, ttl).await {
+                Ok(()) => {
+                    counts.rotated += 1;
+                    return Ok(counts);
+                }
+                Err(error) if error.kind() == ErrorKind::TooLarge => {
+                    counts.refused += 1;
+                    return Ok(counts);
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict => counts.conflicts += 1,
+                Err(error) => return Err(error),
             }
-            counts.conflicts += 1;
+            read = Instant::now();
             let Some(now) = self.inner.get(key(&item)).await? else {
                 counts.gone += 1;
                 return Ok(counts);
             };
-            (entry, read) = (now, Instant::now());
+            entry = now;
         }
         counts.contended += 1;
         Ok(counts)
     }
 
-    /// Whether the entry was still the one that was read, and is now sealed anew.
+    /// Seals the entry anew, if it is still the one that was read: else `Conflict`.
     async fn replace(
         &self,
         item: &Item,
         entry: &Entry,
         opened: &Opened,
         ttl: Option<Duration>,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let sealed = self.sealer.seal_in_time(key(item), &entry.meta, &opened.value).await?;
         let renewed = NewEntry::new(sealed).ttl(ttl).meta(entry.meta.clone());
-        match self.inner.put(key(item), renewed, PutMode::Update(entry.version)).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.inner.put(key(item), renewed, PutMode::Update(entry.version)).await.map(drop)
     }
 
     async fn opened(&self, item: &Item, entry: &Entry) -> Result<Opened> {
@@ -171,13 +178,14 @@ impl<S: Store> Encrypted<S> {
 
 impl Rotation {
     fn add(&mut self, other: Self) {
-        let Self { rotated, already, conflicts, gone, unreadable, contended } = other;
+        let Self { rotated, already, conflicts, gone, unreadable, contended, refused } = other;
         self.rotated += rotated;
         self.already += already;
         self.conflicts += conflicts;
         self.gone += gone;
         self.unreadable += unreadable;
         self.contended += contended;
+        self.refused += refused;
     }
 }
 

@@ -81,7 +81,12 @@ fn memory(info: &str) -> Finding {
         return Finding::notice("memory", format!("{used} bytes used, without a limit"), advice);
     }
     let found = format!("{used} of {most} bytes used");
-    if used > most / 10 * 9 {
+    let is_nearly_full = used > most / 10 * 9;
+    if is_nearly_full && line(info, "maxmemory_policy").is_some_and(|policy| policy != "noeviction") {
+        let advice = "raise `maxmemory` if entries are missed; for sessions and tokens set `maxmemory-policy noeviction`";
+        return Finding::notice("memory", format!("{found}: room is made by dropping live entries"), advice);
+    }
+    if is_nearly_full {
         return Finding::bad(
             "memory",
             found,
@@ -147,7 +152,10 @@ mod tests {
         assert_eq!(eviction("maxmemory_policy:allkeys-lru\r\n").verdict, Verdict::Notice);
         assert_eq!(memory("used_memory:10\r\nmaxmemory:0\r\n").verdict, Verdict::Notice);
         assert_eq!(memory("used_memory:10\r\nmaxmemory:100\r\n").verdict, Verdict::Good);
-        assert_eq!(memory("used_memory:99\r\nmaxmemory:100\r\n").verdict, Verdict::Bad);
+        let full = "used_memory:99\r\nmaxmemory:100\r\n";
+        assert_eq!(memory(full).verdict, Verdict::Bad);
+        assert_eq!(memory(&format!("{full}maxmemory_policy:noeviction\r\n")).verdict, Verdict::Bad);
+        assert_eq!(memory(&format!("{full}maxmemory_policy:allkeys-lru\r\n")).verdict, Verdict::Notice);
         assert_eq!(durability("aof_enabled:1\r\n", Some("always")).verdict, Verdict::Good);
         assert_eq!(durability("aof_enabled:1\r\n", Some("everysec")).verdict, Verdict::Notice);
         assert_eq!(durability("aof_enabled:0\r\n", Some("always")).verdict, Verdict::Notice);

@@ -142,6 +142,9 @@ pub async fn open_existing(url: &str) -> Result<AnyStore> {
 
 /// As [`open`]; beside the store what its backend says of the database: settings that matter here, clocks, room.
 ///
+/// The store is for trying, and what is put into it for a moment: it never notes by which key its values are sealed, so that
+/// nobody who uses the store is shut out by a trial.
+///
 /// # Errors
 /// As [`open`]. What the database does not tell is a finding, not an error.
 pub async fn diagnose(url: &str) -> Result<(AnyStore, Vec<Finding>)> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::common::{CIPHERS, KEY, bottom, put, raw, ring, sealed_by, tagged};
 use crate::odd::Odd;
 use bytes::Bytes;
-use kv_core::testing::ReferenceStore;
+use kv_core::testing::{Fault, Faults, Faulty, ReferenceStore};
 use kv_core::{Clock, ErrorKind, Key, Meta, NewEntry, PutMode, Store};
 use kv_encrypt::{Cipher, Encrypted, Mode};
 
@@ -62,6 +62,22 @@ async fn the_keys_in_use_are_counted() {
     assert_eq!((used.plain, used.unreadable, used.unbound), (2, 1, 0));
     store.rotate(|_| ()).await.unwrap();
     assert!(!store.keys_in_use().await.unwrap().entries.contains_key(&old));
+}
+
+#[tokio::test]
+async fn what_the_store_does_not_take_sealed_anew_is_counted_and_ends_nothing() {
+    let (bottom, faults) = (bottom(), Faults::none());
+    fill(&sealed_by(&bottom, &[1], Cipher::Aead), "c", 3).await;
+    let faulty = Faulty::new(bottom.clone(), &faults);
+    let store = Encrypted::new(faulty, ring(&[2, 1])).context("ctx").cipher(Cipher::Fernet);
+    faults.next("put", Fault::refused(ErrorKind::TooLarge));
+    let done = store.rotate(|_| ()).await.unwrap();
+    assert_eq!((done.rotated, done.refused, done.is_complete()), (2, 1, false));
+    for id in ["0", "1", "2"] {
+        assert_eq!(store.get(Key::new("c", id)).await.unwrap().unwrap().value, id);
+    }
+    let again = store.rotate(|_| ()).await.unwrap();
+    assert_eq!((again.rotated, again.already, again.is_complete()), (1, 2, true));
 }
 
 #[tokio::test]

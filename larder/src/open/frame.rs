@@ -55,6 +55,11 @@ impl<P: Platform> Frame<'_, P> {
             _ if is_sealed_later || foreign::is_asked(&reserved) => Note::Missing,
             _ => looked_at(&store, &note::place(&reserved), lies, seal.as_ref()).await?,
         };
+        let note = match &seal {
+            // What only tries the store must not shut out those who use it: no note is written.
+            Some(seal) if findings.is_some() => Note::Names(seal.key()),
+            _ => note,
+        };
         Ok(layers::around(store, &reserved, seal, &note))
     }
 }
