@@ -5,6 +5,7 @@ mod report;
 mod work;
 
 use std::num::NonZeroUsize;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use clap::Args;
@@ -64,8 +65,9 @@ impl BenchSettings {
         logging::start(&LogSettings { log_level: Level::Warn, json_logs: false });
         let urls = self.url.iter().map(|url| resolved(url, "URL")).collect::<Result<Vec<_>, _>>()?;
         let (mut rows, mut ended) = (Vec::new(), Ok(Next::GoOn));
+        let mut stop = pin!(asked_to_stop()); // one for all: a wish that comes between two stores is heard at the second
         for url in &urls {
-            let measured = self.measure_url(url, &mut rows).await;
+            let measured = self.measure_url(url, &mut rows, stop.as_mut()).await;
             if let Err(failure) = &measured
                 && urls.len() > 1
             {
@@ -87,20 +89,31 @@ impl BenchSettings {
         }
     }
 
-    async fn measure_url(&self, url: &str, rows: &mut Vec<Row>) -> Result<Next, Failure> {
-        let store = store::open(url, "URL").await?;
-        let measured = self.measure(&RedactedUrl::new(url).to_string(), &store, rows).await;
+    async fn measure_url(
+        &self,
+        url: &str,
+        rows: &mut Vec<Row>,
+        stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Next, Failure> {
+        let store = store::open_to_try(url, "URL").await?;
+        let measured = self.measure(&RedactedUrl::new(url).to_string(), &store, rows, stop).await;
         serve::close(&store).await;
         measured
     }
 
     /// Everything about one store. Its entries are removed also when something fails.
-    async fn measure(&self, name: &str, store: &AnyStore, rows: &mut Vec<Row>) -> Result<Next, Failure> {
+    async fn measure(
+        &self,
+        name: &str,
+        store: &AnyStore,
+        rows: &mut Vec<Row>,
+        stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Next, Failure> {
         let tasks = self.tasks.iter().map(|tasks| tasks.get()).max().unwrap_or(1);
         let bench = Bench::new(store, self.entries.get(), self.value, self.time, tasks);
         let measured = tokio::select! {
             measured = self.measure_all(name, &bench, rows) => measured.map(|()| Next::GoOn),
-            () = asked_to_stop() => Ok(Next::Stop),
+            () = stop => Ok(Next::Stop),
         };
         let removed = bench.clean().await.map_err(failed);
         let next = measured?;

@@ -77,7 +77,10 @@ impl Doctor {
         let capabilities = store.capabilities();
         let mut findings = vec![Finding::good("opens", format!("{}, in {}", capabilities.backend, ms(took)))];
         findings.extend(of_backend);
-        if !self.read_only {
+        if !capabilities.writable {
+            let advice = "ask the store that it stands before, where something is to be written";
+            findings.push(Finding::notice("round trip", "this store is only read", advice));
+        } else if !self.read_only {
             findings.extend(trial::writes(store).await);
         }
         findings.push(trial::lists(store).await);

@@ -2,6 +2,7 @@
 //!
 //! The program is [`run`] behind [`Cli`]; [`memory::server`] can be mounted in any application.
 
+mod arguments;
 mod bench;
 mod clock;
 mod completions;
@@ -18,6 +19,7 @@ mod stop;
 mod store;
 mod url_argument;
 
+pub use arguments::parsed;
 pub use failure::{Failure, Status};
 pub use settings::Cli;
 

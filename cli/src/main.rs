@@ -3,11 +3,10 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use larder_cli::{Cli, Failure};
+use larder_cli::{Failure, parsed};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parsed(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return tell(&Failure::new("the threads of the program did not start").because(error)),

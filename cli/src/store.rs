@@ -74,6 +74,15 @@ pub(crate) async fn open_existing(url: &str, what: &str) -> Result<AnyStore, Fai
     platform::open_existing(&Program, url).await.map_err(|error| failure(url, what, error))
 }
 
+/// As [`open`], for who removes again what it puts: the store does not note by which key that is sealed.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn open_to_try(url: &str, what: &str) -> Result<AnyStore, Failure> {
+    let opened = platform::diagnose(&Program, url).await;
+    opened.map(|(store, _)| store).map_err(|error| failure(url, what, error))
+}
+
 /// The system, but that what a store has to tell goes to the log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Program;

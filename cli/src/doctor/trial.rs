@@ -29,11 +29,17 @@ pub(super) async fn writes(store: &AnyStore) -> Vec<Finding> {
     let key = Key::new(COLLECTION, &id);
     let mut findings = Vec::new();
     match round_trip(store, key).await {
-        Ok(finding) => findings.push(finding),
-        Err(error) => return vec![failed("round trip", &error)],
+        Ok(finding) => {
+            findings.push(finding);
+            findings.push(conditions(store, key).await.unwrap_or_else(|error| failed("conditions", &error)));
+            findings.push(expiry(store, key).await.unwrap_or_else(|error| failed("expiry", &error)));
+        }
+        Err(error) => {
+            findings.push(failed("round trip", &error));
+            drop(store.delete(key).await); // it may have been written, and only not be read
+            return findings;
+        }
     }
-    findings.push(conditions(store, key).await.unwrap_or_else(|error| failed("conditions", &error)));
-    findings.push(expiry(store, key).await.unwrap_or_else(|error| failed("expiry", &error)));
     if let Err(error) = store.delete(key).await {
         findings.push(failed("removal", &error));
     }

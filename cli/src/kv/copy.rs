@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use kv_core::{AnyStore, ErrorKind, Item, Key, NewEntry, RedactedUrl, Scan, Store as _};
+use kv_core::{AnyStore, ErrorKind, Item, Key, NewEntry, Scan, Store as _};
 use serde_json::json;
 
 use self::pace::Pace;
@@ -30,8 +30,9 @@ use crate::{Failure, serve, store};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Values, lifetimes, codecs and tags are kept; versions are new. Entries replace what stands under \
-                  their names in DST, and nothing there is removed, so copying again is harmless. What was encrypted \
-                  is decrypted on the way and sealed by DST if its URL says so. Writers may go on meanwhile: stop \
+                  their names in DST, and nothing there is removed, so copying again is harmless until somebody \
+                  writes to DST: what was changed or taken there comes back as SRC has it. What was encrypted is \
+                  decrypted on the way and sealed by DST if its URL says so. Writers to SRC may go on meanwhile: stop \
                   them before a last copy, or their last writes stay behind. Exit status 1 if an entry was refused \
                   by DST or passed over as damaged, or if --verify found a difference."
 )]
@@ -56,7 +57,7 @@ pub(crate) struct Copy {
     #[arg(long, value_name = "P", default_value = "", hide_default_value = true)]
     prefix: String,
 
-    /// At most so many entries a second
+    /// At most so many entries a second, compared ones too
     #[arg(long, value_name = "N")]
     rate: Option<NonZeroU32>,
 
@@ -101,6 +102,12 @@ impl Copy {
         if same::is_same(&from, &to) {
             return Err(Failure::usage("SRC and DST are the same store: change one of them"));
         }
+        if same::feeds_itself(&from, &to, |written| self.reads(written)) {
+            return Err(Failure::usage(
+                "DST lies in what is read of SRC, so the copy would read what it writes: give DST another `namespace`; to \
+                 seal what is there where it is, use `larder kv rotate-key --migrate`",
+            ));
+        }
         let source = store::open_existing(&from, &self.from.place("SRC")).await?;
         let done =
             if self.dry_run { self.count(&source).await } else { self.transfer(&from, &to, &source).await };
@@ -142,7 +149,11 @@ impl Copy {
             return Err(failure);
         }
         let compared = if self.verify {
-            Some(verify::compare(self.listing(source).quiet(), source, target, Whom::of(self.json)).await?)
+            let whom = Whom::of(self.json);
+            Some(
+                verify::compare(self.listing(source).quiet(), source, target, Pace::new(self.rate), whom)
+                    .await?,
+            )
         } else {
             None
         };
@@ -249,14 +260,28 @@ impl Copy {
         self.collection.as_deref().map_or(Scan::under(&self.under), Scan::one).prefix(&self.prefix)
     }
 
+    /// Whether some collections whose names begin so are read.
+    fn reads(&self, begin: &str) -> bool {
+        let Self { collection, under, .. } = self;
+        match collection {
+            Some(collection) => collection.starts_with(begin),
+            None => under.starts_with(begin) || begin.starts_with(under.as_str()),
+        }
+    }
+
     /// What a kept place belongs to. Never a password: this is hashed into a file.
     fn purpose(&self, from: &str, to: &str) -> String {
         let Self { collection, under, prefix, .. } = self;
-        format!("{}\n{}\n{collection:?}\n{under:?}\n{prefix:?}", RedactedUrl::new(from), RedactedUrl::new(to))
+        let [from, to] = [from, to].map(same::identity);
+        format!("{from}\n{to}\n{collection:?}\n{under:?}\n{prefix:?}")
     }
 
     const fn advice(&self) -> &'static str {
-        if self.resume.is_some() { "; run the same command to go on" } else { "; copying again is harmless" }
+        if self.resume.is_some() {
+            "; run the same command to go on"
+        } else {
+            "; copying again is harmless while nobody writes to DST"
+        }
     }
 
     fn answer(&self, counts: Counts, compared: Option<Comparison>) -> Result<(), Failure> {

@@ -59,8 +59,9 @@ impl RotateKey {
         let in_use = sealed.keys_in_use().await.map_err(unlisted)?;
         self.answer(sealed, rotation, &in_use)?;
         match rotation.filter(|rotation| !rotation.is_complete()) {
-            Some(Rotation { unreadable, contended, .. }) => Err(Failure::new(format!(
-                "{unreadable} entries do not open, {contended} were rewritten by others all the time"
+            Some(Rotation { unreadable, contended, refused, .. }) => Err(Failure::new(format!(
+                "{unreadable} entries do not open, {contended} were rewritten by others all the time, {refused} are too \
+                 large for the store once they are sealed anew"
             ))),
             None => Ok(()),
         }
@@ -83,8 +84,10 @@ impl RotateKey {
                     "noted": in_use.notes.contains_key(&id) })
                 })
                 .collect();
-            let rotation =
-                rotation.map(|r| json!({ "rotated": r.rotated, "already": r.already, "gone": r.gone }));
+            let rotation = rotation.map(|r| {
+                json!({ "rotated": r.rotated, "already": r.already, "gone": r.gone,
+                    "unreadable": r.unreadable, "contended": r.contended, "refused": r.refused })
+            });
             let mut output = Output::new();
             output.json(&json!({ "rotation": rotation, "keys": keys, "unreadable": in_use.unreadable,
                 "unbound": in_use.unbound, "plain": in_use.plain }))?;
@@ -128,7 +131,8 @@ async fn rotated(sealed: &Encrypted<AnyStore>, whom: Whom) -> Result<Rotation, F
     let progress = Progress::new("looked at", whom);
     let mut seen = 0;
     let rotation = sealed.rotate(|so_far| {
-        let now = so_far.rotated + so_far.already + so_far.gone + so_far.unreadable + so_far.contended;
+        let Rotation { rotated, already, gone, unreadable, contended, refused, .. } = *so_far;
+        let now = rotated + already + gone + unreadable + contended + refused;
         progress.add(now - seen);
         seen = now;
     });

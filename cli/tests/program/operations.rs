@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, done, stderr, stdout};
+use crate::support::{Home, done, sealed_anew, stderr, stdout};
 
 const ONE: &str = "disk:one";
 const TWO: &str = "disk:two?engine=redb";
@@ -135,6 +135,54 @@ fn a_copy_from_nowhere_or_onto_itself_is_asked_wrongly() {
 }
 
 #[test]
+fn a_copy_that_would_read_what_it_writes_is_asked_wrongly() {
+    let home = Home::new();
+    fill(&home, ONE, 10);
+    for (from, to) in [
+        (ONE, "disk:one?prefix=p"),
+        (ONE, "disk:one?compress=zstd"),
+        ("disk:one?prefix=p", "disk:./one?prefix=p&compress=zstd"),
+    ] {
+        let fed = home.run(["kv", "copy", from, to]);
+        assert_eq!(fed.status.code(), Some(2));
+        assert!(stderr(&fed).contains("another `namespace`"), "{}", stderr(&fed));
+    }
+}
+
+#[test]
+fn a_place_that_was_kept_elsewhere_is_no_place_here() {
+    let home = Home::new();
+    fill(&home, ONE, 1_300);
+    let place = home.path("place");
+    let copy = |dir: &str| {
+        let mut command = home.larder(["kv", "copy", "disk:../one", "disk:new", "--resume"]);
+        command.arg(&place).current_dir(home.path(dir)).output().unwrap()
+    };
+    for dir in ["a", "b"] {
+        std::fs::create_dir(home.path(dir)).unwrap();
+    }
+    done(&copy("a"));
+    std::fs::write(&place, stale(&home)).unwrap();
+    assert_eq!(copy("b").status.code(), Some(2), "the DST of b is another directory");
+    done(&copy("a"));
+}
+
+/// What a copy in `a` that was killed has kept.
+fn stale(home: &Home) -> Vec<u8> {
+    let place = home.path("stale");
+    let mut command = home.larder(["kv", "copy", "disk:../one", "disk:new", "--rate", "400", "--resume"]);
+    let mut child = command.arg(&place).current_dir(home.path("a")).spawn().unwrap();
+    let until = std::time::Instant::now() + crate::support::PATIENCE;
+    while !place.exists() {
+        assert!(std::time::Instant::now() < until, "no place was kept");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::read(place).unwrap()
+}
+
+#[test]
 fn keys_are_rotated_and_the_old_one_can_go() {
     let home = Home::new();
     let sealed = "disk:sealed?encrypt=aead&prefix=app-&compress=zstd";
@@ -148,7 +196,7 @@ fn keys_are_rotated_and_the_old_one_can_go() {
     }
     let both = format!("{NEW_KEY},{KEY}");
     let rotated = parsed(&done(&run(&both, &["rotate-key", sealed, "--json"])));
-    assert_eq!(rotated[0]["rotation"], json!({ "rotated": 3, "already": 0, "gone": 0 }));
+    assert_eq!(rotated[0]["rotation"], sealed_anew(3));
     let entries: Vec<_> =
         rotated[0]["keys"].as_array().unwrap().iter().map(|key| key["entries"].as_u64().unwrap()).collect();
     assert_eq!(entries, [3, 0]);
@@ -219,6 +267,23 @@ fn the_doctor_finds_nothing_bad_in_a_good_store_and_says_what_to_know() {
     assert!(text.contains("note  encryption") && !text.contains("round trip"), "{text}");
     let missing = home.run(["doctor", "disk:none"]);
     assert_eq!(missing.status.code(), Some(2), "{}", stderr(&missing));
+}
+
+#[test]
+fn what_only_tries_a_store_shuts_nobody_out() {
+    let home = Home::new();
+    done(&home.run(["kv", "put", ONE, "c", "id", "plain"]));
+    let sealed = format!("{ONE}?encrypt=aead");
+    let run = |key: &str, arguments: &[&str]| {
+        home.larder([]).args(arguments).env("LARDER_KEY", key).output().unwrap()
+    };
+    done(&run(KEY, &["doctor", &sealed]));
+    done(&run(KEY, &["bench", &sealed, "--time", "10ms", "--entries", "10", "--tasks", "1"]));
+    assert_eq!(done(&home.run(["kv", "get", ONE, "c", "id"])), "plain");
+    // Nor is a key noted that not everybody has yet.
+    done(&run(KEY, &["kv", "put", "disk:sealed?encrypt=aead", "c", "id", "x"]));
+    done(&run(&format!("{NEW_KEY},{KEY}"), &["doctor", "disk:sealed?encrypt=aead"]));
+    assert_eq!(done(&run(KEY, &["kv", "get", "disk:sealed?encrypt=aead", "c", "id"])), "x");
 }
 
 /// A server that answers everybody with this, and its URL as the scheme has it.

@@ -49,6 +49,8 @@ struct Kept {
 }
 
 const FORM: u32 = 1;
+/// What is behind the file's name in that of its draft: no file of anybody else is called so.
+const DRAFT: &str = ".larder-copy-draft";
 
 impl Place {
     /// The place that `file` keeps for a copy of this `purpose`, or the beginning.
@@ -130,7 +132,7 @@ fn kept(path: &Path, purpose: &str) -> Result<Option<(Cursor, LeftOut)>, Failure
 /// Whole or not at all: a copy that is killed now finds the old place.
 fn replace(path: &Path, kept: &Kept) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
+    draft.push(DRAFT);
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

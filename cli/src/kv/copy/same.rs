@@ -1,9 +1,9 @@
-//! Whether two URLs mean one store.
+//! What two URLs mean for each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use kv_core::{Compression, Encryption, Reserved, StoreUrl, Written};
+use kv_core::{AnyStore, Compression, Encryption, Prefix, RedactedUrl, Reserved, StoreUrl, Written};
 
 /// Whether what is written to the one shows in the other under the same names, in the same form.
 ///
@@ -17,6 +17,29 @@ pub(super) fn is_same(from: &str, to: &str) -> bool {
         (Some(from), Some(to)) => from == to,
         _ => false, // what does not parse does not open either, and is told by that
     }
+}
+
+/// Whether a copy from the one would read what it writes to the other: both show one namespace, perhaps in another form or below
+/// a prefix. `is_read` says whether some collections whose names begin so are read.
+pub(super) fn feeds_itself(from: &str, to: &str, is_read: impl Fn(&str) -> bool) -> bool {
+    let (Some(from), Some(to)) = (Meaning::of(from), Meaning::of(to)) else { return false };
+    let is_shared = from.place == to.place && from.namespace == to.namespace && from.codec == to.codec;
+    is_shared && below(&from.prefix, &to.prefix).is_some_and(|below| is_read(&below))
+}
+
+/// What the collections of a store with the prefix `to` begin with, as one with the prefix `from` shows them; `None` if it shows
+/// none of them.
+fn below(from: &str, to: &str) -> Option<String> {
+    match (from, to) {
+        (from, to) if from == to => Some(String::new()),
+        ("", to) => Some(Prefix::<AnyStore>::name_below(to, "")),
+        _ => None,
+    }
+}
+
+/// What a URL means, without its secrets: equal for two that mean one store.
+pub(super) fn identity(url: &str) -> String {
+    Meaning::of(url).map_or_else(|| RedactedUrl::new(url).to_string(), |meaning| format!("{meaning:?}"))
 }
 
 /// What of a URL decides where entries lie and how they look.
@@ -109,7 +132,7 @@ fn canonical(dir: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::is_same;
+    use super::{feeds_itself, identity, is_same};
 
     #[test]
     fn one_store_is_recognised_however_its_url_is_written() {
@@ -134,6 +157,48 @@ mod tests {
         ] {
             assert!(is_same(from, to), "{from} {to}");
         }
+    }
+
+    #[test]
+    fn a_copy_that_would_read_what_it_writes_is_found_out() {
+        let all = |_: &str| true;
+        for (from, to) in [
+            ("redis://h", "redis://h?prefix=p"),
+            ("redis://h", "redis://h?encrypt=aead"),
+            ("redis://h?compress=zstd", "rediss://h:6379/0"),
+            ("mongodb://h?prefix=p", "mongodb://h?prefix=p&encrypt=aead"),
+            ("disk:a?prefix=p&compress=zstd", "disk:./a?prefix=p"),
+        ] {
+            assert!(feeds_itself(from, to, all), "{from} {to}");
+        }
+        for (from, to) in [
+            ("redis://h", "redis://h/1?encrypt=aead"),
+            ("redis://h", "redis://h?namespace=n&prefix=p"),
+            ("redis://h?prefix=p", "redis://h"),
+            ("redis://h?prefix=p", "redis://h?prefix=q"),
+            ("redis://h?prefix=p", "redis://h?prefix=p/q"),
+            ("redis://h?codec=py-key-value", "redis://h?prefix=p"),
+            ("memory://", "memory://?max_entries=5"),
+        ] {
+            assert!(!feeds_itself(from, to, all), "{from} {to}");
+        }
+        let below = |collections: &'static str| {
+            move |written: &str| written.starts_with(collections) || collections.starts_with(written)
+        };
+        assert!(feeds_itself("redis://h", "redis://h?prefix=p", below("")));
+        assert!(feeds_itself("redis://h", "redis://h?prefix=p", below("p")));
+        assert!(!feeds_itself("redis://h", "redis://h?prefix=p", below("tokens")));
+    }
+
+    #[test]
+    fn stores_that_look_alike_when_their_secrets_are_hidden_are_told_apart() {
+        let [a, b] = ["disk:///backup/10:00", "disk:///backup/11:00"].map(identity);
+        assert_ne!(a, b);
+        assert_eq!(
+            identity("redis://:one@h"),
+            identity("redis://:other@localhost").replace("127.0.0.1", "h")
+        );
+        assert!(!identity("redis://ann:s3cret@h").contains("s3cret"));
     }
 
     #[cfg(unix)]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kv_core::{AnyStore, Entry, ErrorKind, Item, Key, Store as _};
 use serde_json::{Value, json};
 
+use super::pace::Pace;
 use crate::Failure;
 use crate::kv::export::tell;
 use crate::kv::failed;
@@ -51,11 +52,12 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// Reads all of `listing`, which is of `source`, in both stores.
+/// Reads all of `listing`, which is of `source`, in both stores, no faster than `throttle` allows.
 pub(super) async fn compare(
     mut listing: Listing<'_>,
     source: &AnyStore,
     target: &AnyStore,
+    mut throttle: Pace,
     whom: Whom,
 ) -> Result<Comparison, Failure> {
     let progress = Progress::new("compared", whom);
@@ -88,6 +90,7 @@ pub(super) async fn compare(
             }
         }
         progress.add(items.len() as u64);
+        throttle.after(items.len() as u64).await;
     }
     Ok(found)
 }
@@ -125,12 +128,12 @@ mod tests {
     use kv_core::{AnyStore, ErrorKind, Key, NewEntry, PutMode, Scan, Store as _, StoreExt as _};
     use kv_memory::MemoryStore;
 
-    use super::{Comparison, Whom, compare};
+    use super::{Comparison, Pace, Whom, compare};
     use crate::kv::listing::{Listing, OnDamage};
 
     async fn compared(source: &AnyStore, target: &AnyStore) -> Comparison {
         let listing = Listing::new(source, Scan::under("").values().limit(3), OnDamage::default());
-        compare(listing, source, target, Whom::Programs).await.unwrap()
+        compare(listing, source, target, Pace::new(None), Whom::Programs).await.unwrap()
     }
 
     #[tokio::test]

@@ -1,0 +1,77 @@
+//! The command line. What is wrong with it is told without the secrets of URLs, which end up in the logs of others.
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+use clap::error::{ContextValue, Error};
+use kv_core::RedactedUrl;
+
+use crate::Cli;
+
+/// What the arguments ask for; the first one is the name of the program.
+///
+/// # Errors
+/// What is wrong with them, or the help that was asked for; `exit` prints either.
+pub fn parsed(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Error> {
+    Cli::try_parse_from(arguments).map_err(discreet)
+}
+
+/// The same error, in which no URL shows its password.
+fn discreet(mut error: Error) -> Error {
+    let shown: Vec<_> =
+        error.context().filter_map(|(kind, value)| Some((kind, without_secrets(value)?))).collect();
+    for (kind, value) in shown {
+        error.insert(kind, value);
+    }
+    error
+}
+
+/// `None` where nothing was typed that may be a URL.
+fn without_secrets(value: &ContextValue) -> Option<ContextValue> {
+    let hidden = |text: &String| {
+        if text.contains(':') { RedactedUrl::new(text).to_string() } else { text.clone() }
+    };
+    match value {
+        ContextValue::String(text) => Some(ContextValue::String(hidden(text))),
+        ContextValue::Strings(texts) => Some(ContextValue::Strings(texts.iter().map(hidden).collect())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parsed;
+
+    fn error(arguments: &[&str]) -> String {
+        let arguments = ["larder"].iter().chain(arguments).map(Into::into);
+        parsed(arguments).expect_err("it is wrong").to_string()
+    }
+
+    #[test]
+    fn no_password_is_told_however_the_line_is_wrong() {
+        const URL: &str = "redis://ann:s3cret@host/0";
+        for line in [
+            &["doctor", "memory://", URL][..],
+            &["kv", URL],
+            &[URL],
+            &["kv", "copy", "memory://", "disk:a", URL],
+            &["kv", "get", "memory://", "c", "a", URL],
+            &["bench", "memory://", "--tasks", URL],
+            &["doctor", "--unknown", URL],
+            &["doctor", "--unknown=redis://ann:s3cret@host/0"],
+            &["serve", "--http", URL],
+            &["serve", "--log-level", URL],
+        ] {
+            let told = error(line);
+            assert!(!told.contains("s3cret"), "{line:?}: {told}");
+            assert!(told.contains("--help") || told.contains("Usage"), "{told}");
+        }
+        assert!(error(&["doctor", "memory://", URL]).contains("redis://ann:***@host/0"));
+    }
+
+    #[test]
+    fn what_is_no_url_is_told_as_it_was_typed() {
+        assert!(error(&["kv", "lst"]).contains("'lst'"));
+        assert!(error(&["doctor", "memory://", "disk"]).contains("'disk'"));
+    }
+}
