@@ -34,6 +34,10 @@ fn without_secrets(value: &ContextValue) -> Option<ContextValue> {
     match value {
         ContextValue::String(text) => Some(ContextValue::String(hidden(text))),
         ContextValue::Strings(texts) => Some(ContextValue::Strings(texts.iter().map(hidden).collect())),
+        // Advice that repeats what was typed, in words around it.
+        ContextValue::StyledStrs(tips) if tips.iter().any(|tip| tip.to_string().contains("://")) => {
+            Some(ContextValue::StyledStrs(Vec::new()))
+        }
         _ => None,
     }
 }
@@ -59,6 +63,8 @@ mod tests {
             &["bench", "memory://", "--tasks", URL],
             &["doctor", "--unknown", URL],
             &["doctor", "--unknown=redis://ann:s3cret@host/0"],
+            &["doctor", "--redis://ann:s3cret@host/0"],
+            &["kv", "get", "--redis://ann:s3cret@host/0"],
             &["serve", "--http", URL],
             &["serve", "--log-level", URL],
         ] {

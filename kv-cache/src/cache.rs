@@ -262,7 +262,7 @@ impl<T, C: Encoding<T>> Cache<T, C> {
     /// Removes the value, and keeps what is being fetched at this moment, anywhere, from being cached.
     ///
     /// Calls of `get_or_fetch` on this cache and its clones that begin after it returned fetch anew. In another
-    /// process one that began waiting before may still return, uncached, what was fetched before.
+    /// process those that join a fetch which began before may still return, uncached, what it fetched.
     ///
     /// # Errors
     /// Those of the store: the old value may then still be there, so this does not fail soft.

@@ -65,27 +65,27 @@ impl<T: Send + Sync, C: Encoding<T>> Lease<T, C> {
             return Filled::Skipped;
         }
         if ttl.is_some_and(|ttl| ttl.is_zero()) {
-            return self.leave(Filled::Skipped).await;
+            return self.clear(Filled::Skipped).await;
         }
         let bytes = match self.cache.encoding.encode(value) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.cache.failed(&error);
-                return self.leave(Filled::Skipped).await;
+                return self.clear(Filled::Skipped).await;
             }
         };
         if bytes.len() > self.cache.settings.max_item_bytes {
-            return self.leave(Filled::Oversized).await;
+            return self.clear(Filled::Oversized).await;
         }
         let ttl = self.cache.settings.lifetimes.lifetime(ttl);
         self.store(bytes, self.cache.encoding.number(), ttl).await
     }
 
-    /// Remembers for the cache's negative ttl that there is nothing; where that is zero it gives the lease back.
+    /// Remembers for the cache's negative ttl that there is nothing; where that is zero it leaves the place empty.
     pub async fn fill_absent(mut self) -> Filled {
         match self.cache.settings.lifetimes.negative() {
             Some(ttl) => self.store(Bytes::new(), ABSENT, Some(ttl)).await,
-            None => self.leave(Filled::Skipped).await,
+            None => self.clear(Filled::Skipped).await,
         }
     }
 
@@ -116,7 +116,7 @@ impl<T, C: Encoding<T>> Lease<T, C> {
     async fn unfilled(&mut self, error: &Error) -> Filled {
         match error.kind() {
             ErrorKind::Conflict => self.count(Filled::Overtaken),
-            ErrorKind::TooLarge => self.leave(Filled::Oversized).await,
+            ErrorKind::TooLarge => self.clear(Filled::Oversized).await,
             _ => {
                 self.cache.failed(error);
                 self.leave(Filled::Skipped).await
@@ -124,9 +124,15 @@ impl<T, C: Encoding<T>> Lease<T, C> {
         }
     }
 
-    /// Removes the lease itself, never what stands there by now.
+    /// Removes the lease itself, never what stands there by now. Nothing was learnt: a stale value stays.
     async fn leave(&mut self, filled: Filled) -> Filled {
-        if let (Some(version), true) = (self.stands, self.own) {
+        if self.own { self.clear(filled).await } else { self.count(filled) }
+    }
+
+    /// Removes what stood there when the lease was given, never what stands there by now: what was fetched takes its place, but is
+    /// not to be stored.
+    async fn clear(&mut self, filled: Filled) -> Filled {
+        if let Some(version) = self.stands {
             let taken = self.cache.store.take(self.cache.key(&self.id), Some(version)).await;
             if let Err(error) = taken
                 && error.kind() != ErrorKind::Conflict

@@ -69,8 +69,17 @@ pub(crate) fn judged(status: u16, said: &Exception) -> Error {
 
 /// The same for one document of a read of several, whose own status the answer leaves out.
 pub(crate) fn unread(said: &Exception) -> Error {
-    let is_busy = said.name.contains("rejected_execution") || said.name.contains("circuit_breaking");
-    judged(if is_busy { 429 } else { 503 }, said)
+    let says = |words: &[&str]| words.iter().any(|word| said.name.contains(word));
+    let status = if says(&["rejected_execution", "circuit_breaking"]) {
+        429
+    } else if says(&["security"]) {
+        403
+    } else if says(&["shard", "node", "unavailable"]) {
+        503
+    } else {
+        200
+    };
+    judged(status, said)
 }
 
 fn judgement(status: u16, said: &Exception) -> (ErrorKind, Outcome, &'static str) {

@@ -26,7 +26,7 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reaped {
-    /// Expired entries that it deleted.
+    /// Expired entries, and the places of taken ones, that it deleted.
     pub entries: u64,
     /// Rounds that failed, for want of a right or of the server. It goes on all the same.
     pub failures: u64,

@@ -68,11 +68,9 @@ impl<S: Store> Encrypted<S> {
     pub async fn rotate(&self, mut progress: impl FnMut(&Rotation) + Send) -> Result<Rotation> {
         let mut counts = Rotation::default();
         let mut pages = Pages::default();
-        loop {
-            let read = Instant::now(); // what the page itself takes is no time won
-            let Some(Page { items, damaged, .. }) = pages.next(&self.inner).await? else { break };
+        while let Some(Page { items, damaged, .. }) = pages.next(&self.inner).await? {
             counts.unreadable += damaged.len() as u64;
-            self.rotate_page(items, read, &mut counts).await?;
+            self.rotate_page(items, &mut counts).await?;
             progress(&counts);
         }
         Ok(counts)
@@ -100,7 +98,8 @@ impl<S: Store> Encrypted<S> {
         Ok(found)
     }
 
-    async fn rotate_page(&self, items: Vec<Item>, read: Instant, counts: &mut Rotation) -> Result<()> {
+    async fn rotate_page(&self, items: Vec<Item>, counts: &mut Rotation) -> Result<()> {
+        let read = Instant::now(); // not before the page was read: no entry may leave early
         let mut waiting = with_entries(items);
         let mut running = FuturesUnordered::new();
         loop {
@@ -147,12 +146,11 @@ impl<S: Store> Encrypted<S> {
                 Err(error) if error.kind() == ErrorKind::Conflict => counts.conflicts += 1,
                 Err(error) => return Err(error),
             }
-            read = Instant::now();
             let Some(now) = self.inner.get(key(&item)).await? else {
                 counts.gone += 1;
                 return Ok(counts);
             };
-            entry = now;
+            (entry, read) = (now, Instant::now());
         }
         counts.contended += 1;
         Ok(counts)

@@ -16,6 +16,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Wire for T {}
 /// Servers of before 1.6 had this limit too.
 const DEFAULT_ITEM_SIZE: usize = 1 << 20;
 
+const OLDEST: (u32, u32, u32) = (1, 6, 10);
+
 /// A connection that is ready for use.
 pub(crate) struct Ready {
     pub(crate) wire: Box<dyn Wire>,
@@ -54,7 +56,14 @@ impl Dialer {
     pub(crate) async fn dial(&self, server: &(String, u16)) -> Result<Ready> {
         let dialled = async {
             let mut talk = self.connect(server).await?;
+            check_version(&talk.ask(b"version\r\n").await?)?;
             let settings = talk.stats("stats settings").await?;
+            if settings.iter().any(|(name, value)| name == "cas_enabled" && value == "no") {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "the server takes every condition for met: start it without `-C`",
+                ));
+            }
             let item_size = match number(&settings, "item_size_max") {
                 Some(size) => usize::try_from(size).map_err(|_| error::unexpected())?,
                 None => DEFAULT_ITEM_SIZE,
@@ -122,6 +131,21 @@ impl Dialer {
     }
 }
 
+/// Refuses a server of before 1.6.10: its `ms` takes the length elsewhere, and would read a value as commands. Who hides the
+/// version, as a proxy may, is believed to be newer.
+fn check_version(told: &[u8]) -> Result<()> {
+    let told = std::str::from_utf8(told).unwrap_or_default();
+    let mut numbers = told.strip_prefix("VERSION ").unwrap_or_default().split(['.', '-', '_', ' ', '+']);
+    let mut next = || numbers.next().and_then(|number| number.parse::<u32>().ok());
+    match (next(), next(), next()) {
+        (Some(major), Some(minor), Some(patch)) if (major, minor, patch) < OLDEST => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("the server is Memcached {major}.{minor}.{patch}: it must be 1.6.10 or later"),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The name by which messages call a server and by which keys are spread.
 pub(crate) fn identity((host, port): &(String, u16)) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -169,4 +193,23 @@ impl Talk {
 pub(crate) fn number(stats: &[(String, String)], name: &str) -> Option<u64> {
     let (_, value) = stats.iter().find(|(known, _)| known == name)?;
     value.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use kv_core::ErrorKind;
+
+    use super::check_version;
+
+    #[test]
+    fn a_server_that_reads_values_as_commands_is_refused() {
+        for told in ["VERSION 1.6.9", "VERSION 1.5.22", "VERSION 1.6.0-rc1", "VERSION 1.4.39_x"] {
+            assert_eq!(check_version(told.as_bytes()).unwrap_err().kind(), ErrorKind::Unsupported, "{told}");
+        }
+        for told in
+            ["VERSION 1.6.10", "VERSION 1.6.18", "VERSION 1.7.0", "VERSION 2.0.1", "VERSION unknown", "ERROR"]
+        {
+            check_version(told.as_bytes()).unwrap();
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The Memcached backend of Larder: one or several servers, of version 1.6 or later.
+//! The Memcached backend of Larder: one or several servers, of version 1.6.10 or later.
 //!
 //! ```no_run
 //! use std::time::Duration;

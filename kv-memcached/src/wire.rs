@@ -175,7 +175,7 @@ pub(crate) fn refused(line: &[u8]) -> Error {
         Error::new(ErrorKind::Unavailable, "the server has no connection to give")
             .with_outcome(Outcome::NotDone)
     } else if line.starts_with(b"CLIENT_ERROR") || line == b"ERROR" {
-        let advice = "the server does not understand meta commands: it must be Memcached 1.6 or later";
+        let advice = "the server does not understand meta commands: it must be Memcached 1.6.10 or later";
         Error::new(ErrorKind::Unexpected, advice)
     } else {
         out_of_step()

@@ -46,23 +46,20 @@ impl Inner {
         let now = self.time().now();
         let ids: Vec<_> = by_id.keys().copied().collect();
         let pipeline = [doc! { "$match": { ID: { "$in": ids } } }, doc! { "$project": wire::fields_at(now) }];
-        let found = async {
-            let size = u32::try_from(by_id.len() + 1).unwrap_or(u32::MAX);
-            let mut cursor =
-                self.collection().aggregate(pipeline).batch_size(size).max_time(MAX_TIME).await?;
-            let (mut found, mut pause) = (Found::new(), Pause::every(TURN_BYTES));
-            while cursor.advance().await? {
-                let document = cursor.current();
-                let length = document.as_bytes().len();
-                if let Some(name) = document.get_str(ID).ok().and_then(|id| by_id.get(id)) {
-                    let entry = wire::check_name(document, name).and_then(|()| wire::read(document));
-                    found.insert(name.id.clone(), entry.map(|found| found.entry));
-                }
-                pause.after(length).await;
+        let size = u32::try_from(by_id.len() + 1).unwrap_or(u32::MAX);
+        let reading = self.collection().aggregate(pipeline).batch_size(size).max_time(MAX_TIME);
+        let mut cursor = self.in_time(reading.into_future()).await?;
+        let (mut found, mut pause) = (Found::new(), Pause::every(TURN_BYTES));
+        while self.in_time(cursor.advance()).await? {
+            let document = cursor.current();
+            let length = document.as_bytes().len();
+            if let Some(name) = document.get_str(ID).ok().and_then(|id| by_id.get(id)) {
+                let entry = wire::check_name(document, name).and_then(|()| wire::read(document));
+                found.insert(name.id.clone(), entry.map(|found| found.entry));
             }
-            Ok(found)
-        };
-        self.in_time(found).await
+            pause.after(length).await;
+        }
+        Ok(found)
     }
 
     pub(crate) async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Vec<Result<Version>> {

@@ -92,7 +92,7 @@ pub(crate) const fn is_duplicate_code(code: i32) -> bool {
 }
 
 fn classify(error: &DriverError) -> Class {
-    // Marked so, the driver has sent it more than once, and tells how the last try ended: an earlier one may have been executed.
+    // Marked so, the driver may have sent it twice, and tells how the last try ended: an earlier one may have been executed.
     let is_answer = code(error).is_some();
     if is_answer && error.contains_label(SYSTEM_OVERLOADED_ERROR) {
         return (ErrorKind::Throttled, Outcome::Unknown, "the server is overloaded");

@@ -42,5 +42,5 @@ pub use config::MongoConfig;
 pub use store::MongoStore;
 
 /// How long a read may take on the server. A linearizable one waits for a majority, and would do so for ever. Each request
-/// ends after as long, and a write after the time that it may wait for a majority as well.
+/// ends after as long and the time that a write may wait for a majority.
 const MAX_TIME: Duration = Duration::from_secs(30);

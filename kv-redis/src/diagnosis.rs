@@ -82,7 +82,8 @@ fn memory(info: &str) -> Finding {
     }
     let found = format!("{used} of {most} bytes used");
     let is_nearly_full = used > most / 10 * 9;
-    if is_nearly_full && line(info, "maxmemory_policy").is_some_and(|policy| policy != "noeviction") {
+    // Those that drop only what has a lifetime find nothing to drop one day.
+    if is_nearly_full && line(info, "maxmemory_policy").is_some_and(|policy| policy.starts_with("allkeys-")) {
         let advice = "raise `maxmemory` if entries are missed; for sessions and tokens set `maxmemory-policy noeviction`";
         return Finding::notice("memory", format!("{found}: room is made by dropping live entries"), advice);
     }
@@ -156,6 +157,7 @@ mod tests {
         assert_eq!(memory(full).verdict, Verdict::Bad);
         assert_eq!(memory(&format!("{full}maxmemory_policy:noeviction\r\n")).verdict, Verdict::Bad);
         assert_eq!(memory(&format!("{full}maxmemory_policy:allkeys-lru\r\n")).verdict, Verdict::Notice);
+        assert_eq!(memory(&format!("{full}maxmemory_policy:volatile-lru\r\n")).verdict, Verdict::Bad);
         assert_eq!(durability("aof_enabled:1\r\n", Some("always")).verdict, Verdict::Good);
         assert_eq!(durability("aof_enabled:1\r\n", Some("everysec")).verdict, Verdict::Notice);
         assert_eq!(durability("aof_enabled:0\r\n", Some("always")).verdict, Verdict::Notice);

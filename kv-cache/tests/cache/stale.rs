@@ -206,6 +206,28 @@ async fn without_a_negative_ttl_nothing_is_remembered_and_no_lease_stays() {
 }
 
 #[tokio::test]
+async fn what_was_fetched_last_and_is_not_stored_takes_the_place_of_the_old_value_all_the_same() {
+    let clock = Clock::manual();
+    let cache = cache(&clock).stale_if_error(s(3_600)).max_item_bytes(3);
+    for round in 0..3 {
+        fetched(&cache, 1).await;
+        clock.advance(s(61));
+        match round {
+            0 => {
+                let gone = cache.find_or_fetch("id", || async { Ok::<_, Infallible>(None) }).await;
+                assert_eq!(gone, Ok(None));
+            }
+            1 => assert_eq!(fetched(&cache, 12_345).await, 12_345, "it is larger than the cache takes"),
+            _ => {
+                let Lookup::Miss(lease) = cache.lookup("id").await else { panic!("it is stale") };
+                assert_eq!(lease.fill_for(&2, Some(Duration::ZERO)).await, Filled::Skipped);
+            }
+        }
+        assert_eq!(failed(&cache).await, Err(Arc::new("down")), "{round}: what is gone is no rescue");
+    }
+}
+
+#[tokio::test]
 async fn what_is_stored_together_does_not_end_together() {
     let clock = Clock::manual();
     let cache = cache(&clock).jitter(50);

@@ -80,10 +80,12 @@ async fn whether_a_write_that_came_too_late_was_ours_stays_open_if_nobody_can_lo
 }
 
 #[tokio::test]
-async fn a_document_that_no_shard_gives_is_asked_for_again_later() {
+async fn a_document_that_is_not_given_says_why() {
     for (name, kind) in [
         ("no_shard_available_action_exception", ErrorKind::Unavailable),
         ("es_rejected_execution_exception", ErrorKind::Throttled),
+        ("security_exception", ErrorKind::Denied),
+        ("script_exception", ErrorKind::Unexpected),
     ] {
         let fake = Fake::start(move |asked| {
             let error = json!({ "type": name, "reason": "it is so" });
@@ -92,6 +94,6 @@ async fn a_document_that_no_shard_gives_is_asked_for_again_later() {
         .await;
         let store = ElasticStore::open(fake.config()).await.unwrap();
         let error = store.get_many(&[Key::new("c", "i")]).await.unwrap().remove(0).unwrap_err();
-        assert!(error.kind() == kind && error.is_retryable(), "{error:?}");
+        assert_eq!(error.kind(), kind, "{error:?}");
     }
 }

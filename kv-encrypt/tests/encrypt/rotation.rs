@@ -68,8 +68,9 @@ async fn the_keys_in_use_are_counted() {
 async fn what_the_store_does_not_take_sealed_anew_is_counted_and_ends_nothing() {
     let (bottom, faults) = (bottom(), Faults::none());
     fill(&sealed_by(&bottom, &[1], Cipher::Aead), "c", 3).await;
-    let faulty = Faulty::new(bottom.clone(), &faults);
-    let store = Encrypted::new(faulty, ring(&[2, 1])).context("ctx").cipher(Cipher::Fernet);
+    let store = Encrypted::new(Faulty::new(bottom.clone(), &faults), ring(&[2, 1]))
+        .context("ctx")
+        .cipher(Cipher::Fernet);
     faults.next("put", Fault::refused(ErrorKind::TooLarge));
     let done = store.rotate(|_| ()).await.unwrap();
     assert_eq!((done.rotated, done.refused, done.is_complete()), (2, 1, false));

@@ -27,6 +27,14 @@ fn login(user: &str, password: &str) -> (String, String) {
 }
 
 #[tokio::test]
+async fn a_server_without_conditions_is_refused() {
+    let Some(server) = Server::start(&["-C"]) else { return };
+    let refused = MemcachedStore::open(server.config()).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.outcome()), (ErrorKind::Unsupported, Outcome::NotDone));
+    assert!(refused.message().contains("`-C`"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn the_right_login_is_let_in_again_after_a_restart() {
     let home = TempDir::new().unwrap();
     let Some(mut server) = Server::start(&["-Y", &login_file(&home)]) else { return };

@@ -56,6 +56,7 @@ async fn patient(stream: TcpStream, reads: usize) {
     while stream.read_line(&mut line).await.is_ok_and(|bytes| bytes > 0) {
         let answer = match line.split_ascii_whitespace().next() {
             Some("mn") => "MN\r\n".to_owned(),
+            Some("version") => "VERSION 1.6.18\r\n".to_owned(),
             Some("stats") => "STAT item_size_max 1048576\r\nEND\r\n".to_owned(),
             _ => {
                 seen += 1;
