@@ -72,7 +72,6 @@ impl Sent {
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await; // threads of a busy machine begin late
         Self { client, answer }
     }
 
@@ -248,21 +247,35 @@ async fn callers_who_share_a_run_have_a_place_each_and_the_run_keeps_that_of_who
 }
 
 static ON_THREADS: AtomicBool = AtomicBool::new(true);
+static BEGUN: AtomicUsize = AtomicUsize::new(0);
 
 #[tool]
 fn on_a_thread() -> &'static str {
+    BEGUN.fetch_add(1, Ordering::SeqCst);
     while ON_THREADS.load(Ordering::SeqCst) {
         std::thread::sleep(Duration::from_millis(5));
     }
     "let go"
 }
 
+/// Waits until so many calls have a thread; one that has none yet would end with its client.
+async fn begun(calls: usize) {
+    let all = async {
+        while BEGUN.load(Ordering::SeqCst) < calls {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_one_user_left_on_threads_takes_no_thread_of_another() {
     let (ada, bob) = (user("ada"), user("bob"));
     let server = Server::new("s").tool(on_a_thread).max_concurrent_calls(20).test_client().unwrap();
-    for _ in 0..2 {
-        Sent::call(&server, &ada, "on_a_thread").await.leave().await;
+    for calls in 1..=2 {
+        let left = Sent::call(&server, &ada, "on_a_thread").await;
+        begun(calls).await;
+        left.leave().await;
     }
     let answered = Sent::call(&server, &ada, "on_a_thread").await.in_time().await;
     let of_bob = Sent::call(&server, &bob, "on_a_thread").await;

@@ -117,8 +117,17 @@ impl Killed {
 
     /// Whether this went to the replica while it lived, and had no answer when it died.
     fn had(&self, seen: &Seen) -> bool {
-        let open = seen.ended.is_none_or(|ended| ended >= self.began);
-        seen.replica == KILLED && seen.began <= self.ended && open
+        seen.began <= self.ended && self.cut(seen)
+    }
+
+    /// Whether the replica carried this when it began to die; what a client asks again meanwhile is not among it.
+    fn carried(&self, seen: &Seen) -> bool {
+        seen.began < self.began && self.cut(seen)
+    }
+
+    /// Whether this went to the replica, and had no end before it died.
+    fn cut(&self, seen: &Seen) -> bool {
+        seen.replica == KILLED && seen.ended.is_none_or(|ended| ended >= self.began)
     }
 }
 
@@ -183,7 +192,7 @@ fn assert_only_what_was_in_flight(seen: &[Seen], killed: &Killed, failures: &[Fa
 /// Every stream that the replica carried was lost with it.
 fn assert_streams_moved(seen: &[Seen], killed: &Killed) {
     for (method, count) in [("GET", 4), ("resume", 4), ("subscriptions/listen", 3)] {
-        let lost = seen.iter().filter(|seen| seen.what.method == method && killed.had(seen));
+        let lost = seen.iter().filter(|seen| seen.what.method == method && killed.carried(seen));
         let outcomes: Vec<_> = lost.map(|seen| seen.outcome).collect();
         assert_eq!(outcomes, vec![Outcome::Lost; count], "{method}");
     }
