@@ -99,14 +99,9 @@ impl Inner {
     }
 
     async fn update(&self, key: Key<'_>, coded: Coded, expected: Version) -> Result<Version> {
-        let (mut turns, mut is_first) = (Turns::default(), true);
+        let mut turns = Turns::default();
         loop {
-            let seen = if is_first {
-                self.look_before(key, Part::Head).await?
-            } else {
-                self.look_again(key, Part::Head).await?
-            };
-            is_first = false;
+            let seen = self.look_for_turn(&turns, key, Part::Head).await?;
             let Some(seen) = seen.filter(|seen| seen.stored.is_live(self.clock.unix_ms())) else {
                 return Err(Error::new(ErrorKind::Conflict, "there is no live entry to update"));
             };
@@ -131,11 +126,7 @@ impl Inner {
         let claim = Draft::claim(&self.namespace, key).coded(self.body_limit).await?;
         let (mut turns, mut claimed) = (Turns::default(), None);
         loop {
-            let seen = match claimed {
-                None => self.look_before(key, Part::Whole).await?,
-                Some(_) => self.look_again(key, Part::Whole).await?,
-            };
-            let Some(seen) = seen else { return Ok(None) };
+            let Some(seen) = self.look_for_turn(&turns, key, Part::Whole).await? else { return Ok(None) };
             if seen.stored.version == claim.version {
                 return Ok(claimed);
             }
@@ -161,9 +152,12 @@ impl Inner {
         }
     }
 
-    /// Looks before a write: whatever goes wrong here, nothing was written.
-    async fn look_before(&self, key: Key<'_>, part: Part) -> Result<Option<Seen>> {
-        self.look(key, part).await.map_err(|error| error.with_outcome(Outcome::NotDone))
+    /// Looks before the write of a turn: whatever goes wrong before the first, nothing was written.
+    async fn look_for_turn(&self, turns: &Turns, key: Key<'_>, part: Part) -> Result<Option<Seen>> {
+        if turns.is_first() {
+            return self.look(key, part).await.map_err(|error| error.with_outcome(Outcome::NotDone));
+        }
+        self.look_again(key, part).await
     }
 
     /// Looks after a write that the server says was not done: it may have been, by an earlier try of the cluster's own.

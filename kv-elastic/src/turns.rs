@@ -15,6 +15,11 @@ const LONGEST_MS: u64 = 40;
 pub(crate) struct Turns(u32);
 
 impl Turns {
+    /// Whether no turn was lost yet, so that nothing was sent that may have been done.
+    pub(crate) const fn is_first(&self) -> bool {
+        self.0 == 0
+    }
+
     /// Waits before the next turn: a random time, so that those who lost together do not meet again.
     ///
     /// # Errors

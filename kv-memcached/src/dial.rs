@@ -58,12 +58,7 @@ impl Dialer {
             let mut talk = self.connect(server).await?;
             check_version(&talk.ask(b"version\r\n").await?)?;
             let settings = talk.stats("stats settings").await?;
-            if settings.iter().any(|(name, value)| name == "cas_enabled" && value == "no") {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "the server takes every condition for met: start it without `-C`",
-                ));
-            }
+            check_conditions(&settings)?;
             let item_size = match number(&settings, "item_size_max") {
                 Some(size) => usize::try_from(size).map_err(|_| error::unexpected())?,
                 None => DEFAULT_ITEM_SIZE,
@@ -144,6 +139,17 @@ fn check_version(told: &[u8]) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Refuses a server that decides no condition.
+fn check_conditions(settings: &[(String, String)]) -> Result<()> {
+    if settings.iter().any(|(name, value)| name == "cas_enabled" && value == "no") {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "the server takes every condition for met: start it without `-C`",
+        ));
+    }
+    Ok(())
 }
 
 /// The name by which messages call a server and by which keys are spread.

@@ -98,10 +98,8 @@ fn classify(error: &DriverError) -> Class {
         return (ErrorKind::Throttled, Outcome::Unknown, "the server is overloaded");
     }
     let (kind, outcome, message) = of_kind(error);
-    if is_answer && error.contains_label(RETRYABLE_WRITE_ERROR) {
-        return (kind, Outcome::Unknown, message);
-    }
-    (kind, outcome, message)
+    let is_repeated = is_answer && error.contains_label(RETRYABLE_WRITE_ERROR);
+    (kind, if is_repeated { Outcome::Unknown } else { outcome }, message)
 }
 
 fn of_kind(error: &DriverError) -> Class {

@@ -1,7 +1,7 @@
 //! Writes that come too late, or are said to.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kv_core::{ErrorKind, Key, Outcome, Store};
 use kv_elastic::ElasticStore;
@@ -12,12 +12,7 @@ use crate::fake::{Fake, exception};
 #[tokio::test]
 async fn a_write_that_loses_every_turn_ends_as_throttled() {
     // Each look finds the entry, each write comes too late: as if somebody always wrote in between.
-    let fake = Fake::start(|asked| match asked.method.as_str() {
-        "PUT" if asked.path.contains("/_doc/") => Some(too_late()),
-        "GET" if asked.path.contains("/_doc/") => Some(found(&source())),
-        _ => None,
-    })
-    .await;
+    let fake = one_document(|_| {}, || found(&source())).await;
     let store = ElasticStore::open(fake.config()).await.unwrap();
     let error = store.take(Key::new("c", "i"), None).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Throttled, Outcome::NotDone));
@@ -36,23 +31,29 @@ fn found(source: &Value) -> (u16, Value) {
     (200, json!({ "found": true, "_seq_no": 7, "_primary_term": 3, "_source": source }))
 }
 
-fn too_late() -> (u16, Value) {
-    exception(409, "version_conflict_engine_exception", "version conflict")
+/// A server of one document, which says of each write that it came too late.
+async fn one_document(
+    write: impl Fn(&str) + Send + Sync + 'static,
+    read: impl Fn() -> (u16, Value) + Send + Sync + 'static,
+) -> Fake {
+    Fake::start(move |asked| match asked.method.as_str() {
+        "PUT" if asked.path.contains("/_doc/") => {
+            write(&asked.body);
+            Some(exception(409, "version_conflict_engine_exception", "version conflict"))
+        }
+        "GET" if asked.path.contains("/_doc/") => Some(read()),
+        _ => None,
+    })
+    .await
 }
 
 #[tokio::test]
 async fn what_was_taken_by_a_write_that_the_cluster_repeated_is_not_lost() {
     // A node fails after it wrote: the cluster sends the same write to the next one, which finds it done.
-    let written = Mutex::new(source());
-    let fake = Fake::start(move |asked| match asked.method.as_str() {
-        "PUT" if asked.path.contains("/_doc/") => {
-            *written.lock().unwrap() = serde_json::from_str(&asked.body).unwrap();
-            Some(too_late())
-        }
-        "GET" if asked.path.contains("/_doc/") => Some(found(&written.lock().unwrap())),
-        _ => None,
-    })
-    .await;
+    let stands = Arc::new(Mutex::new(source()));
+    let written = Arc::clone(&stands);
+    let write = move |body: &str| *written.lock().unwrap() = serde_json::from_str(body).unwrap();
+    let fake = one_document(write, move || found(&stands.lock().unwrap())).await;
     let store = ElasticStore::open(fake.config()).await.unwrap();
     assert_eq!(store.take(Key::new("c", "i"), None).await.unwrap().unwrap().value, "x");
     assert_eq!(fake.asked("PUT").len(), 1);
@@ -61,19 +62,15 @@ async fn what_was_taken_by_a_write_that_the_cluster_repeated_is_not_lost() {
 
 #[tokio::test]
 async fn whether_a_write_that_came_too_late_was_ours_stays_open_if_nobody_can_look() {
-    let is_written = AtomicBool::new(false);
-    let fake = Fake::start(move |asked| match asked.method.as_str() {
-        "PUT" if asked.path.contains("/_doc/") => {
-            is_written.store(true, Ordering::SeqCst);
-            Some(too_late())
+    let is_written = Arc::new(AtomicBool::new(false));
+    let written = Arc::clone(&is_written);
+    let read = move || {
+        if is_written.load(Ordering::SeqCst) {
+            return exception(503, "no_shard_available_action_exception", "no shard");
         }
-        "GET" if asked.path.contains("/_doc/") && is_written.load(Ordering::SeqCst) => {
-            Some(exception(503, "no_shard_available_action_exception", "no shard"))
-        }
-        "GET" if asked.path.contains("/_doc/") => Some(found(&source())),
-        _ => None,
-    })
-    .await;
+        found(&source())
+    };
+    let fake = one_document(move |_| written.store(true, Ordering::SeqCst), read).await;
     let store = ElasticStore::open(fake.config()).await.unwrap();
     let error = store.take(Key::new("c", "i"), None).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::Unknown));
