@@ -5,24 +5,26 @@ mod place;
 mod same;
 mod total;
 mod verify;
+mod write;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
-use kv_core::{AnyStore, ErrorKind, Item, Key, NewEntry, Scan, Store as _};
+use kv_core::{AnyStore, Item, Scan, Store as _};
 use serde_json::json;
 
 use self::pace::Pace;
 use self::place::{LeftOut, Place};
 use self::total::total;
 use self::verify::Comparison;
+use self::write::{Counts, Present};
 use super::export::tell;
 use super::listing::{Listing, OnDamage, Step, passed_over};
 use super::output::Output;
 use super::progress::{Progress, Whom};
-use super::{failed_of, resolved};
+use super::resolved;
 use crate::url_argument::UrlArgument;
 use crate::{Failure, serve, store};
 
@@ -31,11 +33,13 @@ use crate::{Failure, serve, store};
 #[command(
     after_help = "Values, lifetimes, codecs and tags are kept; versions are new. Entries replace what stands under \
                   their names in DST, and nothing there is removed, so copying again is harmless until somebody \
-                  writes to DST: what was changed or taken there comes back as SRC has it. What was encrypted is \
+                  writes to DST: what was changed or taken there comes back as SRC has it. With --only-missing what was \
+                  changed there stays, but what was taken or deleted comes back all the same. What was encrypted is \
                   decrypted on the way and sealed by DST if its URL says so. Writers to SRC may go on meanwhile: stop \
                   them before a last copy, or their last writes stay behind. Exit status 1 if an entry was refused \
                   by DST or passed over as damaged, or if --verify found a difference."
 )]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each by itself")]
 pub(crate) struct Copy {
     /// Where the entries are: a URL, `default`, @FILE or $NAME that holds a URL
     #[arg(value_name = "SRC")]
@@ -56,6 +60,10 @@ pub(crate) struct Copy {
     /// Only ids that begin with this
     #[arg(long, value_name = "P", default_value = "", hide_default_value = true)]
     prefix: String,
+
+    /// Only what DST lacks: what stands there stays as it is
+    #[arg(long, conflicts_with = "dry_run")]
+    only_missing: bool,
 
     /// At most so many entries a second, compared ones too
     #[arg(long, value_name = "N")]
@@ -83,18 +91,6 @@ pub(crate) struct Copy {
 
 /// Entries that are held in memory at a time; their values together at most 8 MiB.
 const PAGE: usize = 500;
-
-/// What became of the entries.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    copied: u64,
-    /// Their time was over before they were written.
-    expired: u64,
-    /// `DST` cannot hold them.
-    refused: u64,
-    /// They cannot be read.
-    damaged: u64,
-}
 
 impl Copy {
     pub(super) async fn run(self) -> Result<(), Failure> {
@@ -163,7 +159,7 @@ impl Copy {
             return Err(Failure::new(format!("DST refused {} entries", counts.refused)));
         }
         passed_over(counts.damaged)?;
-        match compared.filter(|compared| !compared.is_alike()) {
+        match compared.filter(|compared| !compared.is_as_after(self.present())) {
             Some(compared) => Err(Failure::new(format!("the stores differ: {compared}"))),
             None => Ok(()),
         }
@@ -197,7 +193,7 @@ impl Copy {
             };
             for some in chunks(items, throttle.step()) {
                 let entries = some.len() as u64;
-                self.write(target, some, read, counts).await?;
+                write::write(target, self.present(), some, read, counts).await?;
                 progress.add(entries);
                 throttle.after(entries).await;
             }
@@ -213,43 +209,8 @@ impl Copy {
         Listing::new(source, self.scan(), self.on_damage)
     }
 
-    async fn write(
-        &self,
-        target: Option<&AnyStore>,
-        items: Vec<Item>,
-        read: Instant,
-        counts: &mut Counts,
-    ) -> Result<(), Failure> {
-        let (mut names, mut entries) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
-        for item in items {
-            match item.entry.and_then(|entry| renewed(entry, read.elapsed())) {
-                Some(entry) => {
-                    names.push((item.collection, item.id));
-                    entries.push(entry);
-                }
-                None => counts.expired += 1,
-            }
-        }
-        let Some(target) = target.filter(|_| !entries.is_empty()) else {
-            counts.copied += entries.len() as u64;
-            return Ok(());
-        };
-        let keys: Vec<_> = names.iter().map(|(collection, id)| Key::new(collection, id)).collect();
-        let written = target
-            .put_many(keys.iter().copied().zip(entries).collect())
-            .await
-            .map_err(|error| failed_of("DST", error))?;
-        for answer in written {
-            match answer {
-                Ok(_) => counts.copied += 1,
-                Err(error) if is_about_the_entry(error.kind()) => {
-                    tell(&format!("left out: {error}"));
-                    counts.refused += 1;
-                }
-                Err(error) => return Err(failed_of("DST", error)),
-            }
-        }
-        Ok(())
+    const fn present(&self) -> Present {
+        if self.only_missing { Present::Kept } else { Present::Replaced }
     }
 
     fn scan(&self) -> Scan<'_> {
@@ -273,7 +234,8 @@ impl Copy {
     fn purpose(&self, from: &str, to: &str) -> String {
         let Self { collection, under, prefix, .. } = self;
         let [from, to] = [from, to].map(same::identity);
-        format!("{from}\n{to}\n{collection:?}\n{under:?}\n{prefix:?}")
+        let only_missing = if self.only_missing { "\nonly missing" } else { "" };
+        format!("{from}\n{to}\n{collection:?}\n{under:?}\n{prefix:?}{only_missing}")
     }
 
     const fn advice(&self) -> &'static str {
@@ -285,9 +247,9 @@ impl Copy {
     }
 
     fn answer(&self, counts: Counts, compared: Option<Comparison>) -> Result<(), Failure> {
-        let Counts { copied, expired, refused, damaged } = counts;
+        let Counts { copied, kept, expired, refused, damaged } = counts;
         if self.json {
-            let mut answer = json!({ "copied": copied, "expired": expired, "refused": refused,
+            let mut answer = json!({ "copied": copied, "kept": kept, "expired": expired, "refused": refused,
                 "damaged": damaged });
             if let (Some(answer), Some(compared)) = (answer.as_object_mut(), compared) {
                 answer.insert("compared".into(), compared.to_json());
@@ -297,26 +259,13 @@ impl Copy {
             return output.flush().map(drop);
         }
         let verb = if self.dry_run { "would copy" } else { "copied" };
-        tell(&format!("{verb} {copied} entries, left out {expired} that have expired"));
+        let kept = if self.only_missing { format!(" and {kept} that DST has") } else { String::new() };
+        tell(&format!("{verb} {copied} entries, left out {expired} that have expired{kept}"));
         if let Some(compared) = compared {
             tell(&format!("compared: {compared}"));
         }
         Ok(())
     }
-}
-
-/// The entry to be written, if its time is not over.
-fn renewed(entry: kv_core::Entry, since: Duration) -> Option<NewEntry> {
-    let left = match entry.ttl {
-        Some(ttl) => Some(ttl.checked_sub(since).filter(|left| !left.is_zero())?),
-        None => None,
-    };
-    Some(NewEntry::new(entry.value).ttl(left).meta(entry.meta))
-}
-
-/// Whether another entry may well be taken.
-const fn is_about_the_entry(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::TooLarge | ErrorKind::Invalid)
 }
 
 fn chunks(items: Vec<Item>, size: usize) -> impl Iterator<Item = Vec<Item>> {

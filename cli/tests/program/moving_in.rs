@@ -26,7 +26,7 @@ fn copied(home: &Home, source: &str, more: &[&str]) -> u64 {
     let alike = json!({ "alike": entries, "missing": 0, "different": 0, "changed": 0 });
     assert_eq!(
         answer,
-        json!({ "copied": entries, "expired": 0, "refused": 0, "damaged": 0, "compared": alike })
+        json!({ "copied": entries, "kept": 0, "expired": 0, "refused": 0, "damaged": 0, "compared": alike })
     );
     entries
 }

@@ -45,7 +45,8 @@ fn a_copy_holds_everything_alike() {
     fill(&home, ONE, 1_300);
     let copied = home.run(["kv", "copy", ONE, TWO, "--verify", "--json"]);
     let compared = json!({ "alike": 1_300, "missing": 0, "different": 0, "changed": 0 });
-    let expected = json!({ "copied": 1_300, "expired": 0, "refused": 0, "damaged": 0, "compared": compared });
+    let expected =
+        json!({ "copied": 1_300, "kept": 0, "expired": 0, "refused": 0, "damaged": 0, "compared": compared });
     assert_eq!(parsed(&done(&copied)), [expected]);
     assert_eq!(exported(&home, TWO), exported(&home, ONE));
 }
@@ -61,6 +62,22 @@ fn a_copy_takes_what_the_filters_let_through_and_a_dry_run_nothing() {
     let ids: Vec<_> =
         exported(&home, TWO).iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids.len(), 25 + 7, "{ids:?}");
+}
+
+#[test]
+fn a_copy_of_what_is_missing_leaves_alone_what_stands_there() {
+    let home = Home::new();
+    fill(&home, ONE, 300);
+    done(&home.run(["kv", "copy", ONE, TWO, "--collection", "fourth"]));
+    done(&home.run(["kv", "put", TWO, "fourth", "00004", "newer"]));
+    let copied = home.run(["kv", "copy", ONE, TWO, "--only-missing", "--verify", "--json"]);
+    let compared = json!({ "alike": 299, "missing": 0, "different": 1, "changed": 0 });
+    let expected =
+        json!({ "copied": 225, "kept": 75, "expired": 0, "refused": 0, "damaged": 0, "compared": compared });
+    assert_eq!(parsed(&done(&copied)), [expected]);
+    assert_eq!(done(&home.run(["kv", "get", TWO, "fourth", "00004"])).trim_end(), "newer");
+    let told = stderr(&home.run(["kv", "copy", ONE, TWO, "--only-missing"]));
+    assert!(told.contains("copied 0 entries, left out 0 that have expired and 300 that DST has"), "{told}");
 }
 
 #[cfg(unix)]
@@ -403,7 +420,8 @@ fn an_entry_that_cannot_be_read_ends_a_command_by_its_name_and_can_be_passed_ove
     assert_eq!(ids, ["a", "c"]);
     assert_eq!(skipping(&["kv", "stats", sealed, "--json"])[0]["entries"], 2);
     let compared = json!({ "alike": 2, "missing": 0, "different": 0, "changed": 0 });
-    let copied = json!({ "copied": 2, "expired": 0, "refused": 0, "damaged": 1, "compared": compared });
+    let copied =
+        json!({ "copied": 2, "kept": 0, "expired": 0, "refused": 0, "damaged": 1, "compared": compared });
     assert_eq!(skipping(&["kv", "copy", sealed, TWO, "--verify", "--json"]), [copied]);
     done(&keyed(&home, KEY, &["kv", "delete", sealed, "c", "b"]));
     assert_eq!(parsed(&done(&keyed(&home, KEY, &["kv", "export", sealed]))).len(), 2);

@@ -7,6 +7,7 @@ use kv_core::{AnyStore, Entry, ErrorKind, Item, Key, Store as _};
 use serde_json::{Value, json};
 
 use super::pace::Pace;
+use super::write::Present;
 use crate::Failure;
 use crate::kv::export::tell;
 use crate::kv::failed;
@@ -32,8 +33,9 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    pub(super) const fn is_alike(&self) -> bool {
-        self.missing == 0 && self.different == 0
+    /// Whether it is what such a copy leaves behind: what was kept in the target may well differ.
+    pub(super) fn is_as_after(&self, present: Present) -> bool {
+        self.missing == 0 && (self.different == 0 || present == Present::Kept)
     }
 
     pub(super) fn to_json(self) -> Value {
@@ -128,7 +130,7 @@ mod tests {
     use kv_core::{AnyStore, ErrorKind, Key, NewEntry, PutMode, Scan, Store as _, StoreExt as _};
     use kv_memory::MemoryStore;
 
-    use super::{Comparison, Pace, Whom, compare};
+    use super::{Comparison, Pace, Present, Whom, compare};
     use crate::kv::listing::{Listing, OnDamage};
 
     async fn compared(source: &AnyStore, target: &AnyStore) -> Comparison {
@@ -170,13 +172,13 @@ mod tests {
             store(&[("a", "1", None), ("b", "1", Some(90)), ("c", "2", None), ("e", "1", None)]).await;
         let found = compared(&source, &target).await;
         assert_eq!(found, Comparison { alike: 1, missing: 1, different: 2, changed: 0 });
-        assert!(!found.is_alike());
+        assert!(!found.is_as_after(Present::Replaced));
     }
 
     #[tokio::test]
     async fn lifetimes_that_differ_by_a_moment_are_alike() {
         let source = store(&[("a", "1", Some(60))]).await;
         let target = store(&[("a", "1", Some(58))]).await;
-        assert!(compared(&source, &target).await.is_alike());
+        assert!(compared(&source, &target).await.is_as_after(Present::Replaced));
     }
 }
