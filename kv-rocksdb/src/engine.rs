@@ -10,7 +10,7 @@ use kv_core::backend::embedded::{
     Action, Applied, Bounds, Change, Durability, Engine, Guard, Op, See, Shown, applied, decide,
     error as common,
 };
-use kv_core::{Clock, Result, header, ttl};
+use kv_core::{Clock, Outcome, Result, header, ttl};
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, CompactOptions, CompactionDecision, DB,
     DBCompressionType, DBRecoveryMode, LogLevel, Options, ReadOptions, WriteOptions,
@@ -139,13 +139,14 @@ impl Rocks {
     fn apply(&self, op: &Op, now: u64, how: &WriteOptions) -> Result<Result<Applied, rocksdb::Error>> {
         let proposed = op.stored()?;
         let _locked = self.lock(&op.key);
-        let old = match self.db.get_pinned(&op.key) {
-            Ok(old) => old,
-            // What nobody looks at may be damaged: writing anew heals it.
-            Err(_) if matches!(op.action, Action::Put { guard: Guard::Always, .. } | Action::Delete) => None,
-            Err(e) => return Err(error::rocksdb(e)),
+        let (old, change) = match self.db.get_pinned(&op.key) {
+            Ok(old) => {
+                let change = decide(op, old.as_deref(), now)?;
+                (old, change)
+            }
+            Err(e) => (None, unseen(op).ok_or_else(|| error::rocksdb(e).with_outcome(Outcome::NotDone))?),
         };
-        let done = match (decide(op, old.as_deref(), now)?, proposed) {
+        let done = match (change, proposed) {
             (Change::Leave, _) => return Ok(Ok(Applied::default())),
             (Change::Write, Some(stored)) => self.db.put_opt(&op.key, stored, how),
             (Change::Write | Change::Remove, _) => self.db.delete_opt(&op.key, how),
@@ -157,6 +158,15 @@ impl Rocks {
         let stripe = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or_default();
         // Nothing is behind the lock that a panic could have left half done.
         self.locks.get(stripe).map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What is done where what stands there cannot be read: what does not hang on it, which heals what is damaged.
+const fn unseen(op: &Op) -> Option<Change> {
+    match op.action {
+        Action::Put { guard: Guard::Always, .. } => Some(Change::Write),
+        Action::Delete => Some(Change::Remove),
+        _ => None,
     }
 }
 

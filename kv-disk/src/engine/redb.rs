@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kv_core::backend::embedded::{
     Action, Applied, Change, Guard, Op, Shown, applied, close_to_others, decide, sync_dir,
 };
-use kv_core::{ErrorKind, Result};
+use kv_core::{Error, ErrorKind, Result};
 use redb::{
     AccessGuard, Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table,
     TableDefinition, WriteTransaction,
@@ -101,7 +101,16 @@ impl RedbEngine {
         call(db.as_ref().ok_or_else(|| error::redb(redb::Error::PreviousIo))?)
     }
 
-    /// Opens the file anew after a failed write: redb answers nothing else until then, reads included.
+    /// As [`RedbEngine::with`]; after a failure the file is opened anew.
+    fn with_care<T>(&self, call: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
+        let done = self.with(call);
+        if done.as_ref().is_err_and(has_failed) {
+            self.reopen();
+        }
+        done
+    }
+
+    /// Opens the file anew after a failed write or read: redb answers nothing else until then.
     fn reopen(&self) {
         let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
         self.renew(None);
@@ -133,7 +142,7 @@ impl RedbEngine {
     }
 
     pub(super) fn note(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.with(|db| {
+        self.with_care(|db| {
             let write = begin(db)?;
             write.open_table(MARKER).map_err(error::redb)?.insert(key, value).map_err(error::redb)?;
             write.commit().map_err(error::redb)
@@ -141,6 +150,15 @@ impl RedbEngine {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let found = self.read(key);
+        if found.as_ref().is_err_and(has_failed) {
+            self.reopen();
+            return self.read(key);
+        }
+        found
+    }
+
+    fn read(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(entries) = &*latest {
             return find(entries, key);
@@ -154,7 +172,7 @@ impl RedbEngine {
         range: (Bound<&[u8]>, Bound<&[u8]>),
         mut see: impl FnMut(Shown<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.with(|db| {
+        self.with_care(|db| {
             for item in entries(db)?.range::<&[u8]>(range).map_err(error::redb)? {
                 let (key, stored) = item.map_err(error::redb)?;
                 if see(Shown::lent(key.value(), stored.value())).is_break() {
@@ -174,15 +192,11 @@ impl RedbEngine {
         if ops.is_empty() {
             return Ok(Vec::new()); // what was committed before is durable
         }
-        let applied = self.with(|db| {
+        self.with_care(|db| {
             let applied = commit(db, ops, now)?;
             self.renew(Some(db));
             Ok(applied)
-        });
-        if applied.as_ref().is_err_and(|e| e.kind() != ErrorKind::Corrupt) {
-            self.reopen();
-        }
-        applied
+        })
     }
 }
 
@@ -191,6 +205,11 @@ impl fmt::Debug for RedbEngine {
         let Self { latest: _, db, path, cache_bytes: _ } = self;
         f.debug_struct("RedbEngine").field("db", db).field("path", path).finish_non_exhaustive()
     }
+}
+
+/// Whether the file may be well again once it is opened anew: damage stays.
+fn has_failed(error: &Error) -> bool {
+    error.kind() != ErrorKind::Corrupt
 }
 
 /// The entries as they are committed now.

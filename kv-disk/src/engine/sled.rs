@@ -202,11 +202,13 @@ impl SledEngine {
             }
             applied.push(done);
         }
-        self.db.flush().map_err(error::sled)?;
-        if let Some(sync) = &self.sync {
-            sync.run()?;
-        }
+        self.make_durable().map_err(|e| e.with_outcome(Outcome::Unknown))?; // all of it is done already
         Ok(applied)
+    }
+
+    fn make_durable(&self) -> Result<()> {
+        self.db.flush().map_err(error::sled)?;
+        self.sync.as_ref().map_or(Ok(()), DiskSync::run)
     }
 
     /// Closes the files and seals them.

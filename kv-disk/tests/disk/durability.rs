@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use kv_core::Store as _;
 use kv_core::testing::embedded::traced::{self, Call, WRITES, asked, mark, unsynced, write};
+use kv_core::{Key, NewEntry, Outcome, PutMode, Store as _};
 use kv_disk::{DiskStore, Durability, Engine};
 use tempfile::TempDir;
 
@@ -79,4 +79,23 @@ fn sled_that_does_not_sync_hands_its_writes_to_the_kernel_before_it_acknowledges
     let dir = TempDir::new().unwrap();
     let Some(calls) = traced(mode(Engine::Sled, Durability::Os), dir.path()) else { return };
     assert!(unsynced(&calls, BLOBS).len() > WRITES / 2, "then the test above shows nothing");
+}
+
+#[tokio::test]
+async fn what_could_not_be_synced_may_be_there() {
+    let dir = TempDir::new().unwrap();
+    let mut config = config(Engine::Sled, dir.path());
+    config.durability = Durability::Always;
+    let store = DiskStore::open(config).await.unwrap();
+    let key = Key::new("c", "i");
+    store.put(key, NewEntry::new("old"), PutMode::Replace).await.unwrap();
+    let blobs = dir.path().join("data/blobs");
+    std::fs::rename(&blobs, dir.path().join("data/elsewhere")).unwrap();
+    std::fs::write(&blobs, "no directory").unwrap();
+    let one = store.put(key, NewEntry::new("new"), PutMode::Replace).await.unwrap_err();
+    assert_eq!(one.outcome(), Outcome::Unknown, "{one:?}");
+    assert_eq!(store.get(key).await.unwrap().unwrap().value, "new");
+    let many = vec![(key, NewEntry::new(vec![7; 100_000]))]; // too large to be done at once
+    let many = store.put_many(many).await.unwrap().remove(0).unwrap_err();
+    assert_eq!(many.outcome(), Outcome::Unknown, "{many:?}");
 }

@@ -83,6 +83,50 @@ async fn a_full_disk_is_full_and_loses_nothing() {
     }
 }
 
+const DIR_OF_LIMIT: &str = "LARDER_TEST_LIMIT";
+
+/// Sets how large a file of this process may become.
+#[cfg(target_os = "linux")]
+fn limit_files(limit: &str) {
+    let pid = std::process::id().to_string();
+    let set = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={limit}")]).status();
+    assert!(set.unwrap().success());
+}
+
+/// Only as a child of the test below: the disk is full for a while, when a namespace is used for the first time.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_child_meets_a_full_disk_at_first() {
+    let Ok(dir) = std::env::var(DIR_OF_LIMIT) else { return };
+    let mut config = config(Engine::Redb, Path::new(&dir));
+    config.namespace = "new".to_owned();
+    let store = DiskStore::open(config).await.unwrap();
+    let key = Key::new("c", "i");
+    let put = async || store.put(key, NewEntry::new("x"), PutMode::Replace).await;
+    limit_files("512:unlimited");
+    assert_eq!(put().await.unwrap_err().kind(), ErrorKind::Full);
+    limit_files("unlimited:unlimited");
+    assert!(store.get(key).await.unwrap().is_none());
+    put().await.unwrap();
+    assert_eq!(store.get(key).await.unwrap().unwrap().value, "x");
+    store.close().await.unwrap();
+    writeln!(std::io::stdout(), "\nended").unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn redb_goes_on_by_itself_once_there_is_room_also_before_anything_was_written() {
+    let dir = TempDir::new().unwrap();
+    drop(DiskStore::open(config(Engine::Redb, dir.path())).await.unwrap());
+    let test = child("full::a_child_meets_a_full_disk_at_first", &[]);
+    let mut limited = Command::new("sh");
+    limited.arg("-c").arg(r#"trap "" XFSZ; exec "$0" "$@""#).arg(test.get_program()).args(test.get_args());
+    let output = limited.env(DIR_OF_LIMIT, dir.path()).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.lines().any(|line| line == "ended"), "{said}");
+}
+
 /// Only as a child of the test below: no file is left when a value needs one of its own.
 #[tokio::test]
 async fn a_child_runs_out_of_files() {

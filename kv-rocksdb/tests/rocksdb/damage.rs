@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kv_core::{Error, ErrorKind, Key, NewEntry, PutMode, Result, Store};
+use kv_core::{Error, ErrorKind, Key, NewEntry, Outcome, PutMode, Result, Store};
 use kv_rocksdb::{RocksConfig, RocksStore};
 use rocksdb::{DB, Options};
 use tempfile::TempDir;
@@ -162,6 +162,37 @@ async fn an_engine_without_our_marker_is_corrupt() {
     engine(dir.path()).delete(b"\xFFlarder").unwrap();
     let error = RocksStore::open(RocksConfig::new(dir.path())).await.unwrap_err();
     assert!(is_advice(&error) && error.message().contains("marker"), "{error}");
+}
+
+/// Flips a bit of one value within a table, which then has a block that the engine refuses to read.
+fn spoil_block_of(dir: &Path, n: usize) {
+    let spoilt = files(dir, ".sst").into_iter().any(|file| {
+        let (mut bytes, value) = (fs::read(&file).unwrap(), value(n));
+        let Some(at) = bytes.windows(value.len()).position(|window| window == value) else { return false };
+        bytes[at] ^= 1;
+        fs::write(&file, bytes).is_ok()
+    });
+    assert!(spoilt, "the value stands in no table");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_deleted_and_not_taken() {
+    let dir = sample().await;
+    spoil_block_of(dir.path(), 7);
+    let store = open(dir.path()).await;
+    let seventh = id(7);
+    let key = Key::new("c", &seventh);
+    assert_eq!(store.get(key).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    for refused in [
+        store.take(key, None).await.map(drop),
+        store.put(key, NewEntry::new("x"), PutMode::Create).await.map(drop),
+    ] {
+        let error = refused.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Corrupt, Outcome::NotDone), "{error:?}");
+    }
+    store.delete_many(&[key]).await.unwrap().remove(0).unwrap();
+    assert!(store.get(key).await.unwrap().is_none());
+    store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::{Action, Answer, Applied, Engine, GROUP, Op, Shared, error};
-use crate::Result;
+use crate::{Outcome, Result};
 
 /// More writes, or more bytes, than these are done off the executor.
 const INLINE_OPS: usize = 64;
@@ -62,12 +62,14 @@ fn is_small(ops: &[Op]) -> bool {
 }
 
 impl Submitted {
-    /// Waits until all is durable. What failed to become so has the error in its own place.
+    /// Waits until all is durable. What failed to become so has the error in its own place; what was done at once may become so all
+    /// the same, whatever ended its commit.
     pub(super) async fn finish(self) -> Vec<Result<Applied>> {
         let Self { applied: mut all, commit, queued } = self;
         if let Some(commit) = commit
             && let Err(e) = answer(commit).await
         {
+            let e = e.with_outcome(Outcome::Unknown);
             all = all.into_iter().map(|applied| applied.and(Err(e.clone()))).collect();
         }
         for (writes, part) in queued {
@@ -82,4 +84,24 @@ impl Submitted {
 
 async fn answer(waiting: oneshot::Receiver<Answer<Applied>>) -> Answer<Applied> {
     waiting.await.unwrap_or_else(|_| Err(error::lost()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::{Applied, Submitted, error};
+    use crate::{ErrorKind, Outcome};
+
+    #[tokio::test]
+    async fn what_was_done_before_its_commit_failed_may_be_there() {
+        let (reply, commit) = oneshot::channel();
+        let refused = Err(error::damaged("it"));
+        let applied = vec![Ok(Applied { changed: true, ..Applied::default() }), refused];
+        let submitted = Submitted { applied, commit: Some(commit), queued: Vec::new() };
+        reply.send(Err(error::closed())).unwrap();
+        let ended: Vec<_> = submitted.finish().await.into_iter().map(|done| done.unwrap_err()).collect();
+        let told = [&ended[0], &ended[1]].map(|error| (error.kind(), error.outcome()));
+        assert_eq!(told, [(ErrorKind::Closed, Outcome::Unknown), (ErrorKind::Corrupt, Outcome::NotDone)]);
+    }
 }
