@@ -71,6 +71,9 @@ pub struct Capabilities {
     pub exclusive: bool,
     /// What a read may miss.
     pub consistency: Consistency,
+    /// Whether a read may show a write that does not yet stand as an acknowledged one would: who finds there what it wrote, and was
+    /// not told how that ended, may still lose it.
+    pub reads_ahead: bool,
     /// Whose clock decides about expiry.
     pub judge: Judge,
     /// The largest value in bytes; `None` is bounded by memory alone.
@@ -99,6 +102,7 @@ impl Capabilities {
             durable: false,
             exclusive: false,
             consistency: Consistency::BestEffort,
+            reads_ahead: false,
             judge: Judge::Caller,
             max_value: None,
             read_batch: 1,

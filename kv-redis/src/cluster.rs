@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, Shared};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use kv_core::{ErrorKind, Outcome, Result};
-use redis::{ServerError, Value};
+use redis::Value;
 
 use crate::error::{self, Fault};
 use crate::link::{Address, AnyOf, Dial, Link, Target};
@@ -120,10 +120,13 @@ impl Cluster {
             match fault {
                 Fault::Said(refusal) if refusal.code() == "MOVED" => {
                     self.refresh(Some(&map)).await.map_err(Fault::Unsent)?;
-                    next = self.named(&refusal);
+                    next = map::redirected(&refusal, node.link.host()).and_then(|address| self.at(&address));
                 }
                 Fault::Said(refusal) if refusal.code() == "ASK" => {
-                    return self.ask(&refusal, command, way).await;
+                    let Some(address) = map::redirected(&refusal, node.link.host()) else {
+                        return Err(Fault::Said(refusal));
+                    };
+                    return self.ask(&address, command, way).await;
                 }
                 // Neither was executed: perhaps another node owns the key since.
                 fault @ (Fault::Unsent(_) | Fault::Said(_)) if fault.is_homeless() => {
@@ -255,19 +258,14 @@ impl Cluster {
         }
     }
 
-    /// The node that a redirection names, if it is known.
-    fn named(&self, refusal: &ServerError) -> Option<Arc<Node>> {
-        let address = map::redirected(refusal)?;
-        self.map().nodes.iter().find(|node| node.address.as_ref() == Some(&address)).cloned()
+    /// The node at this address, if it is known.
+    fn at(&self, address: &Address) -> Option<Arc<Node>> {
+        self.map().nodes.iter().find(|node| node.address.as_ref() == Some(address)).cloned()
     }
 
     /// Sends a command to the node that is about to own its key.
-    async fn ask(&self, refusal: &ServerError, command: &impl Command, way: Way) -> Result<Value, Fault> {
-        let node = match (self.named(refusal), map::redirected(refusal)) {
-            (Some(node), _) => node,
-            (None, Some(address)) => self.node(String::new(), &address),
-            (None, None) => return Err(Fault::Said(refusal.clone())),
-        };
+    async fn ask(&self, address: &Address, command: &impl Command, way: Way) -> Result<Value, Fault> {
+        let node = self.at(address).unwrap_or_else(|| self.node(String::new(), address));
         node.ask(command, way).await
     }
 }

@@ -28,7 +28,7 @@ impl Fault {
     pub(crate) fn is_homeless(&self) -> bool {
         match self {
             Self::Unsent(error) => error.kind() == ErrorKind::Unavailable,
-            Self::Said(refusal) => matches!(refusal.code(), "READONLY" | "CLUSTERDOWN" | "MASTERDOWN"),
+            Self::Said(refusal) => matches!(code(refusal), "READONLY" | "CLUSTERDOWN" | "MASTERDOWN"),
             Self::Lost(_) | Self::Unconfirmed => false,
         }
     }
@@ -74,19 +74,25 @@ impl Refusal {
     }
 }
 
+/// The code of a refusal. Before version 7 a script that is refused a command hides that one's code in its text.
+pub(crate) fn code(error: &ServerError) -> &str {
+    let text = error.details().unwrap_or_default();
+    match error.code() {
+        "ERR" if text.contains("-OOM ") || text.contains("OOM command not allowed") => "OOM",
+        "ERR" if text.contains("-MISCONF ") => "MISCONF",
+        "ERR" if text.contains("-READONLY ") => "READONLY",
+        code => code,
+    }
+}
+
 /// A refusal by the server. Whatever the reason, the command was not executed.
 pub(crate) fn refused(error: &ServerError) -> Error {
     let text = error.details().unwrap_or_default();
-    let (kind, message) = match error.code() {
-        // Before version 7 a script that meets the limit hides the code in its text.
+    let (kind, message) = match code(error) {
         "OOM" => (ErrorKind::Full, FULL),
-        "ERR" if text.contains("-OOM ") || text.contains("OOM command not allowed") => {
-            (ErrorKind::Full, FULL)
-        }
         "MISCONF" if text.contains("No space left") => {
             (ErrorKind::Full, "the disk of the server's log is full")
         }
-        "ERR" if text.contains("-MISCONF ") => (ErrorKind::Unavailable, UNSAVED),
         "LOADING" => (ErrorKind::Unavailable, "the server is still loading its data"),
         "READONLY" => (ErrorKind::Unavailable, "the server is a replica and takes no writes"),
         "MISCONF" => (ErrorKind::Unavailable, UNSAVED),
@@ -266,6 +272,10 @@ mod tests {
             ("MISCONF Errors writing to the AOF file: No space left on device", ErrorKind::Full),
             (
                 "ERR Error running script (call to f_1): @user_script:1: -MISCONF Redis is configured to save",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write against",
                 ErrorKind::Unavailable,
             ),
             ("CLUSTERDOWN The cluster is down", ErrorKind::Unavailable),

@@ -163,7 +163,7 @@ impl Fleet {
 
 /// Whether the answer points to another node: the single command follows it.
 pub(crate) fn moved(answer: &Value) -> bool {
-    matches!(answer, Value::ServerError(refusal) if matches!(refusal.code(), "MOVED" | "ASK" | "READONLY" | "CLUSTERDOWN"))
+    matches!(answer, Value::ServerError(refusal) if matches!(error::code(refusal), "MOVED" | "ASK" | "READONLY" | "CLUSTERDOWN"))
 }
 
 fn unowned() -> Error {

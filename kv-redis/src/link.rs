@@ -218,7 +218,7 @@ impl Link {
             Ok(answers) => {
                 for answer in &answers {
                     if let Value::ServerError(refusal) = answer {
-                        self.0.heed(&live, refusal.code());
+                        self.0.heed(&live, error::code(refusal));
                     }
                 }
                 Ok(answers)
@@ -351,7 +351,7 @@ impl Awaited<'_> {
         self.came = true;
         let answer = match answer {
             Ok(Value::ServerError(refusal)) => {
-                self.link.0.heed(&live, refusal.code());
+                self.link.0.heed(&live, error::code(&refusal));
                 Err(Fault::Said(refusal))
             }
             Ok(answer) => Ok(answer),

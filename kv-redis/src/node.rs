@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
+use redis::{Arg, Cmd, Pipeline, Value};
 
 use crate::cluster::Way;
 use crate::error::{self, Fault};
@@ -182,17 +182,20 @@ impl Replicated {
         let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len().max(1);
         let Some(lane) = self.lanes.get(number) else { return Err(Fault::Unconfirmed) };
+        let mut deletes = false;
         let waiting = |clock: &ServerClock| {
             let mut pipeline = make(clock)?;
+            deletes = pipeline.cmd_iter().any(is_deletion);
             pipeline.cmd("WAIT").arg(replicas).arg(within);
             Ok(pipeline)
         };
         let mut answers = lane.send(waiting).await?;
         let confirmed = answers.pop();
-        let wrote = answers
-            .iter()
-            .skip(aside)
-            .any(|answer| !matches!(answer, Value::Nil | Value::ServerError(_) | Value::Int(0)));
+        let wrote = answers.iter().skip(aside).any(|answer| match answer {
+            Value::Nil | Value::ServerError(_) => false,
+            Value::Int(0) => deletes, // somebody deleted it, and `WAIT` asks for all writes before it
+            _ => true,
+        });
         match confirmed {
             Some(Value::Int(count)) if !wrote || count >= i64::from(replicas) => Ok(answers),
             // A replica refuses to wait, too: what it says to the commands leads further.
@@ -210,6 +213,11 @@ fn said(answer: Option<Value>) -> Result<Value, Fault> {
         Some(answer) => Ok(answer),
         None => Err(Fault::Lost(error::unreadable())),
     }
+}
+
+/// Whether a command acknowledges that something is gone, whoever removed it.
+fn is_deletion(command: &Cmd) -> bool {
+    command.args_iter().next().is_some_and(|name| matches!(name, Arg::Simple(b"UNLINK")))
 }
 
 const fn is_refusal(answer: &Value) -> bool {

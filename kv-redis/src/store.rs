@@ -85,6 +85,7 @@ impl Inner {
         let (settings, lists) = asked(&fleet).await?;
         let mut capabilities = capabilities::of(settings, !fleet.is_one(), lists);
         capabilities.writable = !config.foreign;
+        capabilities.reads_ahead = wait.is_some(); // a read waits for no replica
         Ok(Self { names, fleet, home, news, gate: Gate::default(), capabilities, config })
     }
 

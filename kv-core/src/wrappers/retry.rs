@@ -24,6 +24,8 @@ mod pace;
 /// | `Unknown`, of an `Update` | read back: its own version is success, the expected one is sent again, else the error stands |
 /// | `Unknown`, of a `take` or a `signal` | the error stands: a value is handed out at most once |
 ///
+/// Nothing is read back from a store that [reads ahead](Capabilities::reads_ahead) of what is acknowledged: the error stands.
+///
 /// Default: 3 tries within 10 s, with a pause before each further one, by chance between the half and the whole of 50 ms,
 /// doubled each time up to 1 s. The deadline is over everything that a call does, pauses and reading back included; it
 /// needs tokio's timer. What ends at the deadline is `Timeout`; a write, or a write of which any try was `Unknown`, then
@@ -144,8 +146,11 @@ impl<S: Store> Retry<S> {
         }
     }
 
-    /// The version that stands under `key`; `None` if it is absent or could not be read in time.
+    /// The version that stands under `key`; `None` if it is absent, could not be read in time, or proves nothing.
     async fn read_back(&self, pace: &mut Pace, key: Key<'_>) -> Option<Version> {
+        if self.inner.capabilities().reads_ahead {
+            return None;
+        }
         loop {
             match pace.within(self.inner.get(key)).await? {
                 Ok(found) => return found.map(|entry| entry.version),

@@ -101,10 +101,11 @@ fn owner(range: &Value, asked: Option<&str>) -> Option<Owner> {
     })
 }
 
-/// Where `MOVED slot host:port` or `ASK slot host:port` points.
-pub(super) fn redirected(refusal: &ServerError) -> Option<Address> {
+/// Where `MOVED slot host:port` or `ASK slot host:port` points; without a host it is that of the node that was asked.
+pub(super) fn redirected(refusal: &ServerError, asked: Option<&str>) -> Option<Address> {
     let (_, target) = refusal.details()?.split_once(' ')?;
     let (host, port) = target.trim().rsplit_once(':')?;
+    let host = Some(host).filter(|host| !host.is_empty()).or(asked)?;
     Some(Address::Tcp(host.to_owned(), port.parse().ok()?))
 }
 
@@ -164,7 +165,7 @@ fn digest(owners: &[Owner]) -> u64 {
 mod tests {
     use redis::Value;
 
-    use super::{read, slot_of};
+    use super::{read, redirected, slot_of};
     use crate::link::Address;
 
     #[test]
@@ -176,6 +177,22 @@ mod tests {
         assert_eq!(slot_of(b"foo{}{bar}"), super::crc16(b"foo{}{bar}") % 16_384);
         assert_eq!(slot_of(b"foo{{bar}}zap"), slot_of(b"{bar"));
         assert_eq!(slot_of(b"foo{bar}{zap}"), slot_of(b"bar"));
+    }
+
+    #[test]
+    fn a_redirection_without_a_host_stays_at_the_one_that_was_asked() {
+        for (line, asked, host) in [
+            ("ASK 3999 10.0.0.2:6381", Some("asked"), Some("10.0.0.2")),
+            ("ASK 3999 :6381", Some("asked"), Some("asked")),
+            ("MOVED 3999 2001:db8::1:6381", None, Some("2001:db8::1")),
+            ("ASK 3999 :6381", None, None),
+            ("ASK 3999", Some("asked"), None),
+        ] {
+            let refusal = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+            let Value::ServerError(refusal) = refusal else { panic!("no error: {refusal:?}") };
+            let address = host.map(|host| Address::Tcp(host.to_owned(), 6_381));
+            assert_eq!(redirected(&refusal, asked), address, "{line}");
+        }
     }
 
     #[test]

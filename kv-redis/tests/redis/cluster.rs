@@ -181,18 +181,35 @@ async fn the_nodes_that_stand_go_on_while_one_is_down() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_only_opens_the_door_of_a_moving_slot_is_no_write_that_replicas_have_to_confirm() {
-    let Some(nodes) = cluster().await else { return };
-    let store = open(&nodes).await;
-    let key = Key::new("c", "id");
-    let Value::Int(slot) = say(&mut nodes[0].raw().await, "CLUSTER KEYSLOT test:c:id").await else {
+/// Opens the door of the other node to the slot of this key; who has it still.
+async fn begin_to_move<'a>(nodes: &'a [Server], key: &str) -> &'a Server {
+    let Value::Int(slot) = say(&mut nodes[0].raw().await, &format!("CLUSTER KEYSLOT {key}")).await else {
         panic!("a slot")
     };
     let (from, to) = if slot < 8_192 { (&nodes[0], &nodes[1]) } else { (&nodes[1], &nodes[0]) };
     let (from_id, to_id) = (id_of(from).await, id_of(to).await);
     say(&mut to.raw().await, &format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}")).await;
     say(&mut from.raw().await, &format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}")).await;
+    from
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moving_slot_is_followed_to_nodes_that_do_not_say_their_host() {
+    let Some(nodes) = cluster().await else { return };
+    for node in &nodes {
+        say(&mut node.raw().await, "CONFIG SET cluster-preferred-endpoint-type unknown-endpoint").await;
+    }
+    let store = open(&nodes).await;
+    begin_to_move(&nodes, "test:c:id").await;
+    every_operation(&store, "id", "the slot moves").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_opens_the_door_of_a_moving_slot_is_no_write_that_replicas_have_to_confirm() {
+    let Some(nodes) = cluster().await else { return };
+    let store = open(&nodes).await;
+    let key = Key::new("c", "id");
+    let from = begin_to_move(&nodes, "test:c:id").await;
     store.put(key, NewEntry::new("1"), PutMode::Replace).await.unwrap();
 
     // No replica is there to confirm anything, and nothing is written that one would have to.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kv_core::{Key, NewEntry, PutMode, Result, Store};
+use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Result, Retry, Store};
 use kv_redis::{RedisConfig, RedisStore};
 
 use crate::crash::Watched;
@@ -189,4 +189,31 @@ async fn writes_that_wait_for_replicas_leave_a_silent_master() {
         until("the patient are served", async || puts_one_by_one(STAY, &patient).await),
         until("the hurried are served", async || puts_one_by_one(LEAVE, &hurried).await),
     );
+}
+
+#[tokio::test]
+async fn what_no_replica_confirmed_is_not_told_as_done_however_often_it_is_tried() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let mut settings = config(&format!("redis://127.0.0.1:{}", server.port), "test");
+    let bare = open(&settings).await;
+    (settings.wait, settings.response_timeout) = (1, Duration::from_millis(250));
+    let store = Retry::new(open(&settings).await);
+    let key = Key::new("c", "i");
+    let put = |mode| store.put(key, NewEntry::new("x"), mode);
+    let mut told = vec![put(PutMode::Create).await.map(drop)];
+    let version = bare.put(key, NewEntry::new("old"), PutMode::Replace).await.unwrap();
+    told.push(put(PutMode::Update(version)).await.map(drop));
+    told.push(put(PutMode::Replace).await.map(drop));
+    told.push(store.delete_many(&[key]).await.unwrap().remove(0));
+    assert!(bare.get(key).await.unwrap().is_none(), "it is gone here");
+    told.push(store.delete_many(&[key]).await.unwrap().remove(0));
+    for (at, told) in told.into_iter().enumerate() {
+        let error = told.expect_err(&at.to_string());
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::Unavailable, Outcome::Unknown),
+            "{at}: {error:?}"
+        );
+    }
+    assert!(store.take(key, None).await.unwrap().is_none(), "nothing is written, nothing to be confirmed");
 }

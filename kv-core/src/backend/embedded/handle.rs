@@ -47,7 +47,8 @@ impl<E: Engine> Handle<E> {
         let (dir, warnings) = (open.directory().root().to_owned(), open.directory().warnings().to_vec());
         let shared = open.shared()?;
         let (namespace, clock) = (shared.namespace.clone(), shared.clock.clone());
-        let capabilities = capabilities(backend);
+        let mut capabilities = capabilities(backend);
+        capabilities.reads_ahead = shared.needs_commit();
         Ok(Self { access: Access::new(open), namespace, clock, capabilities, dir, warnings })
     }
 
