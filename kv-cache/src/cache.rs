@@ -143,9 +143,9 @@ impl<T, C: Encoding<T>> Cache<T, C> {
 
     /// Answers with a value whose ttl ended less than `time` ago, and fetches a new one meanwhile. Default: zero.
     ///
-    /// One refresh per id runs in this process at a time, as a task of its own (on tokio; elsewhere whoever asks
-    /// waits for it). One that fails leaves the old value, and the next to ask tries again. Entries stay in the store
-    /// for so much longer.
+    /// One refresh per id runs in this process at a time, as a task of its own (on tokio, whose timer it needs;
+    /// elsewhere whoever asks waits for it). One that fails, or takes longer than [`Cache::fetch_timeout`], leaves the
+    /// old value, and the next to ask tries again. Entries stay in the store for so much longer.
     #[must_use]
     pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
         self.change().lifetimes.while_revalidate = time;
@@ -153,6 +153,9 @@ impl<T, C: Encoding<T>> Cache<T, C> {
     }
 
     /// Answers with a value whose ttl ended less than `time` ago if fetching a new one fails. Default: zero.
+    ///
+    /// Whether it still stands is looked at after the fetch: one that was invalidated meanwhile, or is too old by then,
+    /// is not answered, and none is where the store fails in that look. What another process put in its place is.
     ///
     /// Counted from the end of the ttl, as [`Cache::stale_while_revalidate`] is: the longer of both is how much
     /// longer entries stay in the store.
@@ -184,7 +187,10 @@ impl<T, C: Encoding<T>> Cache<T, C> {
         self
     }
 
-    /// Sets how long a fetch may take for its value to be stored, 1 ms to a minute.
+    /// Sets how long a fetch may take for its value to be stored, 1 ms to a minute, the default.
+    ///
+    /// One that takes longer is left to those who wait for it: who asks by then begins another, and a refresh that
+    /// nobody waits for ends ([`Cache::stale_while_revalidate`]).
     #[must_use]
     pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
         self.change().lease = timeout.clamp(Duration::from_millis(1), Self::MAX_LEASE);

@@ -3,11 +3,12 @@
 use std::any::{Any, TypeId};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::seen::Seen;
-use crate::single_flight::Joined;
+use crate::single_flight::{Joined, Listed};
 use crate::{Cache, Encoding, Lookup};
 
 /// What a fetch answers, or is told to have answered: the value, `None` if there is nothing.
@@ -18,10 +19,11 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
     ///
     /// Within this cache and its clones one `fetch` runs per id at a time; all who ask meanwhile wait for it and get
     /// a clone of its value, or its error. Dropping the call that began it hands it to the next one; when all have
-    /// left it is dropped. Calls whose errors have different types do not share.
+    /// left it is dropped. Calls whose errors have different types do not share, and nobody joins a run that is older
+    /// than [`Cache::fetch_timeout`].
     ///
     /// With [`Cache::stale_while_revalidate`] a value past its ttl is answered at once and fetched beside it; with
-    /// [`Cache::stale_if_error`] it is answered where `fetch` fails.
+    /// [`Cache::stale_if_error`] it is answered where `fetch` fails, if it still stands in the store then.
     ///
     /// # Errors
     /// Those of `fetch`, and no others; nothing is cached then.
@@ -92,7 +94,7 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
             self.shared.counters.stale.add();
             let refresh = self.join(id, wanted, seen, fetch);
             if refresh.began() {
-                drop(executor.spawn(refresh));
+                drop(executor.spawn(refreshes(refresh, self.settings.lease)));
             }
             return Ok(Some(value));
         }
@@ -112,13 +114,21 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
         let tags = Arc::clone(&self.settings.tags.names);
         let flight = Flight { id: id.into(), tags, wanted, error: TypeId::of::<E>() };
         let (cache, id) = (self.clone(), flight.id.clone());
-        self.shared.flights.join(flight, move || async move {
-            let fetched: Fetched<T, Arc<E>> = cache.fetch(&id, wanted, seen, fetch).await.map_err(Arc::new);
+        self.shared.flights.join_within(flight, self.settings.lease, move |listed| async move {
+            let fetched = cache.fetch(&id, wanted, seen, listed, fetch).await;
+            let fetched: Fetched<T, Arc<E>> = fetched.map_err(Arc::new);
             Arc::new(fetched) as Output
         })
     }
 
-    async fn fetch<F, R, E>(&self, id: &str, wanted: Wanted, seen: Seen<T>, fetch: F) -> Fetched<T, E>
+    async fn fetch<F, R, E>(
+        &self,
+        id: &str,
+        wanted: Wanted,
+        seen: Seen<T>,
+        listed: Listed<Flight, Output>,
+        fetch: F,
+    ) -> Fetched<T, E>
     where
         F: FnOnce() -> R,
         R: Future<Output = Fetched<T, E>>,
@@ -127,7 +137,7 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
         if let (Seen::Nothing(_), Wanted::Maybe) = (&seen, wanted) {
             return Ok(None);
         }
-        let mut lease = match self.lease(id, seen).await {
+        let lease = match self.lease(id, seen).await {
             Lookup::Hit(hit) => return Ok(Some(hit.value)),
             Lookup::Miss(lease) => lease,
         };
@@ -142,13 +152,36 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
                 Ok(None)
             }
             Err(error) => {
-                let stale = lease.stale.take();
+                let was_stale = lease.stale().is_some();
                 lease.abandon().await;
-                let Some(value) = stale else { return Err(error) };
-                self.shared.counters.rescued.add();
-                Ok(Some(value))
+                if !was_stale {
+                    return Err(error);
+                }
+                drop(listed); // who joined after the look below might have asked after an invalidation
+                self.rescue(id, wanted, error).await
             }
         }
+    }
+
+    /// What stands where a fetch failed over an old value: that value or a newer one, else the error. It is the error
+    /// also where the store does not answer: then nobody knows whether the old value was invalidated.
+    async fn rescue<E>(&self, id: &str, wanted: Wanted, error: E) -> Fetched<T, E> {
+        match self.see(id).await {
+            Seen::Value(hit) => Ok(Some(hit.value)),
+            Seen::Stale(stale) => {
+                self.shared.counters.rescued.add();
+                Ok(Some(stale.hit.value))
+            }
+            Seen::Nothing(_) if wanted == Wanted::Maybe => Ok(None),
+            _ => Err(error),
+        }
+    }
+}
+
+/// Waits for a refresh as long as a fetch may take. One that hangs ends then, unless others wait for it by now.
+async fn refreshes(refresh: Joined<Output>, longest: Duration) {
+    if tokio::time::timeout(longest, refresh).await.is_err() {
+        tracing::debug!(?longest, "a refresh took longer than a fetch may and is waited for no more");
     }
 }
 

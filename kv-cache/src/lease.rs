@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kv_core::{Error, ErrorKind, Meta, NewEntry, PutMode, Store as _, Version};
 
 use crate::marks::ABSENT;
-use crate::tags::Generations;
+use crate::tags::Standing;
 use crate::{Cache, Encoding};
 
 /// The right to fill one place of a cache, from [`Cache::lookup`]. Fetch after it was given, never before.
@@ -23,7 +23,7 @@ pub struct Lease<T, C = crate::Typed> {
     /// Whether it was created for this fetch alone, rather than found there.
     own: bool,
     /// Seen before the fetch.
-    pub(crate) generations: Generations,
+    pub(crate) tags: Standing,
     pub(crate) stale: Option<T>,
 }
 
@@ -33,7 +33,7 @@ pub struct Lease<T, C = crate::Typed> {
 pub enum Filled {
     /// It is in the store.
     Stored,
-    /// Not stored: the place was invalidated or filled while it was fetched.
+    /// Not stored: the place was invalidated or filled while it was fetched, or a tag was found invalidated.
     Overtaken,
     /// Not stored: larger than the cache or the store takes.
     Oversized,
@@ -43,10 +43,11 @@ pub enum Filled {
 
 impl<T, C: Encoding<T>> Lease<T, C> {
     pub(crate) fn new(cache: &Cache<T, C>, id: &str, stands: Option<Version>, own: bool) -> Self {
-        Self { cache: cache.clone(), id: id.into(), stands, own, generations: Vec::new(), stale: None }
+        Self { cache: cache.clone(), id: id.into(), stands, own, tags: Standing::default(), stale: None }
     }
 
-    /// The value that stands there past its ttl, to be used if the fetch fails; `None` where there is none.
+    /// The value that stood there past its ttl when the lease was given, to be used if the fetch fails; `None` where
+    /// there was none. Whether it was invalidated meanwhile, [`Cache::get`] tells.
     pub const fn stale(&self) -> Option<&T> {
         self.stale.as_ref()
     }
@@ -59,7 +60,8 @@ impl<T: Send + Sync, C: Encoding<T>> Lease<T, C> {
         self.fill_for(value, ttl).await
     }
 
-    /// As [`Lease::fill`], fresh for this long; `None` never expires, and zero stores nothing.
+    /// As [`Lease::fill`], fresh for this long; `None` never expires, and zero stores nothing. The value's tags are
+    /// made to last as long.
     pub async fn fill_for(mut self, value: &T, ttl: Option<Duration>) -> Filled {
         if self.stands.is_none() {
             return Filled::Skipped;
@@ -104,12 +106,29 @@ impl<T, C: Encoding<T>> Lease<T, C> {
 
     async fn store(&mut self, bytes: Bytes, codec: u16, ttl: Option<Duration>) -> Filled {
         let Some(version) = self.stands else { return Filled::Skipped };
+        if !self.tags.outlast(ttl)
+            && let Err(filled) = self.prolong_tags(ttl).await
+        {
+            return filled;
+        }
         let mut meta = Meta::codec(codec);
-        meta.tags = std::mem::take(&mut self.generations);
+        meta.tags = std::mem::take(&mut self.tags.generations);
         let entry = NewEntry::new(bytes).ttl(ttl).meta(meta);
         match self.cache.store.put(self.cache.key(&self.id), entry, PutMode::Update(version)).await {
             Ok(_) => self.count(Filled::Stored),
             Err(error) => self.unfilled(&error).await,
+        }
+    }
+
+    /// Makes the tags last for a value that lives for `ttl`; else what became of the value.
+    async fn prolong_tags(&mut self, ttl: Option<Duration>) -> Result<(), Filled> {
+        match self.cache.standing_for(ttl).await {
+            Ok(now) if now.generations == self.tags.generations => Ok(()),
+            Ok(_) => Err(self.clear(Filled::Overtaken).await),
+            Err(error) => {
+                self.cache.failed(&error);
+                Err(self.leave(Filled::Skipped).await)
+            }
         }
     }
 
@@ -157,12 +176,12 @@ impl<T, C: Encoding<T>> Lease<T, C> {
 
 impl<T, C> fmt::Debug for Lease<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cache: _, id, stands, own, generations, stale } = self;
+        let Self { cache: _, id, stands, own, tags, stale } = self;
         f.debug_struct("Lease")
             .field("id", id)
             .field("stands", stands)
             .field("own", own)
-            .field("generations", generations)
+            .field("tags", tags)
             .field("stale", &stale.is_some())
             .finish()
     }

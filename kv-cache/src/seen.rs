@@ -112,8 +112,8 @@ impl<T, C: Encoding<T>> Cache<T, C> {
             },
             seen => self.take_over(id, seen),
         };
-        match self.generations().await {
-            Ok(generations) => lease.generations = generations,
+        match self.standing().await {
+            Ok(tags) => lease.tags = tags,
             Err(error) => {
                 self.failed(&error);
                 lease.forgo().await;

@@ -9,9 +9,11 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+use tokio::time::Instant;
 
 /// Runs one fetch per key at a time; whoever asks meanwhile waits for the same run and gets a clone of its output.
 ///
@@ -27,6 +29,7 @@ struct Flights<K, V> {
 
 struct Flight<V> {
     number: u64,
+    began: Instant,
     run: WeakShared<BoxFuture<'static, Landed<V>>>,
 }
 
@@ -50,16 +53,33 @@ where
         F: FnOnce() -> R + Send + 'static,
         R: Future<Output = V> + Send + 'static,
     {
+        self.join_within(key, Duration::MAX, |listed| async move {
+            let output = fetch().await;
+            drop(listed);
+            output
+        })
+    }
+
+    /// As [`SingleFlight::join`], but a run that is as old as `longest` is left to those who wait for it.
+    ///
+    /// Nobody joins the new run, either, once `fetch` has dropped what it is given.
+    pub(crate) fn join_within<F, R>(&self, key: K, longest: Duration, fetch: F) -> Joined<V>
+    where
+        F: FnOnce(Listed<K, V>) -> R + Send + 'static,
+        R: Future<Output = V> + Send + 'static,
+    {
         let mut flights = lock(&self.0);
-        if let Some(run) = flights.runs.get(&key).and_then(|flight| flight.run.upgrade()) {
+        // Its age first: the last hold on a run must not be dropped under the lock, which its end takes.
+        let young = flights.runs.get(&key).filter(|flight| flight.began.elapsed() < longest);
+        if let Some(run) = young.and_then(|flight| flight.run.upgrade()) {
             return Joined { run, began: false };
         }
         let number = flights.next;
         flights.next += 1;
-        let ending = Ending { flights: Arc::downgrade(&self.0), key: key.clone(), number };
-        let run = run(ending, fetch).boxed().shared();
+        let listed = Listed { flights: Arc::downgrade(&self.0), key: key.clone(), number };
+        let run = run(listed, fetch).boxed().shared();
         if let Some(weak) = run.downgrade() {
-            flights.runs.insert(key, Flight { number, run: weak });
+            flights.runs.insert(key, Flight { number, began: Instant::now(), run: weak });
         }
         Joined { run, began: true }
     }
@@ -128,30 +148,29 @@ impl<V> fmt::Debug for Joined<V> {
     }
 }
 
-async fn run<K, V, F, R>(ending: Ending<K, V>, fetch: F) -> Landed<V>
+/// `fetch` drops `listed` before anybody learns the output: who asks after that begins anew.
+async fn run<K, V, F, R>(listed: Listed<K, V>, fetch: F) -> Landed<V>
 where
     K: Eq + Hash + Send,
     V: Send + Sync,
-    F: FnOnce() -> R + Send,
+    F: FnOnce(Listed<K, V>) -> R + Send,
     R: Future<Output = V> + Send,
 {
-    let landed = AssertUnwindSafe(async move { fetch().await }).catch_unwind().await;
-    drop(ending); // before anybody learns the output: who asks after that begins anew
-    landed.map_err(Crash::new)
+    AssertUnwindSafe(async move { fetch(listed).await }).catch_unwind().await.map_err(Crash::new)
 }
 
-/// Takes a run off the list when it lands, and when it is dropped midway.
-struct Ending<K: Eq + Hash, V> {
+/// A run's place on the list, where others find it: until it lands, panics or is dropped midway, or gives this up.
+pub(crate) struct Listed<K: Eq + Hash, V> {
     flights: Weak<Mutex<Flights<K, V>>>,
     key: K,
     number: u64,
 }
 
-impl<K: Eq + Hash, V> Drop for Ending<K, V> {
+impl<K: Eq + Hash, V> Drop for Listed<K, V> {
     fn drop(&mut self) {
         let Some(flights) = self.flights.upgrade() else { return };
         let mut flights = lock(&flights);
-        // After `forget`, or when the last waiter left, another run may stand there already.
+        // After `forget`, when it grew old, or when the last waiter left, another run may stand there already.
         if flights.runs.get(&self.key).is_some_and(|flight| flight.number == self.number) {
             flights.runs.remove(&self.key);
         }

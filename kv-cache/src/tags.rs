@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kv_core::{Entry, Error, ErrorKind, Key, Meta, NewEntry, PutMode, Result, Store as _, Version};
+use tokio::time::Instant;
 
 use crate::marks::TAG;
 use crate::{Cache, Encoding};
@@ -23,6 +24,26 @@ pub(crate) struct Tags {
 pub(crate) type Generations = Vec<(Box<str>, Generation)>;
 
 type Generation = [u8; 16];
+
+/// The tags that a value will carry, as they stood before it was fetched.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    pub(crate) generations: Generations,
+    /// Until when they all stand if nobody invalidates one; `None` is for ever.
+    ends: Option<Instant>,
+}
+
+impl Standing {
+    /// Whether they last for a value that is stored now to live for `ttl`.
+    pub(crate) fn outlast(&self, ttl: Option<Duration>) -> bool {
+        lasts(self.ends.map(|ends| ends.saturating_duration_since(Instant::now())), ttl)
+    }
+
+    fn push(&mut self, tag: &str, generation: Generation, ends: Option<Instant>) {
+        self.generations.push((tag.into(), generation));
+        self.ends = self.ends.into_iter().chain(ends).min();
+    }
+}
 
 impl Tags {
     /// None yet, for the cache `name`.
@@ -88,59 +109,74 @@ impl<T, C: Encoding<T>> Cache<T, C> {
         Ok(true)
     }
 
-    /// The generations to store a value with that will be fetched from now on; absent ones are created.
-    ///
-    /// What a near tier tells may be old: a value with an old generation is never found, so that harms nobody.
-    pub(crate) async fn generations(&self) -> Result<Generations> {
-        let Tags { names, .. } = &self.settings.tags;
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keys: Vec<_> = names.iter().map(|tag| self.settings.tags.key(tag)).collect();
-        let found = self.store.get_many(&keys).await?;
-        let mut generations = Vec::with_capacity(keys.len());
-        for (tag, found) in names.iter().zip(found) {
-            generations.push((tag.clone(), self.generation(tag, found?).await?));
-        }
-        Ok(generations)
+    /// The tags to store a value with that will be fetched from now on, for the cache's own ttl; absent ones are
+    /// created. They last for a fetch at least, however short that ttl is.
+    pub(crate) async fn standing(&self) -> Result<Standing> {
+        let longest = self.settings.lifetimes.longest();
+        self.standing_for(longest.map(|longest| longest.max(Self::MAX_LEASE))).await
     }
 
-    /// The generation of `tag`, given what was `found` there, and that it will stay as long as a value may.
-    async fn generation(&self, tag: &str, mut found: Option<Entry>) -> Result<Generation> {
+    /// The same, made to last for a value that lives for `ttl`.
+    ///
+    /// What a near tier tells may be old: a value with an old generation is never found, so that harms nobody.
+    pub(crate) async fn standing_for(&self, ttl: Option<Duration>) -> Result<Standing> {
+        let Tags { names, .. } = &self.settings.tags;
+        let mut standing = Standing::default();
+        if names.is_empty() {
+            return Ok(standing);
+        }
+        let keys: Vec<_> = names.iter().map(|tag| self.settings.tags.key(tag)).collect();
+        let now = Instant::now(); // before the store says what is left
+        let found = self.store.get_many(&keys).await?;
+        for (tag, found) in names.iter().zip(found) {
+            let (generation, left) = self.generation(tag, found?, ttl).await?;
+            standing.push(tag, generation, left.and_then(|left| now.checked_add(left)));
+        }
+        Ok(standing)
+    }
+
+    /// The generation of `tag`, given what was `found` there, and how long it stays: at least for `ttl`.
+    async fn generation(
+        &self,
+        tag: &str,
+        mut found: Option<Entry>,
+        ttl: Option<Duration>,
+    ) -> Result<(Generation, Option<Duration>)> {
         let key = self.settings.tags.key(tag);
         for _ in 0..TRIES {
             let known = found.as_ref().and_then(generation_of);
             let mode = match (&found, known) {
-                (Some(entry), Some(generation)) if self.lasts(entry.ttl) => return Ok(generation),
+                (Some(entry), Some(generation)) if lasts(entry.ttl, ttl) => {
+                    return Ok((generation, entry.ttl));
+                }
                 (Some(entry), _) => PutMode::Update(entry.version),
                 (None, _) => PutMode::Create,
             };
             let generation = known.unwrap_or_else(|| *Version::random().as_bytes());
-            match self.store.put(key, self.tag(generation), mode).await {
-                Ok(_) => return Ok(generation),
+            // Twice that: it need not be written anew until half of it is over.
+            let left = ttl.map(|ttl| ttl.saturating_mul(2).min(A_LONG_TIME));
+            match self.store.put(key, entry_of(generation, left), mode).await {
+                Ok(_) => return Ok((generation, left)),
                 Err(error) if is_race(&error) => found = self.store.get(key).await?,
                 Err(error) => return Err(error),
             }
         }
         Err(Error::new(ErrorKind::Conflict, "the tag is written all the time").during("get_or_fetch").at(key))
     }
-
-    fn tag(&self, generation: Generation) -> NewEntry {
-        let ttl = self.settings.lifetimes.longest().map(|longest| longest.saturating_mul(2).min(A_LONG_TIME));
-        NewEntry::new(Bytes::copy_from_slice(&generation)).ttl(ttl).meta(Meta::codec(TAG))
-    }
-
-    /// Whether a tag with so much left outlives a value stored now, or could not be made to.
-    fn lasts(&self, left: Option<Duration>) -> bool {
-        left.is_none_or(|left| {
-            self.settings.lifetimes.longest().is_some_and(|longest| left >= longest.min(A_LONG_TIME / 2))
-        })
-    }
 }
 
 const TRIES: usize = 8;
 /// Stores take ttls of up to 100 years.
 const A_LONG_TIME: Duration = Duration::from_secs(50 * 365 * 86_400);
+
+fn entry_of(generation: Generation, ttl: Option<Duration>) -> NewEntry {
+    NewEntry::new(Bytes::copy_from_slice(&generation)).ttl(ttl).meta(Meta::codec(TAG))
+}
+
+/// Whether a tag with so much left outlives a value that lives for `ttl`, or could not be made to.
+fn lasts(left: Option<Duration>, ttl: Option<Duration>) -> bool {
+    left.is_none_or(|left| ttl.is_some_and(|ttl| left >= ttl.min(A_LONG_TIME / 2)))
+}
 
 fn generation_of(entry: &Entry) -> Option<Generation> {
     (entry.meta.codec == TAG).then(|| entry.value.as_ref().try_into().ok()).flatten()

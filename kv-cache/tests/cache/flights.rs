@@ -4,11 +4,14 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{join_all, poll_immediate};
 use kv_cache::{Cache, SingleFlight};
+use kv_core::Clock;
+use kv_core::testing::ReferenceStore;
 use kv_memory::MemoryStore;
 use tokio::sync::Notify;
 
@@ -233,4 +236,100 @@ async fn nothing_runs_unless_somebody_polls() {
     });
     assert_eq!(runs.read(), 0);
     assert_eq!(joined.now_or_never(), Some(1));
+}
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A cache whose refresh hangs until `gate` opens, begun a second after the ttl.
+async fn hung_refresh(clock: &Clock, gate: &Arc<Notify>, dropped: &Count) -> Cache<u8> {
+    let cache = Cache::new(ReferenceStore::new(clock), "c").ttl(s(60)).stale_while_revalidate(s(30));
+    cache.get_or_fetch("id", || async { Ok::<_, Infallible>(1) }).await.unwrap();
+    clock.advance(s(61));
+    let (gate, guard) = (Arc::clone(gate), OnDrop(dropped.clone()));
+    let hangs = move || async move {
+        let _guard = guard;
+        gate.notified().await;
+        Ok::<_, Infallible>(7)
+    };
+    assert_eq!(cache.get_or_fetch("id", hangs).await, Ok(1));
+    while cache.statistics().fetches < 2 {
+        tokio::task::yield_now().await;
+    }
+    cache
+}
+
+/// Both clocks: the store's, and the one by which a run grows old.
+async fn pass(clock: &Clock, time: Duration) {
+    clock.advance(time);
+    tokio::time::advance(time).await;
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What a caller gets who fetches `value` and waits no longer than ten seconds.
+async fn patient(cache: &Cache<u8>, value: u8) -> Option<u8> {
+    let asked = cache.get_or_fetch("id", move || async move { Ok::<_, Infallible>(value) });
+    tokio::time::timeout(s(10), asked).await.ok().map(Result::unwrap)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_hangs_ends_with_the_fetch_timeout_and_the_next_who_asks_fetches_anew() {
+    let (clock, gate, dropped) = (Clock::manual(), Arc::default(), Count::default());
+    let cache = hung_refresh(&clock, &gate, &dropped).await;
+    pass(&clock, s(49)).await;
+    assert_eq!(patient(&cache, 2).await, None, "the value is gone, and the run is young enough to wait for");
+    assert_eq!(dropped.read(), 0);
+    pass(&clock, s(1)).await;
+    assert_eq!(dropped.read(), 1, "the refresh ended");
+    assert_eq!(patient(&cache, 3).await, Some(3));
+    assert_eq!(cache.get("id").await.unwrap().value, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_value_is_stale_a_refresh_that_hangs_does_not_keep_others_from_trying() {
+    let (clock, gate, dropped) = (Clock::manual(), Arc::default(), Count::default());
+    let cache = hung_refresh(&clock, &gate, &dropped).await.fetch_timeout(s(5));
+    pass(&clock, s(5)).await;
+    assert_eq!(patient(&cache, 2).await, Some(1), "at once");
+    pass(&clock, s(0)).await;
+    assert_eq!(patient(&cache, 3).await, Some(2), "refreshed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_in_a_run_that_grew_old_gets_what_it_fetches() {
+    let (clock, gate, dropped) = (Clock::manual(), Arc::new(Notify::new()), Count::default());
+    let cache = hung_refresh(&clock, &gate, &dropped).await;
+    pass(&clock, s(40)).await;
+    let waits = cache.clone();
+    let waits =
+        tokio::spawn(async move { waits.get_or_fetch("id", || async { Ok::<_, Infallible>(8) }).await });
+    pass(&clock, s(0)).await;
+    assert_eq!((cache.statistics().misses, cache.statistics().fetches), (2, 2), "it joined");
+    pass(&clock, s(30)).await;
+    assert_eq!(patient(&cache, 2).await, Some(2), "who asks by now begins anew");
+    assert_eq!(dropped.read(), 0, "the old run goes on");
+    gate.notify_one();
+    assert_eq!(waits.await.unwrap(), Ok(7));
+    assert_eq!(cache.get("id").await.unwrap().value, 2, "and fills nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_who_leave_one_after_the_other_do_not_keep_a_run_that_hangs() {
+    let clock = Clock::manual();
+    let cache: Cache<u8> = Cache::new(ReferenceStore::new(&clock), "c").fetch_timeout(s(30));
+    let hangs = || Box::pin(cache.get_or_fetch("id", pending::<Result<u8, Infallible>>));
+    let mut waits = hangs();
+    for _ in 0..3 {
+        assert!(poll_immediate(&mut waits).await.is_none());
+        pass(&clock, s(10)).await;
+        let mut next = hangs();
+        assert!(poll_immediate(&mut next).await.is_none());
+        waits = next;
+    }
+    assert_eq!(cache.statistics().fetches, 2);
+    drop(waits);
+    assert_eq!(patient(&cache, 2).await, Some(2));
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::poll_immediate;
 use kv_cache::{ABSENT, Cache, Filled, Lookup};
-use kv_core::testing::ReferenceStore;
-use kv_core::{Clock, Key, Store};
+use kv_core::testing::{Fault, Faults, Faulty, ReferenceStore};
+use kv_core::{Clock, ErrorKind, Key, Store};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -240,4 +242,144 @@ async fn what_is_stored_together_does_not_end_together() {
     let (least, most) = (ttls.iter().min().unwrap(), ttls.iter().max().unwrap());
     assert!(*least >= s(30) && *most <= s(60), "{least:?} to {most:?}");
     assert!(*least < s(35) && *most > s(55), "they hardly differ: {least:?} to {most:?}");
+}
+
+/// A refresh of an old value under way, which fails when `gate` opens.
+async fn refresh_that_fails(cache: &Cache<u64>, gate: &Arc<Notify>) {
+    let waits = Arc::clone(gate);
+    let refresh = move || async move {
+        waits.notified().await;
+        Err::<u64, _>("down")
+    };
+    assert_eq!(cache.get_or_fetch("id", refresh).await, Ok(1), "at once");
+    settled(cache, 2).await;
+}
+
+/// A caller that joins what is under way.
+async fn joins(cache: &Cache<u64>) -> JoinHandle<Result<u64, Arc<&'static str>>> {
+    let (misses, fetches) = (cache.statistics().misses, cache.statistics().fetches);
+    let joining = cache.clone();
+    let joined = tokio::spawn(async move { failed(&joining).await });
+    while cache.statistics().misses == misses {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(cache.statistics().fetches, fetches, "it joined");
+    joined
+}
+
+#[tokio::test]
+async fn who_joins_a_refresh_once_the_stale_time_is_over_learns_that_it_failed() {
+    let clock = Clock::manual();
+    let cache = cache(&clock).stale_while_revalidate(s(30));
+    let gate = Arc::new(Notify::new());
+    fetched(&cache, 1).await;
+    clock.advance(s(61));
+    refresh_that_fails(&cache, &gate).await;
+    clock.advance(s(34));
+    assert_eq!(cache.get("id").await, None, "it is gone");
+    let late = joins(&cache).await;
+    clock.advance(s(6));
+    gate.notify_one();
+    assert_eq!(late.await.unwrap(), Err(Arc::new("down")));
+    assert_eq!(cache.statistics().rescued, 0);
+}
+
+#[tokio::test]
+async fn who_asks_after_another_process_invalidated_is_not_given_the_old_value_of_a_fetch_from_before() {
+    for tagged in [false, true] {
+        let clock = Clock::manual();
+        let store = ReferenceStore::new(&clock);
+        let [here, there] = [(); 2].map(|()| {
+            let cache = Cache::new(store.clone(), "c").ttl(s(60));
+            cache.stale_while_revalidate(s(30)).stale_if_error(s(600)).tagged(["t"])
+        });
+        let gate = Arc::new(Notify::new());
+        fetched(&here, 1).await;
+        clock.advance(s(61));
+        refresh_that_fails(&here, &gate).await;
+        let invalidated = if tagged { there.invalidate_tag("t").await } else { there.invalidate("id").await };
+        invalidated.unwrap();
+        let late = joins(&here).await;
+        gate.notify_one();
+        assert_eq!(late.await.unwrap(), Err(Arc::new("down")), "by tag: {tagged}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_fetch_that_fails_is_given_the_old_value_only_while_it_stands() {
+    let clock = Clock::manual();
+    let cache = cache(&clock).stale_if_error(s(600));
+    for (later, answer) in [(s(500), Ok(1)), (s(601), Err(Arc::new("down")))] {
+        cache.invalidate("id").await.unwrap();
+        fetched(&cache, 1).await;
+        clock.advance(s(61));
+        let moved = clock.clone();
+        let slow = move || async move {
+            moved.advance(later);
+            Err::<u64, _>("down")
+        };
+        assert_eq!(cache.get_or_fetch("id", slow).await, answer, "{later:?}");
+    }
+    assert_eq!(cache.statistics().rescued, 1);
+}
+
+#[tokio::test]
+async fn where_a_fetch_fails_what_another_process_put_in_place_of_the_old_value_is_answered() {
+    let clock = Clock::manual();
+    let store = ReferenceStore::new(&clock);
+    let [here, there] = [(); 2].map(|()| {
+        let cache = Cache::<u64>::new(store.clone(), "c").ttl(s(60));
+        cache.stale_if_error(s(600)).negative_ttl(s(5))
+    });
+    for filled in [Some(2), None] {
+        here.invalidate("id").await.unwrap();
+        fetched(&here, 1).await;
+        clock.advance(s(61));
+        let other = there.clone();
+        let overtaken = move || async move {
+            let filled = other.find_or_fetch("id", move || async move { Ok::<_, Infallible>(filled) }).await;
+            Err::<Option<u64>, _>(filled.map_or("nothing", |_| "down"))
+        };
+        assert_eq!(here.find_or_fetch("id", overtaken).await, Ok(filled));
+    }
+    assert_eq!(here.statistics().rescued, 0, "neither was the old value");
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_say_whether_the_old_value_stands_makes_it_the_error() {
+    let clock = Clock::manual();
+    let faults = Faults::none();
+    let cache = Cache::<u64>::new(Faulty::new(ReferenceStore::new(&clock), &faults), "c").ttl(s(60));
+    let cache = cache.stale_if_error(s(600));
+    fetched(&cache, 1).await;
+    clock.advance(s(61));
+    let away = faults.clone();
+    let fetch = move || async move {
+        away.next("get", Fault::refused(ErrorKind::Unavailable));
+        Err::<u64, _>("down")
+    };
+    assert_eq!(cache.get_or_fetch("id", fetch).await, Err(Arc::new("down")));
+    assert!(faults.all_met());
+    assert_eq!(failed(&cache).await, Ok(1), "now the store says that it stands");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_joins_a_run_that_looks_whether_the_old_value_stands() {
+    let clock = Clock::manual();
+    let faults = Faults::none();
+    let cache = Cache::<u64>::new(Faulty::new(ReferenceStore::new(&clock), &faults), "c").ttl(s(60));
+    let cache = cache.stale_if_error(s(600));
+    fetched(&cache, 1).await;
+    clock.advance(s(61));
+    let slow = faults.clone();
+    let fetch = move || async move {
+        slow.next("get", Fault::delayed(s(1)));
+        Err::<u64, &str>("down")
+    };
+    let mut early = Box::pin(cache.get_or_fetch("id", fetch));
+    assert!(poll_immediate(&mut early).await.is_none());
+    assert!(faults.all_met(), "it looks");
+    let late = cache.get_or_fetch("id", || async { Ok::<_, &str>(2) }).await;
+    assert_eq!(late, Ok(2), "it fetched anew");
+    assert_eq!(early.await, Ok(2));
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kv_cache::{Cache, Filled, Lookup, TAG};
-use kv_core::testing::ReferenceStore;
+use kv_core::testing::{Fault, Faults, Faulty, ReferenceStore};
 use kv_core::{Clock, ErrorKind, Key, Meta, NewEntry, PutMode, Store};
 use kv_memory::MemoryStore;
 
@@ -133,4 +133,97 @@ async fn tags_that_cannot_be_read_make_misses_and_nothing_is_cached_without_them
     assert_eq!((value(&cache, "id").await, value(&cache, "other").await), (Some(1), None));
     set(true, false);
     cache.invalidate_tag("t").await.unwrap_err();
+}
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Fills `id` with `value`, fresh for `ttl`.
+async fn filled(cache: &Cache<u64>, id: &str, value: u64, ttl: Option<Duration>) -> Filled {
+    let Lookup::Miss(lease) = cache.lookup(id).await else { panic!("nothing is there") };
+    lease.fill_for(&value, ttl).await
+}
+
+#[tokio::test]
+async fn a_tagged_cache_without_a_ttl_of_its_own_stores_what_is_filled_for_a_time() {
+    let clock = Clock::manual();
+    let cache = Cache::<u64>::new(ReferenceStore::new(&clock), "c").ttl(Duration::ZERO).tagged(["t"]);
+    assert_eq!(filled(&cache, "id", 1, Some(s(60))).await, Filled::Stored);
+    clock.advance(s(59));
+    assert_eq!(value(&cache, "id").await, Some(1));
+    assert_eq!(filled(&cache, "other", 2, Some(s(60))).await, Filled::Stored);
+    clock.advance(s(59));
+    assert_eq!((value(&cache, "id").await, value(&cache, "other").await), (None, Some(2)));
+    cache.invalidate_tag("t").await.unwrap();
+    assert_eq!(value(&cache, "other").await, None);
+    assert_eq!(cache.statistics().errors, 0);
+}
+
+#[tokio::test]
+async fn a_value_filled_for_longer_than_the_caches_ttl_does_not_end_with_its_tag() {
+    let year = s(365 * 86_400);
+    for (ttl, later) in [(Some(s(3_600)), s(3_599)), (None, year), (Some(60 * year), 24 * year)] {
+        for own in [Duration::ZERO, s(60)] {
+            let clock = Clock::manual();
+            let cache = Cache::<u64>::new(ReferenceStore::new(&clock), "c").ttl(own).tagged(["t", "u"]);
+            fetched(&cache, "first", 1).await;
+            assert_eq!(filled(&cache, "id", 2, ttl).await, Filled::Stored);
+            clock.advance(later);
+            assert_eq!(value(&cache, "id").await, Some(2), "{ttl:?} in a cache of {own:?}");
+            cache.invalidate_tag("u").await.unwrap();
+            assert_eq!(filled(&cache, "third", 3, Some(s(60))).await, Filled::Stored);
+            assert_eq!((value(&cache, "id").await, value(&cache, "third").await), (None, Some(3)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn that_there_is_nothing_may_be_known_for_longer_than_the_caches_ttl() {
+    let clock = Clock::manual();
+    let cache = Cache::<u64>::new(ReferenceStore::new(&clock), "c").ttl(s(1)).negative_ttl(s(3_600));
+    let cache = cache.tagged(["t"]);
+    let find = async |found: Option<u64>| {
+        cache.find_or_fetch("id", move || async move { Ok::<_, Infallible>(found) }).await.unwrap()
+    };
+    assert_eq!(find(None).await, None);
+    clock.advance(s(3_599));
+    assert_eq!(find(Some(1)).await, None);
+    cache.invalidate_tag("t").await.unwrap();
+    assert_eq!(find(Some(1)).await, Some(1));
+}
+
+#[tokio::test]
+async fn a_fetch_that_takes_longer_than_the_ttl_does_not_outlive_its_tag() {
+    let clock = Clock::manual();
+    let cache = Cache::<u64>::new(ReferenceStore::new(&clock), "c").ttl(s(1)).tagged(["t"]);
+    let Lookup::Miss(lease) = cache.lookup("id").await else { panic!("nothing is there") };
+    clock.advance(s(50));
+    assert_eq!(lease.fill(&1).await, Filled::Stored);
+    assert_eq!(value(&cache, "id").await, Some(1));
+}
+
+#[tokio::test]
+async fn a_tag_invalidated_while_a_value_was_fetched_is_not_prolonged_for_it() {
+    let clock = Clock::manual();
+    let store = ReferenceStore::new(&clock);
+    let cache = Cache::<u64>::new(store.clone(), "c").ttl(s(60)).tagged(["t"]);
+    let Lookup::Miss(lease) = cache.lookup("id").await else { panic!("nothing is there") };
+    cache.invalidate_tag("t").await.unwrap();
+    assert_eq!(lease.fill_for(&1, Some(s(3_600))).await, Filled::Overtaken);
+    assert!(store.get(Key::new("c", "id")).await.unwrap().is_none(), "nor does its lease stay");
+    fetched(&cache, "id", 2).await;
+    assert_eq!(value(&cache, "id").await, Some(2));
+}
+
+#[tokio::test]
+async fn where_its_tags_cannot_be_prolonged_a_value_is_not_stored() {
+    let faults = Faults::none();
+    let store = Faulty::new(ReferenceStore::new(&Clock::manual()), &faults);
+    let cache = Cache::<u64>::new(store.clone(), "c").ttl(s(60)).tagged(["t"]);
+    let Lookup::Miss(lease) = cache.lookup("id").await else { panic!("nothing is there") };
+    faults.next("put", Fault::refused(ErrorKind::Unavailable));
+    assert_eq!(lease.fill_for(&1, Some(s(3_600))).await, Filled::Skipped);
+    assert!(faults.all_met());
+    assert_eq!(store.get(Key::new("c", "id")).await.unwrap(), None, "nor does its lease stay");
 }
