@@ -7,10 +7,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 use futures_util::stream::{self, StreamExt};
-use kv_core::{Error, ErrorKind, Outcome, Result};
+use kv_core::each::Pause;
+use kv_core::{Clock, Entry, Error, ErrorKind, Outcome, Result};
 
 use crate::error::classify;
-use crate::item::{Item, position};
+use crate::item::{self, Item, position};
 use crate::names::StoredKey;
 
 /// Keys of one `BatchGetItem` (API reference).
@@ -19,6 +20,8 @@ pub(crate) const READS: usize = 100;
 pub(crate) const WRITES: usize = 25;
 /// Requests of one batch that are under way at once.
 const AT_ONCE: usize = 4;
+/// Bytes of names and values that a batch works through before it yields.
+pub(crate) const TURN_BYTES: usize = 512 << 10;
 /// Times that what was left over is sent again without any progress.
 const TRIES: u32 = 8;
 
@@ -35,9 +38,9 @@ struct Distinct {
 }
 
 impl Distinct {
-    fn of(keys: &[&StoredKey]) -> Self {
+    async fn of(keys: &[&StoredKey]) -> Self {
         let (mut known, mut of) = (HashMap::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
-        let mut at = Vec::with_capacity(keys.len());
+        let (mut at, mut pause) = (Vec::with_capacity(keys.len()), Pause::every(TURN_BYTES));
         for (n, key) in keys.iter().enumerate() {
             let place = *known.entry(*key).or_insert_with(|| {
                 of.push(n);
@@ -47,17 +50,40 @@ impl Distinct {
                 *last = n;
             }
             at.push(place);
+            pause.after(key.pk.len() + key.sk.len()).await;
         }
         Self { of, at }
     }
+
+    /// The last of each.
+    fn pick<T>(&self, all: Vec<T>) -> Vec<T> {
+        let mut all: Vec<_> = all.into_iter().map(Some).collect();
+        self.of.iter().filter_map(|n| all.get_mut(*n).and_then(Option::take)).collect()
+    }
+
+    /// Hands each place of the list the answer of its key: a copy, and to the last place of each the answer itself.
+    fn spread<A: Clone>(&self, answers: Vec<Result<A>>) -> Vec<Result<A>> {
+        let mut answers: Vec<_> = answers.into_iter().map(Some).collect();
+        let mut answer = |n: usize, place: usize| {
+            let answer = answers.get_mut(place)?;
+            if self.of.get(place) == Some(&n) { answer.take() } else { answer.clone() }
+        };
+        let places = self.at.iter().enumerate();
+        places.map(|(n, place)| answer(n, *place).unwrap_or_else(|| Err(unanswered()))).collect()
+    }
 }
 
-/// The items under `keys`, in their order.
-pub(crate) async fn read(client: &Client, table: &str, keys: &[StoredKey]) -> Vec<Result<Option<Item>>> {
-    let distinct = Distinct::of(&keys.iter().collect::<Vec<_>>());
-    let unique = distinct.of.iter().filter_map(|n| keys.get(*n).cloned()).collect();
-    let answers = in_chunks(unique, READS, |chunk| read_chunk(client, table, chunk)).await;
-    spread(&distinct.at, &answers)
+/// The entries under `keys`, in their order; each as it was when its request was answered.
+pub(crate) async fn read(
+    client: &Client,
+    table: &str,
+    keys: Vec<StoredKey>,
+    clock: &Clock,
+) -> Vec<Result<Option<Entry>>> {
+    let distinct = Distinct::of(&keys.iter().collect::<Vec<_>>()).await;
+    let unique = distinct.pick(keys);
+    let answers = in_chunks(unique, READS, |chunk| read_chunk(client, table, chunk, clock)).await;
+    distinct.spread(answers)
 }
 
 /// What is written under one key.
@@ -69,11 +95,10 @@ pub(crate) enum Write {
 
 /// Carries out `writes`; of those under one key the last alone.
 pub(crate) async fn write(client: &Client, table: &str, writes: Vec<(StoredKey, Write)>) -> Vec<Result<()>> {
-    let distinct = Distinct::of(&writes.iter().map(|(key, _)| key).collect::<Vec<_>>());
-    let mut writes: Vec<_> = writes.into_iter().map(Some).collect();
-    let unique = distinct.of.iter().filter_map(|n| writes.get_mut(*n).and_then(Option::take)).collect();
+    let distinct = Distinct::of(&writes.iter().map(|(key, _)| key).collect::<Vec<_>>()).await;
+    let unique = distinct.pick(writes);
     let answers = in_chunks(unique, WRITES, |chunk| write_chunk(client, table, chunk)).await;
-    spread(&distinct.at, &answers)
+    distinct.spread(answers)
 }
 
 /// What `work` answers for each chunk of `all`, a few at a time, in order.
@@ -86,11 +111,6 @@ where
     let chunks: Vec<_> = std::iter::from_fn(next).collect();
     let answers: Vec<_> = stream::iter(chunks.into_iter().map(work)).buffered(AT_ONCE).collect().await;
     answers.into_iter().flatten().collect()
-}
-
-/// Hands each place of the list the answer of its key.
-fn spread<A: Clone>(at: &[usize], answers: &[Result<A>]) -> Vec<Result<A>> {
-    at.iter().map(|place| answers.get(*place).cloned().unwrap_or_else(|| Err(unanswered()))).collect()
 }
 
 /// Answers of one chunk, while some may still be open.
@@ -131,19 +151,27 @@ impl<A: Clone> Open<A> {
     }
 }
 
-impl Open<Option<Item>> {
-    fn answer(&mut self, item: Item) {
-        if let Some(open) = self.place(&item).and_then(|n| self.answers.get_mut(n)) {
-            *open = Some(Ok(Some(item)));
+impl Open<Option<Entry>> {
+    /// Opens `item` as the answer for its key, one of `keys`.
+    fn answer(&mut self, keys: &[StoredKey], item: Item, now_ms: u64) {
+        let Some(n) = self.place(&item) else { return };
+        if let (Some(open), Some(key)) = (self.answers.get_mut(n), keys.get(n)) {
+            *open = Some(item::decode(key, item, now_ms));
         }
     }
 }
 
-async fn read_chunk(client: &Client, table: &str, keys: Vec<StoredKey>) -> Vec<Result<Option<Item>>> {
+async fn read_chunk(
+    client: &Client,
+    table: &str,
+    keys: Vec<StoredKey>,
+    clock: &Clock,
+) -> Vec<Result<Option<Entry>>> {
     let mut open = Open::of(keys.iter());
     let mut rest: Vec<Item> = keys.iter().map(StoredKey::attributes).collect();
     let mut pace = Pace::new();
     while !rest.is_empty() {
+        let sent = rest.len();
         let wanted = KeysAndAttributes::builder().set_keys(Some(rest)).consistent_read(true).build();
         let wanted = match wanted {
             Ok(wanted) => wanted,
@@ -154,16 +182,16 @@ async fn read_chunk(client: &Client, table: &str, keys: Vec<StoredKey>) -> Vec<R
             Err(e) => return open.fail(classify(&e)),
         };
         let found = answer.responses.and_then(|mut tables| tables.remove(table)).unwrap_or_default();
-        let progress = !found.is_empty();
+        let now_ms = clock.unix_ms();
         for item in found {
-            open.answer(item);
+            open.answer(&keys, item, now_ms);
         }
         rest = answer
             .unprocessed_keys
             .and_then(|mut tables| tables.remove(table))
             .map_or_else(Vec::new, |left| left.keys);
         open.settle(rest.iter(), &Ok(None));
-        if !rest.is_empty() && !pace.again(progress).await {
+        if !rest.is_empty() && !pace.again(rest.len() < sent).await {
             return open.fail(left_over());
         }
     }
@@ -256,7 +284,7 @@ fn unanswered() -> Error {
 mod tests {
     use kv_core::Key;
 
-    use super::{Distinct, Open, Pace, TRIES, left_over, spread};
+    use super::{Distinct, Open, Pace, TRIES, left_over};
     use crate::names::Names;
 
     fn keys(ids: &[&str]) -> Vec<crate::names::StoredKey> {
@@ -264,14 +292,34 @@ mod tests {
         ids.iter().map(|id| names.stored(Key::new("c", id))).collect()
     }
 
-    #[test]
-    fn of_the_same_key_the_last_stands_for_all() {
+    #[tokio::test]
+    async fn of_the_same_key_the_last_stands_for_all() {
         let keys = keys(&["a", "b", "a", "c", "b"]);
-        let distinct = Distinct::of(&keys.iter().collect::<Vec<_>>());
+        let distinct = Distinct::of(&keys.iter().collect::<Vec<_>>()).await;
         assert_eq!(distinct, Distinct { of: vec![2, 4, 3], at: vec![0, 1, 0, 2, 1] });
-        let answers = spread(&distinct.at, &["a", "b", "c"].map(Ok));
+        assert_eq!(distinct.pick(vec![0, 1, 2, 3, 4]), [2, 4, 3]);
+        let answers = distinct.spread(["a", "b", "c"].map(Ok).into());
         let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
         assert_eq!(answers, ["a", "b", "a", "c", "b"]);
+    }
+
+    /// Counts how often it was copied on its way here.
+    #[derive(Debug, PartialEq)]
+    struct Copied(usize);
+
+    impl Clone for Copied {
+        fn clone(&self) -> Self {
+            Self(self.0 + 1)
+        }
+    }
+
+    #[test]
+    fn an_answer_is_copied_only_where_its_key_comes_again() {
+        let distinct = Distinct { of: vec![2, 1], at: vec![0, 1, 0] };
+        let answers = distinct.spread(vec![Ok(Copied(0)), Ok(Copied(0))]);
+        let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+        assert_eq!(answers, [Copied(1), Copied(0), Copied(0)]);
+        assert!(distinct.spread(Vec::<super::Result<()>>::new()).iter().all(Result::is_err));
     }
 
     #[test]

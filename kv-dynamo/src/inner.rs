@@ -6,16 +6,17 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use kv_core::each::Pause;
 use kv_core::{
     Capabilities, Consistency, Cursor, Entry, Error, ErrorKind, Judge, Key, Listing, NewEntry, Outcome, Page,
     PutMode, Result, RoundTrips, Scan, Version,
 };
 use tokio::sync::{RwLock, RwLockReadGuard};
 
-use crate::batch::{self, Write};
+use crate::batch::{self, TURN_BYTES, Write};
 use crate::config::DynamoConfig;
 use crate::item::{self, Item, Life};
-use crate::names::Names;
+use crate::names::{Names, StoredKey};
 use crate::scan::Reader;
 use crate::table::{self, Seen};
 use crate::{connect, error};
@@ -115,28 +116,24 @@ impl Inner {
     }
 
     pub(crate) async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
-        let client = self.client().await?;
-        let stored: Vec<_> = keys.iter().map(|key| self.names.stored(*key)).collect();
-        let found = batch::read(&client, &self.config.table, &stored).await;
-        let now_ms = self.config.clock.unix_ms();
-        let decoded = found.into_iter().zip(&stored).map(|(found, key)| match found? {
-            Some(item) => item::decode(key, item, now_ms),
-            None => Ok(None),
-        });
-        Ok(decoded.collect())
+        let (client, stored) = (self.client().await?, self.stored(keys).await);
+        Ok(batch::read(&client, &self.config.table, stored, &self.config.clock).await)
     }
 
     pub(crate) async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
         let (client, now_ms) = (self.client().await?, self.config.clock.unix_ms());
         let (mut answers, mut writes) =
             (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+        let mut pause = Pause::every(TURN_BYTES);
         for (key, entry) in entries {
             let (stored, version) = (self.names.stored(key), entry.version());
+            let bytes = key.collection.len() + key.id.len() + entry.value().len();
             let item = item::encode(&stored, entry, now_ms);
             answers.push(item.map(|item| {
                 writes.push((stored, Write::Put(item)));
                 version
             }));
+            pause.after(bytes).await;
         }
         let mut written = batch::write(&client, &self.config.table, writes).await.into_iter();
         for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
@@ -148,9 +145,19 @@ impl Inner {
     }
 
     pub(crate) async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {
-        let client = self.client().await?;
-        let writes = keys.iter().map(|key| (self.names.stored(*key), Write::Delete)).collect();
+        let (client, stored) = (self.client().await?, self.stored(keys).await);
+        let writes = stored.into_iter().map(|key| (key, Write::Delete)).collect();
         Ok(batch::write(&client, &self.config.table, writes).await)
+    }
+
+    /// The keys of a batch in the table.
+    async fn stored(&self, keys: &[Key<'_>]) -> Vec<StoredKey> {
+        let (mut stored, mut pause) = (Vec::with_capacity(keys.len()), Pause::every(TURN_BYTES));
+        for key in keys {
+            stored.push(self.names.stored(*key));
+            pause.after(key.collection.len() + key.id.len()).await;
+        }
+        stored
     }
 
     pub(crate) async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {

@@ -58,8 +58,9 @@ impl<S: Store> Encrypted<S> {
     ///
     /// It covers all that the inner store lists, whatever its collection. A [note](kv_core::note) on its way that names
     /// another key of the ring names the active one afterwards; it is no entry, and in no count. Readers and writers go on meanwhile: an
-    /// entry is replaced only if nobody wrote it since it was read, else it is read again. Lifetime and meta stay;
-    /// the version changes, so whoever holds an older one gets `Conflict` as from any write. `progress` is called
+    /// entry is replaced only if nobody wrote it since it was read, else it is read again. Lifetime and meta stay:
+    /// an entry with a ttl is read once more right before it is replaced, since a page tells its ttl as of before it
+    /// arrived. The version changes, so whoever holds an older one gets `Conflict` as from any write. `progress` is called
     /// after each page with the counts so far; on stores that list unordered an entry may be counted twice. Dropped
     /// or failed midway it leaves a store whose entries all open; call it again.
     ///
@@ -99,14 +100,13 @@ impl<S: Store> Encrypted<S> {
     }
 
     async fn rotate_page(&self, items: Vec<Item>, counts: &mut Rotation) -> Result<()> {
-        let read = Instant::now(); // not before the page was read: no entry may leave early
         let mut waiting = with_entries(items);
         let mut running = FuturesUnordered::new();
         loop {
             while running.len() < AT_ONCE
                 && let Some((item, entry)) = waiting.next()
             {
-                running.push(self.rotate_entry(item, entry, read));
+                running.push(self.rotate_entry(item, entry));
             }
             match running.next().await {
                 Some(done) => counts.add(done?),
@@ -115,58 +115,72 @@ impl<S: Store> Encrypted<S> {
         }
     }
 
-    async fn rotate_entry(&self, item: Item, mut entry: Entry, mut read: Instant) -> Result<Rotation> {
+    async fn rotate_entry(&self, item: Item, mut entry: Entry) -> Result<Rotation> {
         let mut counts = Rotation::default();
         if note::named(&item, &entry).is_some() {
             counts.contended += u64::from(!self.rotate_note(key(&item), entry).await?);
             return Ok(counts);
         }
+        let mut read = None; // a page may tell a ttl as of long before it arrives
         for _ in 0..ATTEMPTS {
-            let Ok(opened) = self.opened(&item, &entry).await else {
-                counts.unreadable += 1;
+            if self.settled(&item, &entry, read, &mut counts).await? {
                 return Ok(counts);
-            };
-            if self.sealer.is_current(opened.form) {
-                counts.already += 1;
-                return Ok(counts);
-            }
-            let Some(ttl) = left(entry.ttl, read) else {
-                counts.gone += 1;
-                return Ok(counts);
-            };
-            match self.replace(&item, &entry, &opened, ttl).await {
-                Ok(()) => {
-                    counts.rotated += 1;
-                    return Ok(counts);
-                }
-                Err(error) if error.kind() == ErrorKind::TooLarge => {
-                    counts.refused += 1;
-                    return Ok(counts);
-                }
-                Err(error) if error.kind() == ErrorKind::Conflict => counts.conflicts += 1,
-                Err(error) => return Err(error),
             }
             let Some(now) = self.inner.get(key(&item)).await? else {
                 counts.gone += 1;
                 return Ok(counts);
             };
-            (entry, read) = (now, Instant::now());
+            (entry, read) = (now, Some(Instant::now())); // not before it was read: no entry may leave early
         }
         counts.contended += 1;
         Ok(counts)
     }
 
-    /// Seals the entry anew, if it is still the one that was read: else `Conflict`.
+    /// Counts what becomes of the entry; `false` if it must be read, or read again, before it can be replaced.
+    async fn settled(
+        &self,
+        item: &Item,
+        entry: &Entry,
+        read: Option<Instant>,
+        counts: &mut Rotation,
+    ) -> Result<bool> {
+        let Ok(opened) = self.opened(item, entry).await else {
+            counts.unreadable += 1;
+            return Ok(true);
+        };
+        if self.sealer.is_current(opened.form) {
+            counts.already += 1;
+            return Ok(true);
+        }
+        if entry.ttl.is_some() && read.is_none() {
+            return Ok(false);
+        }
+        match self.replace(item, entry, &opened, read).await {
+            Ok(true) => counts.rotated += 1,
+            Ok(false) => counts.gone += 1,
+            Err(error) if error.kind() == ErrorKind::TooLarge => counts.refused += 1,
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                counts.conflicts += 1;
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    /// Seals the entry anew, if it is still the one that was read: else `Conflict`. `false` once its ttl has run out.
     async fn replace(
         &self,
         item: &Item,
         entry: &Entry,
         opened: &Opened,
-        ttl: Option<Duration>,
-    ) -> Result<()> {
+        read: Option<Instant>,
+    ) -> Result<bool> {
         let sealed = self.sealer.seal_in_time(key(item), &entry.meta, &opened.value).await?;
+        let Some(ttl) = left(entry.ttl, read) else { return Ok(false) };
         let renewed = NewEntry::new(sealed).ttl(ttl).meta(entry.meta.clone());
-        self.inner.put(key(item), renewed, PutMode::Update(entry.version)).await.map(drop)
+        self.inner.put(key(item), renewed, PutMode::Update(entry.version)).await?;
+        Ok(true)
     }
 
     async fn opened(&self, item: &Item, entry: &Entry) -> Result<Opened> {
@@ -255,9 +269,8 @@ fn key(item: &Item) -> Key<'_> {
 
 /// What is left of a ttl that was read at `read`: `None` once it has run out, `Some(None)` never expires.
 #[expect(clippy::option_option, reason = "the outer one is about the entry, the inner one is its ttl")]
-fn left(ttl: Option<Duration>, read: Instant) -> Option<Option<Duration>> {
-    match ttl {
-        None => Some(None),
-        Some(ttl) => ttl.checked_sub(read.elapsed()).filter(|left| !left.is_zero()).map(Some),
-    }
+fn left(ttl: Option<Duration>, read: Option<Instant>) -> Option<Option<Duration>> {
+    let Some(ttl) = ttl else { return Some(None) };
+    let passed = read.map_or(Duration::ZERO, |read| read.elapsed());
+    ttl.checked_sub(passed).filter(|left| !left.is_zero()).map(Some)
 }

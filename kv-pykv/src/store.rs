@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kv_core::{
     Capabilities, Changes, Clock, Codec, Cursor, Diagnose, Entry, Error, ErrorKind, Finding, Item, Key,
-    Listing, Meta, NewEntry, Page, PutMode, Result, Scan, Signals, Store, Version, each,
+    Listing, Meta, NewEntry, Page, PutMode, Result, Scan, Signals, Store, Version, each, ttl,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -32,13 +32,13 @@ impl<S: Source> PyKeyValue<S> {
         Self { source, opener, clock: Clock::system(), capabilities }
     }
 
-    /// The live entry in an envelope. The time left is judged by this machine's clock, as the library judges it.
+    /// The live entry in an envelope. The time left is judged by this machine's clock, as the library judges it; it is told as
+    /// at most a century, whatever the library promised: no store takes more.
     fn entry(&self, stored: &[u8]) -> Result<Option<Entry>> {
         let envelope = Envelope::parse(stored)?;
-        let now = Duration::from_millis(self.clock.unix_ms());
         let ttl = match envelope.expires {
-            Some(expires) => match expires.checked_sub(now).filter(|left| !left.is_zero()) {
-                Some(left) => Some(left.max(Duration::from_millis(1))),
+            Some(expires) => match ttl::remaining(millis(expires), self.clock.unix_ms()) {
+                Some(left) => Some(left),
                 None => return Ok(None),
             },
             None => None,
@@ -120,6 +120,11 @@ impl<S: Source> Store for PyKeyValue<S> {
     async fn close(&self) -> Result<()> {
         self.source.close().await
     }
+}
+
+/// In whole milliseconds, rounded up.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 fn version(stored: &[u8]) -> Version {

@@ -3,8 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
-    AnyStore, Capabilities, Changes, Consistency, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Page,
-    PutMode, Result, Scan, Signals, Store, Version,
+    AnyStore, Capabilities, Changes, Consistency, Cursor, Entry, Error, ErrorKind, Key, Listing, NewEntry,
+    Page, PutMode, Result, Scan, Signals, Store, Version,
 };
 
 /// Reads from a second store what the first cannot tell at the moment: `Throttled`, `Timeout`, `Unavailable`.
@@ -15,7 +15,9 @@ use crate::{
 /// whoever runs them.
 ///
 /// What it does to the laws: what was read while the first store was away may be old, or absent though it is there, so
-/// `consistency` is `BestEffort`; all others hold as they hold in the first store. `close` closes both.
+/// `consistency` is `BestEffort`; and a listing may come from either, so `scan` is `Ordered` only if it is in both (a
+/// second store that cannot list does not count: no listing comes from it). All others hold as they hold in the first
+/// store. `close` closes both.
 ///
 /// It stands inside [`Retry`](crate::Retry) and [`Timeout`](crate::Timeout). A first store that hangs uses up that
 /// timeout before the second is asked: give it a shorter one of its own, `first.timeout(..).falling_back(second)`.
@@ -33,8 +35,12 @@ const SECOND: u8 = 2;
 impl<S: Store, F: Store> Fallback<S, F> {
     /// Reads from `second` while `first` is away.
     pub fn new(first: S, second: F) -> Self {
-        let capabilities =
-            Capabilities { consistency: Consistency::BestEffort, ..first.capabilities().clone() };
+        let capabilities = Capabilities {
+            consistency: Consistency::BestEffort,
+            scan: listing(first.capabilities().scan, second.capabilities().scan),
+            reads_ahead: true, // the second need not have what the first acknowledged
+            ..first.capabilities().clone()
+        };
         Self { first, second, capabilities }
     }
 
@@ -129,6 +135,14 @@ impl<S: Store, F: Store> Store for Fallback<S, F> {
     }
 }
 
+/// What is true of a listing that comes from either store; where one cannot list, none comes from the second.
+const fn listing(first: Listing, second: Listing) -> Listing {
+    match (first, second) {
+        (Listing::Ordered, Listing::Unordered) => Listing::Unordered,
+        (first, _) => first,
+    }
+}
+
 /// Whose cursor it is, and that store's own.
 fn owner(cursor: &Cursor) -> Option<(u8, Cursor)> {
     let bytes = cursor.as_bytes();
@@ -143,4 +157,27 @@ fn marked(mut page: Page, owner: u8) -> Page {
         Cursor::from_bytes(bytes.freeze())
     });
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listing;
+    use crate::Listing::{No, Ordered, Unordered};
+
+    #[test]
+    fn a_listing_is_ordered_only_if_each_that_may_answer_is() {
+        for (first, second, both) in [
+            (Ordered, Ordered, Ordered),
+            (Ordered, Unordered, Unordered),
+            (Ordered, No, Ordered),
+            (Unordered, Ordered, Unordered),
+            (Unordered, Unordered, Unordered),
+            (Unordered, No, Unordered),
+            (No, Ordered, No),
+            (No, Unordered, No),
+            (No, No, No),
+        ] {
+            assert_eq!(listing(first, second), both, "{first:?}, {second:?}");
+        }
+    }
 }

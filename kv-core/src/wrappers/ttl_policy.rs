@@ -14,7 +14,8 @@ use crate::{
 ///
 /// What is read shows the ttl that was stored, so the law that an entry lives as long as its writer asked holds for
 /// the rewritten ttl. A ttl that no store takes (zero, above 100 years) passes unchanged and is refused as everywhere.
-/// Without settings it changes nothing. `update_with` writes what was left of a ttl, so `at_least` prolongs it then. All other laws hold as they hold below.
+/// Without settings it changes nothing. `update_with` writes what was left of a ttl, so `at_least` prolongs it then;
+/// an `Update` has no jitter. All other laws hold as they hold below.
 #[derive(Clone, Debug)]
 pub struct TtlPolicy<S = AnyStore> {
     inner: S,
@@ -53,34 +54,39 @@ impl<S: Store> TtlPolicy<S> {
     }
 
     /// Takes a random part off each ttl, up to `percent` (0 to 100), so that entries written together do not expire
-    /// together. Never below `at_least`.
+    /// together: off the bounded ttl, never below `at_least`. Nothing off an `Update`, which mostly writes what was left
+    /// of a ttl that had its part taken off: an entry changed often would lose another part each time.
     #[must_use]
     pub fn jitter(mut self, percent: u8) -> Self {
         self.jitter_ppm = u32::from(percent.min(100)) * 10_000;
         self
     }
 
-    fn rewritten(&self, entry: NewEntry) -> NewEntry {
+    fn rewritten(&self, entry: NewEntry, mode: PutMode) -> NewEntry {
         let asked = entry.lifetime().or(self.default).or(self.max);
         match asked {
-            Some(asked) if ttl::checked_ttl(Some(asked)).is_ok() => {
-                entry.ttl(self.bounded(self.jittered(asked)))
-            }
+            Some(asked) if ttl::checked_ttl(Some(asked)).is_ok() => entry.ttl(self.decided(asked, mode)),
             asked => entry.ttl(asked),
         }
     }
 
-    fn jittered(&self, asked: Duration) -> Duration {
-        if self.jitter_ppm == 0 {
-            return asked;
-        }
-        let off = asked / 1_000_000 * rand::rng().random_range(0..=self.jitter_ppm);
-        asked.saturating_sub(off).max(Duration::from_millis(1))
+    /// Jitter comes after the upper bound: else all that is cut to it would end together.
+    fn decided(&self, asked: Duration, mode: PutMode) -> Duration {
+        let most = self.within_max(asked);
+        let spread = if matches!(mode, PutMode::Update(_)) { most } else { self.jittered(most) };
+        spread.max(self.within_max(self.min))
     }
 
-    fn bounded(&self, asked: Duration) -> Duration {
-        let raised = asked.max(self.min);
-        self.max.map_or(raised, |max| raised.min(max))
+    fn within_max(&self, ttl: Duration) -> Duration {
+        self.max.map_or(ttl, |max| ttl.min(max))
+    }
+
+    fn jittered(&self, ttl: Duration) -> Duration {
+        if self.jitter_ppm == 0 {
+            return ttl;
+        }
+        let off = ttl / 1_000_000 * rand::rng().random_range(0..=self.jitter_ppm);
+        ttl.saturating_sub(off).max(Duration::from_millis(1))
     }
 }
 
@@ -90,7 +96,7 @@ impl<S: Store> Store for TtlPolicy<S> {
     }
 
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
-        self.inner.put(key, self.rewritten(entry), mode).await
+        self.inner.put(key, self.rewritten(entry, mode), mode).await
     }
 
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>> {
@@ -102,9 +108,8 @@ impl<S: Store> Store for TtlPolicy<S> {
     }
 
     async fn put_many(&self, entries: Vec<(Key<'_>, NewEntry)>) -> Result<Vec<Result<Version>>> {
-        self.inner
-            .put_many(entries.into_iter().map(|(key, entry)| (key, self.rewritten(entry))).collect())
-            .await
+        let rewritten = |(key, entry)| (key, self.rewritten(entry, PutMode::Replace));
+        self.inner.put_many(entries.into_iter().map(rewritten).collect()).await
     }
 
     async fn delete_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<()>>> {

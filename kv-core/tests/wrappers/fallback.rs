@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use kv_core::testing::{Fault, Faults, Faulty};
 use kv_core::{
-    Consistency, Cursor, ErrorKind, Fallback, Item, Key, NewEntry, PutMode, Scan, Store, StoreExt, Version,
+    Consistency, Cursor, ErrorKind, Fallback, Item, Key, Listing, NewEntry, PutMode, Scan, Store, StoreExt,
+    Version,
 };
 use kv_memory::MemoryStore;
 
@@ -138,6 +139,15 @@ async fn it_promises_no_more_than_best_effort_and_closes_both() {
     assert_eq!(first.get(A).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(second.get(A).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(store.get(A).await.unwrap_err().kind(), ErrorKind::Closed, "closed is not away");
+}
+
+#[tokio::test]
+async fn it_lists_in_order_only_if_both_stores_do() {
+    let ordered = memory().falling_back(memory());
+    assert_eq!(ordered.capabilities().scan, Listing::Ordered);
+    let routed = || memory().routed().collection("elsewhere", memory());
+    assert_eq!(memory().falling_back(routed()).capabilities().scan, Listing::Unordered);
+    assert_eq!(routed().falling_back(memory()).capabilities().scan, Listing::Unordered);
 }
 
 #[tokio::test(start_paused = true)]

@@ -372,6 +372,45 @@ async fn jitter_shortens_within_its_bound_and_differs() {
 }
 
 #[tokio::test]
+async fn jitter_is_taken_off_once_however_often_an_entry_is_updated() {
+    let store = memory().default_ttl(HOUR).jitter(10);
+    let counters = store.collection::<u64>("counters");
+    let key = Key::new("counters", "n");
+    let mut ttls = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        counters.update_with("n", |n| Some(n.unwrap_or_default() + 1)).await.unwrap();
+        store.update_with(key, |value| value).await.unwrap();
+        ttls.insert(store.get(key).await.unwrap().unwrap().ttl);
+    }
+    assert_eq!((counters.get("n").await.unwrap(), ttls.len()), (Some(100), 1), "{ttls:?}");
+}
+
+#[tokio::test]
+async fn jitter_is_taken_off_what_the_upper_bound_leaves() {
+    let store = memory().clamp_ttl(Duration::ZERO, HOUR).jitter(20);
+    for asked in [Some(10 * HOUR), None] {
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..50 {
+            let ttl = left_of_one(&store, asked).await;
+            assert!(ttl <= HOUR && ttl >= HOUR.mul_f64(0.8), "{ttl:?}");
+            seen.insert(ttl);
+        }
+        assert!(seen.len() > 10, "{seen:?}");
+    }
+    let narrow = memory().clamp_ttl(2 * HOUR, HOUR).jitter(50);
+    assert_eq!(
+        left_of_one(&narrow, None).await,
+        HOUR,
+        "the upper bound wins, and no jitter goes below the lower"
+    );
+}
+
+async fn left_of_one(store: &impl Store, asked: Option<Duration>) -> Duration {
+    put(store, A, asked).await;
+    store.get(A).await.unwrap().unwrap().ttl.unwrap()
+}
+
+#[tokio::test]
 async fn destroy_removes_one_collection_and_says_how_much() {
     let store = memory();
     for n in 0..2_500 {

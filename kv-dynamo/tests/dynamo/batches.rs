@@ -1,8 +1,13 @@
 //! Batches: duplicates, chunks, and what the service leaves over.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use kv_core::{ErrorKind, Key, NewEntry, Outcome, Store};
+use kv_core::{Clock, ErrorKind, Key, NewEntry, Outcome, Result, Store, each};
+use kv_dynamo::DynamoStore;
 use serde_json::{Value, json};
 
 use crate::scripted::{Answer, Scripted, ready};
@@ -86,6 +91,90 @@ async fn what_is_left_over_is_asked_for_again() {
     };
     assert_eq!(sizes("BatchGetItem", wanted), [20, 10, 5, 2, 1]);
     assert_eq!(sizes("BatchWriteItem", written), [20, 10, 5, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_round_that_finds_only_absent_keys_goes_forward_too() {
+    let server = Scripted::start(ready(|_, body| {
+        let rest = &wanted(body)[1..];
+        let rest = if rest.is_empty() { json!({}) } else { json!({ "table": { "Keys": rest } }) };
+        Answer::ok(json!({ "Responses": { "table": [] }, "UnprocessedKeys": rest }))
+    }))
+    .await;
+    let (store, ids) = (server.open().await, ids(9)); // as many rounds, one more than may pass without progress
+    let keys: Vec<_> = ids.iter().map(|id| Key::new(C, id)).collect();
+    let answers = store.get_many(&keys).await.unwrap();
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(Option::is_none)), "{answers:?}");
+    assert_eq!(server.asked("BatchGetItem").len(), 9);
+}
+
+/// Turns of a call, and how many it had before its first request.
+struct Turns {
+    polls: AtomicUsize,
+    first: AtomicUsize,
+}
+
+impl Turns {
+    async fn before_first<T>(&self, call: impl Future<Output = Result<Vec<Result<T>>>>) -> usize {
+        self.polls.store(0, Ordering::SeqCst);
+        self.first.store(usize::MAX, Ordering::SeqCst);
+        let mut call = pin!(call);
+        let answers = poll_fn(|cx| {
+            self.polls.fetch_add(1, Ordering::SeqCst);
+            call.as_mut().poll(cx)
+        });
+        assert!(answers.await.unwrap().iter().all(Result::is_ok));
+        self.first.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn a_large_batch_gives_way_before_its_first_request() {
+    let turns = Arc::new(Turns { polls: AtomicUsize::new(0), first: AtomicUsize::new(0) });
+    let seen = Arc::clone(&turns);
+    let server = Scripted::start(ready(move |_, _| {
+        seen.first.fetch_min(seen.polls.load(Ordering::SeqCst), Ordering::SeqCst);
+        Answer::ok(json!({}))
+    }))
+    .await;
+    let (store, ids) = (server.open().await, ids(10_000));
+    let keys: Vec<_> = ids.iter().map(|id| Key::new(C, id)).collect();
+    let entries = keys.iter().map(|key| (*key, NewEntry::new("x"))).collect();
+    let before = [
+        turns.before_first(store.put_many(entries)).await,
+        turns.before_first(store.get_many(&keys)).await,
+        turns.before_first(store.delete_many(&keys)).await,
+    ];
+    let least = 2 * (keys.len() / each::EVERY); // once over all to encode them, once to find those that are the same
+    assert!(before.iter().all(|turns| *turns > least), "{before:?}, not {least}");
+}
+
+#[tokio::test]
+async fn each_answer_is_opened_as_it_comes() {
+    let (clock, asked) = (Clock::manual(), AtomicUsize::new(0));
+    let (passing, ends) = (clock.clone(), clock.unix_ms() + 1_000);
+    let server = Scripted::start(ready(move |_, body| {
+        // Four requests are under way at once: the fifth is sent when the first has been answered.
+        if asked.fetch_add(1, Ordering::SeqCst) == 4 {
+            passing.advance(Duration::from_secs(60));
+        }
+        let timed = |key| {
+            let mut item = item(key);
+            item["x"] = json!({ "N": ends.to_string() });
+            item
+        };
+        let items: Vec<_> = wanted(body).iter().map(timed).collect();
+        Answer::ok(json!({ "Responses": { "table": items } }))
+    }))
+    .await;
+    let mut config = server.config();
+    config.clock = clock;
+    let (store, ids) = (DynamoStore::open(config).await.unwrap(), ids(500));
+    let keys: Vec<_> = ids.iter().map(|id| Key::new(C, id)).collect();
+    let found: Vec<_> =
+        store.get_many(&keys).await.unwrap().into_iter().map(|read| read.unwrap().is_some()).collect();
+    assert!(found[..100].iter().all(|found| *found), "these lived when they were read");
+    assert!(!found[400..].iter().any(|found| *found), "these did not");
 }
 
 #[tokio::test]

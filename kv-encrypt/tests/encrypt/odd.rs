@@ -1,10 +1,12 @@
 //! A store that cannot list, or that takes its time.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use kv_core::testing::ReferenceStore;
 use kv_core::{
-    Capabilities, Changes, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Page, PutMode, Result, Scan,
-    Signals, Store, Version,
+    Capabilities, Changes, Clock, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Page, PutMode, Result,
+    Scan, Signals, Store, Version,
 };
 
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub(crate) struct Odd {
     pub(crate) scans: bool,
     /// How often others get a turn before it writes.
     pub(crate) yields: usize,
+    /// How long a page is on its way, by this clock.
+    pub(crate) late: Option<(Clock, Duration)>,
 }
 
 impl Store for Odd {
@@ -48,7 +52,11 @@ impl Store for Odd {
         if !self.scans {
             return Err(Error::new(ErrorKind::Unsupported, "this store does not list"));
         }
-        self.inner.scan(scan, from).await
+        let page = self.inner.scan(scan, from).await;
+        if let Some((clock, late)) = &self.late {
+            clock.advance(*late);
+        }
+        page
     }
 
     async fn signal(&self, topic: &str, message: Bytes) -> Result<()> {

@@ -132,6 +132,34 @@ async fn the_lifetime_stays_and_what_has_expired_does_not_come_back() {
 }
 
 #[tokio::test]
+async fn a_page_that_was_long_on_its_way_prolongs_nothing_and_costs_a_read_for_each_ttl() {
+    let (clock, faults) = (Clock::manual(), Faults::none());
+    let bottom = ReferenceStore::new(&clock);
+    let old = sealed_by(&bottom, &[1], Cipher::Aead);
+    let ttls = [("a", Some(3_600)), ("b", None), ("c", Some(1_800)), ("d", None), ("short", Some(10))];
+    for (id, seconds) in ttls {
+        let entry = NewEntry::new(id).ttl(seconds.map(Duration::from_secs));
+        old.put(Key::new("c", id), entry, PutMode::Replace).await.unwrap();
+    }
+    let late = Some((clock.clone(), Duration::from_secs(600)));
+    let slow = Odd { inner: bottom.clone(), scans: true, yields: 0, late };
+    let store = Encrypted::new(Faulty::new(slow, &faults), ring(&[2, 1])).context("ctx");
+    let done = store.rotate(|_| ()).await.unwrap();
+    let mut calls = faults.calls();
+    for (id, seconds) in [("a", Some(3_000)), ("b", None), ("c", Some(1_200)), ("d", None)] {
+        let ttl = raw(&bottom, Key::new("c", id)).await.ttl;
+        let most = seconds.map(Duration::from_secs);
+        let least = most.map(|most| most.mul_f64(0.9)); // this machine takes time, too
+        assert!(ttl <= most && ttl >= least, "{id}: {ttl:?}");
+    }
+    assert_eq!((done.rotated, done.gone, done.conflicts), (4, 1, 0));
+    calls.sort_unstable();
+    assert_eq!(calls, ["get", "get", "get", "put", "put", "put", "put", "scan"]);
+    store.rotate(|_| ()).await.unwrap();
+    assert_eq!(faults.calls(), ["scan"], "what needs nothing is not read");
+}
+
+#[tokio::test]
 async fn rotation_under_concurrent_writers_loses_nothing() {
     let conflicts = rotate_among_writers().await;
     assert!(conflicts > 0, "no writer ever came in between: this run showed nothing");
@@ -161,7 +189,7 @@ async fn rotate_among_writers() -> u64 {
             tokio::spawn(keep_raising(store, writer, Arc::clone(&stop), Arc::clone(&raised)))
         })
         .collect();
-    let slow = Odd { inner: bottom.clone(), scans: true, yields: 20 };
+    let slow = Odd { inner: bottom.clone(), scans: true, yields: 20, late: None };
     let slow = Encrypted::new(slow, ring(&[2, 1])).context("ctx");
     let rotating = tokio::spawn(async move {
         let mut conflicts = 0;
@@ -223,7 +251,7 @@ fn number(value: &[u8]) -> u64 {
 
 #[tokio::test]
 async fn a_store_that_cannot_list_says_so() {
-    let store = Encrypted::new(Odd { inner: bottom(), scans: false, yields: 0 }, ring(&[1]));
+    let store = Encrypted::new(Odd { inner: bottom(), scans: false, yields: 0, late: None }, ring(&[1]));
     assert_eq!(store.rotate(|_| ()).await.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(store.keys_in_use().await.unwrap_err().kind(), ErrorKind::Unsupported);
     put(&store, KEY, "x", Meta::default()).await;

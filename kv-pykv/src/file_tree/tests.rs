@@ -1,6 +1,6 @@
 use std::fs;
 
-use kv_core::{ErrorKind, Key, Scan, Store};
+use kv_core::{ErrorKind, Key, Scan, Store, ttl};
 use tempfile::TempDir;
 
 use super::FileTree;
@@ -51,6 +51,30 @@ async fn entries_are_found_by_their_names_and_listed_by_what_was_kept_of_them() 
     let ids = ["S_k_-beb30569", "x", "y"];
     let all = ["c one", "plain"].into_iter().flat_map(|c| ids.map(|id| (c.to_owned(), id.to_owned())));
     assert_eq!(names, all.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_lifetime_of_centuries_is_told_as_one_that_a_store_takes() {
+    let dir = tree();
+    let envelope = r#"{"value": {"a": 1}, "expires_at": "9999-12-31T23:59:59.999999+00:00"}"#;
+    fs::write(dir.path().join("plain/x.json"), envelope).unwrap();
+    let store = opened(&dir).await;
+    let listed = store.scan(Scan::one("plain").values(), None).await.unwrap().items;
+    let listed = listed.into_iter().find(|item| &*item.id == "x").and_then(|item| item.entry);
+    for entry in [store.get(Key::new("plain", "x")).await.unwrap(), listed] {
+        let ttl = entry.unwrap().ttl;
+        assert!(ttl.is_some() && ttl::checked_ttl(ttl).is_ok(), "{ttl:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_expired_is_absent() {
+    let dir = tree();
+    let envelope = r#"{"value": {"a": 1}, "expires_at": "2026-01-02T03:04:05+00:00"}"#;
+    fs::write(dir.path().join("plain/x.json"), envelope).unwrap();
+    let store = opened(&dir).await;
+    assert!(store.get(Key::new("plain", "x")).await.unwrap().is_none());
+    assert_eq!(store.scan(Scan::one("plain"), None).await.unwrap().items.len(), 2);
 }
 
 #[cfg(unix)]
