@@ -25,12 +25,20 @@ pub use scan_all::ScanAll;
 ///
 /// Adaptors read like those of iterators: each wraps what stands to its left.
 pub trait StoreExt: Store + Sized {
-    /// Removes the entry under `key`, if there is one. Who needs to know whether there was takes.
+    /// Removes the entry under `key`, if there is one. Who needs to know whether there was takes it, or [removes](Self::remove) it.
     ///
     /// # Errors
     /// As [`Store::delete_many`].
     fn delete(&self, key: Key<'_>) -> impl Future<Output = Result<()>> + Send {
         async move { self.delete_many(&[key]).await?.into_iter().collect() }
+    }
+
+    /// Removes the entry under `key`, readable or not, and says whether there was one.
+    ///
+    /// # Errors
+    /// As [`Store::take`]; `Corrupt` where a damaged entry may still be there.
+    fn remove(&self, key: Key<'_>) -> impl Future<Output = Result<bool>> + Send {
+        update::remove(self, key)
     }
 
     /// Whether there is a live entry under `key`. It may be gone when the answer arrives.

@@ -64,6 +64,23 @@ async fn written<S: Store>(
     }
 }
 
+/// Removes an entry, readable or not; whether there was one. Of two who remove it one is told so, unless it is damaged.
+pub(crate) async fn remove<S: Store>(store: &S, key: Key<'_>) -> Result<bool> {
+    match store.take(key, None).await {
+        Ok(taken) => Ok(taken.is_some()),
+        // Some stores do not touch what they cannot decide on, ..
+        Err(error) if error.kind() == ErrorKind::Corrupt && error.outcome() == Outcome::NotDone => {
+            store.delete(key).await.map(|()| true)
+        }
+        // .. others take it and then cannot read it, or fail halfway.
+        Err(error) if error.kind() == ErrorKind::Corrupt => match store.get(key).await {
+            Ok(None) => Ok(true),
+            _ => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
 /// Removes an entry that nobody can read. Its version is unknown, so this may meet what another writer has just put
 /// there: that goes back.
 ///

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use kv_core::{
-    AnyStore, Clock, Collection, ErrorKind, Key, Meta, NewEntry, PutMode, Store, StoreExt, Unreadable,
+    AnyStore, Clock, Collection, ErrorKind, Key, Meta, NewEntry, Outcome, PutMode, Store, StoreExt,
+    Unreadable,
 };
 use kv_memory::{MemoryConfig, MemoryStore};
 use serde::{Deserialize, Serialize};
@@ -224,6 +225,43 @@ async fn an_unreadable_entry_is_an_error_that_does_not_quote_it() {
         assert_eq!(tokens.create(id, &token("ada")).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     }
     assert!(tokens.list("", 10, None).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_taken_and_cannot_be_read_is_gone_and_that_is_said() {
+    let tokens = tokens();
+    plant(&tokens, "a", b"no json", 1).await;
+    let error = tokens.take("a").await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Corrupt, Outcome::Unknown));
+    assert!(!tokens.exists("a").await.unwrap());
+}
+
+/// Faults are in the feature `testing`.
+#[cfg(feature = "testing")]
+#[tokio::test]
+async fn what_is_removed_is_gone_though_the_store_cannot_read_it_or_it_is_an_error() {
+    use kv_core::testing::{Fault, Faults, Faulty};
+
+    let corrupt = ErrorKind::Corrupt;
+    for (fault, removed) in [
+        (None, Ok(true)),
+        (Some(Fault::refused(corrupt)), Ok(true)), // it takes nothing that it cannot read
+        (Some(Fault::lost(corrupt)), Ok(true)),    // it took it first
+        (Some(Fault::vanished(corrupt)), Err(corrupt)), // it failed halfway, and nothing was done
+        (Some(Fault::refused(ErrorKind::Denied)), Err(ErrorKind::Denied)),
+    ] {
+        let faults = Faults::none();
+        let store = Faulty::new(memory(&Clock::manual()), &faults);
+        let tokens: Collection<Token, _> = Collection::new(store, "tokens");
+        assert!(!tokens.remove("a").await.unwrap());
+        tokens.put("a", &token("ada")).await.unwrap();
+        if let Some(fault) = fault {
+            faults.next("take", fault);
+        }
+        let told = tokens.remove("a").await.map_err(|error| error.kind());
+        assert_eq!(told, removed);
+        assert_eq!(tokens.exists("a").await.unwrap(), removed.is_err(), "{removed:?}");
+    }
 }
 
 #[tokio::test]

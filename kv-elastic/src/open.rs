@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use kv_core::Result;
+use kv_core::backend::Gate;
+use kv_core::{Error, ErrorKind, Result};
 use serde_json::Value;
 
 use crate::config::ElasticConfig;
@@ -11,12 +12,13 @@ use crate::index;
 use crate::inner::{Inner, capabilities};
 use crate::product::Product;
 use crate::reaper::{self, Counts};
-use kv_core::backend::Gate;
 
 /// The smallest limit that a hosted service is known to have; for servers that do not tell.
 const CAUTIOUS: u64 = 10 << 20;
 /// Beside a document a body of a batch holds what is to be done with it.
 const ACTION: usize = 1 << 10;
+/// A server that takes less cannot hold the family's values.
+const LEAST: u64 = 64 << 10;
 /// No server is asked to take more at once, whatever it allows.
 const MOST: u64 = 100 << 20;
 
@@ -26,7 +28,7 @@ pub(crate) async fn open(config: ElasticConfig) -> Result<Arc<Inner>> {
     let product = Product::of(&http.get("/").await?.ok()?)?;
     let body_limit = match config.body_limit {
         Some(limit) => limit,
-        None => told_limit(&http).await?.unwrap_or(CAUTIOUS),
+        None => enough(told_limit(&http).await?.unwrap_or(CAUTIOUS))?,
     };
     let body_limit = usize::try_from(body_limit.min(MOST)).unwrap_or(usize::MAX) - ACTION;
     index::ensure(&http, &product, &config.index, config.create).await?;
@@ -59,6 +61,15 @@ async fn told_limit(http: &Http) -> Result<Option<u64>> {
     Ok(least(&answer.json()?))
 }
 
+fn enough(limit: u64) -> Result<u64> {
+    if limit < LEAST {
+        let message =
+            format!("a node takes {limit} bytes at once: `http.max_content_length` must be 64kb at least");
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
+    Ok(limit)
+}
+
 fn least(answer: &Value) -> Option<u64> {
     let nodes = answer.get("nodes")?.as_object()?.values();
     nodes.filter_map(|node| node.pointer("/http/max_content_length_in_bytes")?.as_u64()).min()
@@ -68,7 +79,7 @@ fn least(answer: &Value) -> Option<u64> {
 mod tests {
     use serde_json::json;
 
-    use super::least;
+    use super::{LEAST, enough, least};
 
     #[test]
     fn the_node_that_takes_least_decides() {
@@ -76,5 +87,7 @@ mod tests {
         assert_eq!(least(&json!({ "nodes": { "a": node(100), "b": node(50), "c": {} } })), Some(50));
         assert_eq!(least(&json!({ "nodes": {} })), None);
         assert_eq!(least(&json!({})), None);
+        assert_eq!(enough(LEAST).unwrap(), LEAST);
+        assert!(enough(LEAST - 1).unwrap_err().message().contains("http.max_content_length"));
     }
 }

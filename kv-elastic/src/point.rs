@@ -83,8 +83,8 @@ impl Inner {
                 return Ok(coded.version);
             }
             if let Some(seen) = self.look_again(key, Part::Head).await? {
-                if seen.stored.version == coded.version {
-                    return Ok(coded.version); // our own: the server repeated the write within itself
+                if seen.stored.tells_of(coded.version) {
+                    return Ok(coded.version); // the cluster repeated the write within itself
                 }
                 if seen.stored.is_live(self.clock.unix_ms()) {
                     return Err(Error::new(ErrorKind::AlreadyExists, "there is a live entry already"));
@@ -102,12 +102,12 @@ impl Inner {
         let mut turns = Turns::default();
         loop {
             let seen = self.look_for_turn(&turns, key, Part::Head).await?;
+            if seen.as_ref().is_some_and(|seen| seen.stored.tells_of(coded.version)) {
+                return Ok(coded.version);
+            }
             let Some(seen) = seen.filter(|seen| seen.stored.is_live(self.clock.unix_ms())) else {
                 return Err(Error::new(ErrorKind::Conflict, "there is no live entry to update"));
             };
-            if seen.stored.version == coded.version {
-                return Ok(coded.version);
-            }
             if seen.stored.version != expected {
                 return Err(another_version());
             }
@@ -123,11 +123,10 @@ impl Inner {
     /// would leave nothing to recognise: where a node fails, the cluster repeats a write within itself, and only the second try,
     /// which finds the entry gone, would be answered.
     pub(crate) async fn take(&self, key: Key<'_>, expected: Option<Version>) -> Result<Option<Entry>> {
-        let claim = Draft::claim(&self.namespace, key).coded(self.body_limit).await?;
-        let (mut turns, mut claimed) = (Turns::default(), None);
+        let (claim, mut turns, mut claimed) = (Version::random(), Turns::default(), None);
         loop {
             let Some(seen) = self.look_for_turn(&turns, key, Part::Whole).await? else { return Ok(None) };
-            if seen.stored.version == claim.version {
+            if seen.stored.version == claim {
                 return Ok(claimed);
             }
             let path = self.document(key) + &seen.state.condition();
@@ -135,7 +134,9 @@ impl Inner {
             if expected.is_some_and(|expected| expected != entry.version) {
                 return Err(another_version());
             }
-            if self.write(Method::PUT, &path, &claim).await? == Written::Done {
+            let draft = Draft::claim(&self.namespace, key, claim, entry.version)?;
+            let draft = draft.coded(self.body_limit).await?;
+            if self.write(Method::PUT, &path, &draft).await? == Written::Done {
                 return Ok(Some(entry));
             }
             claimed = Some(entry);

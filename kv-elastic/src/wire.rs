@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use kv_core::{Entry, Error, ErrorKind, Key, NewEntry, Result, Version, header, ttl};
+use kv_core::{Entry, Error, ErrorKind, Key, Meta, NewEntry, Result, Version, header, ttl};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
@@ -14,8 +14,10 @@ use tokio::task::spawn_blocking;
 use crate::error;
 use crate::names;
 
-/// A deadline before every time.
+/// A deadline before every time: that of claims alone.
 const LONG_AGO_MS: u64 = 1;
+/// Under this tag a claim holds the version of the entry that it took.
+const TAKEN: &str = "taken";
 /// What is coded on the caller's thread: it takes less than a millisecond.
 const INLINE: usize = 128 << 10;
 
@@ -93,18 +95,23 @@ impl Draft {
         })
     }
 
-    /// What stands in the place of an entry that was taken, until the reaper comes: nothing, which has expired.
-    pub(crate) fn claim(namespace: &str, key: Key<'_>) -> Self {
-        Self {
+    /// What stands in the place of the entry `taken`, until the reaper comes: nothing, which has expired.
+    ///
+    /// # Errors
+    /// None: a claim is small.
+    pub(crate) fn claim(namespace: &str, key: Key<'_>, version: Version, taken: Version) -> Result<Self> {
+        let mut meta = Meta::default();
+        meta.tags = vec![(TAKEN.into(), *taken.as_bytes())];
+        Ok(Self {
             hash: names::hash(namespace, key),
-            version: Version::random(),
+            version,
             namespace: namespace.to_owned(),
             collection: key.collection.to_owned(),
             id: key.id.to_owned(),
             deadline: Some(LONG_AGO_MS),
-            meta: Vec::new(),
+            meta: header::encode_meta(&meta)?,
             value: Bytes::new(),
-        }
+        })
     }
 
     /// The document, of at most `limit` bytes, and what else is needed of the draft: its id and version.
@@ -163,7 +170,7 @@ pub(crate) struct Stored {
     pub(crate) deadline: Option<u64>,
     /// Of the value, in bytes.
     pub(crate) size: usize,
-    meta: kv_core::Meta,
+    meta: Meta,
     value: Bytes,
 }
 
@@ -261,6 +268,13 @@ impl Stored {
 
     pub(crate) fn is_live(&self, now_ms: u64) -> bool {
         self.deadline.is_none_or(|deadline| !ttl::is_expired(deadline, now_ms))
+    }
+
+    /// Whether the write of this version was done: it stands here, or what a take of it left behind.
+    pub(crate) fn tells_of(&self, version: Version) -> bool {
+        let is_it = |(tag, taken): &(Box<str>, [u8; 16])| &**tag == TAKEN && taken == version.as_bytes();
+        let is_claim = self.deadline == Some(LONG_AGO_MS);
+        self.version == version || is_claim && self.meta.tags.iter().any(is_it)
     }
 
     /// The entry, if it lives at `now_ms`.

@@ -89,11 +89,7 @@ impl Shelf {
 
     /// Removes a memory and says whether there was one. A damaged one can be forgotten too.
     pub(super) async fn forget(&self, id: &str) -> Result<bool> {
-        match self.0.take(id).await {
-            Ok(taken) => Ok(taken.is_some()),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true), // the take has removed it
-            Err(error) => Err(error),
-        }
+        self.0.remove(id).await
     }
 
     /// Reads the memories one after the other, in the store's order, and keeps what `look` makes of them.

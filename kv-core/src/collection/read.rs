@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Collection, Found};
 use crate::{
-    Codec, Cursor, Entry, Error, ErrorKind, Item, Key, Page, Result, Scan, ScanAll, Store, StoreExt,
+    Codec, Cursor, Entry, Error, ErrorKind, Item, Key, Outcome, Page, Result, Scan, ScanAll, Store, StoreExt,
     Unreadable,
 };
 
@@ -51,11 +51,16 @@ impl<T: DeserializeOwned + Send, S: Store> Collection<T, S> {
     /// Removes and returns the value under `id`, in one atomic step: of two racing takers one gets it.
     ///
     /// # Errors
-    /// `Corrupt` for an unreadable entry, unless that counts as absent; it is then removed all the same. Else as
+    /// `Corrupt` for an unreadable entry, unless that counts as absent: with the outcome `Unknown` where it is removed all the
+    /// same, with `NotDone` where the store takes nothing that it cannot read ([`Collection::remove`] does). Else as
     /// [`Store::take`].
     pub async fn take(&self, id: &str) -> Result<Option<T>> {
         let key = self.key(id);
-        Ok(self.typed(self.store.take(key, None).await, "take", key)?.map(|found| found.value))
+        let taken = self.store.take(key, None).await;
+        let is_gone = taken.is_ok();
+        let found = self.typed(taken, "take", key);
+        let found = found.map_err(|error| if is_gone { error.with_outcome(Outcome::Unknown) } else { error });
+        Ok(found?.map(|found| found.value))
     }
 
     /// Ids and values, a page at a time: at most `limit`, 1 to 1,000, of those ids that begin with `prefix`.
@@ -101,6 +106,14 @@ impl<T, S: Store> Collection<T, S> {
     /// As [`Store::delete_many`].
     pub async fn delete(&self, id: &str) -> Result<()> {
         self.store.delete(self.key(id)).await
+    }
+
+    /// Removes the entry under `id`, readable or not, and says whether there was one.
+    ///
+    /// # Errors
+    /// As [`StoreExt::remove`].
+    pub async fn remove(&self, id: &str) -> Result<bool> {
+        self.store.remove(self.key(id)).await
     }
 
     /// Whether there is an entry under `id`, readable or not.

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use kv_core::{ErrorKind, Key, Outcome, Store};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kv_core::{ErrorKind, Key, Meta, NewEntry, Outcome, PutMode, Store, Version, header};
 use kv_elastic::ElasticStore;
 use serde_json::{Value, json};
 
@@ -37,7 +39,7 @@ async fn one_document(
     read: impl Fn() -> (u16, Value) + Send + Sync + 'static,
 ) -> Fake {
     Fake::start(move |asked| match asked.method.as_str() {
-        "PUT" if asked.path.contains("/_doc/") => {
+        "PUT" if ["/_doc/", "/_create/"].iter().any(|path| asked.path.contains(path)) => {
             write(&asked.body);
             Some(exception(409, "version_conflict_engine_exception", "version conflict"))
         }
@@ -58,6 +60,32 @@ async fn what_was_taken_by_a_write_that_the_cluster_repeated_is_not_lost() {
     assert_eq!(store.take(Key::new("c", "i"), None).await.unwrap().unwrap().value, "x");
     assert_eq!(fake.asked("PUT").len(), 1);
     assert!(store.get(Key::new("c", "i")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_was_created_by_such_a_write_and_taken_since_is_not_created_again() {
+    let key = Key::new("c", "i");
+    for mode in [PutMode::Create, PutMode::Update(Version::from_bytes([0; 16]))] {
+        let stands = Arc::new(Mutex::new(source()));
+        let written = Arc::clone(&stands);
+        let write = move |body: &str| {
+            let own: Value = serde_json::from_str(body).unwrap();
+            let taken = u128::from_str_radix(own["version"].as_str().unwrap(), 16).unwrap();
+            let mut meta = Meta::default();
+            meta.tags = vec![("taken".into(), taken.to_be_bytes())];
+            let mut claim = source();
+            claim["version"] = json!("1".repeat(32));
+            claim["deadline"] = json!(1);
+            claim["meta"] = json!(STANDARD.encode(header::encode_meta(&meta).unwrap()));
+            *written.lock().unwrap() = claim;
+        };
+        let fake = one_document(write, move || found(&stands.lock().unwrap())).await;
+        let store = ElasticStore::open(fake.config()).await.unwrap();
+        let entry = NewEntry::new("x");
+        let version = entry.version();
+        assert_eq!(store.put(key, entry, mode).await.unwrap(), version);
+        assert_eq!(fake.asked("PUT").iter().filter(|asked| !asked.path.contains("mapping")).count(), 1);
+    }
 }
 
 #[tokio::test]
