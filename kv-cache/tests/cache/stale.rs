@@ -345,14 +345,19 @@ async fn where_a_fetch_fails_what_another_process_put_in_place_of_the_old_value_
     assert_eq!(here.statistics().rescued, 0, "neither was the old value");
 }
 
-#[tokio::test]
-async fn a_store_that_does_not_say_whether_the_old_value_stands_makes_it_the_error() {
-    let clock = Clock::manual();
-    let faults = Faults::none();
+/// A cache with an old value, which may rescue, on a store that fails where it is told to.
+async fn over_a_faulty_store() -> (Cache<u64>, Faults) {
+    let (clock, faults) = (Clock::manual(), Faults::none());
     let cache = Cache::<u64>::new(Faulty::new(ReferenceStore::new(&clock), &faults), "c").ttl(s(60));
     let cache = cache.stale_if_error(s(600));
     fetched(&cache, 1).await;
     clock.advance(s(61));
+    (cache, faults)
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_say_whether_the_old_value_stands_makes_it_the_error() {
+    let (cache, faults) = over_a_faulty_store().await;
     let away = faults.clone();
     let fetch = move || async move {
         away.next("get", Fault::refused(ErrorKind::Unavailable));
@@ -365,12 +370,7 @@ async fn a_store_that_does_not_say_whether_the_old_value_stands_makes_it_the_err
 
 #[tokio::test(start_paused = true)]
 async fn nobody_joins_a_run_that_looks_whether_the_old_value_stands() {
-    let clock = Clock::manual();
-    let faults = Faults::none();
-    let cache = Cache::<u64>::new(Faulty::new(ReferenceStore::new(&clock), &faults), "c").ttl(s(60));
-    let cache = cache.stale_if_error(s(600));
-    fetched(&cache, 1).await;
-    clock.advance(s(61));
+    let (cache, faults) = over_a_faulty_store().await;
     let slow = faults.clone();
     let fetch = move || async move {
         slow.next("get", Fault::delayed(s(1)));
