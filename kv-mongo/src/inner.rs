@@ -9,9 +9,9 @@ use mongodb::{Collection, Database};
 use crate::MAX_TIME;
 use crate::error;
 use crate::names::{Name, Names};
-use crate::now::{Now, Time};
+use crate::now::{self, Now, Time};
 use crate::open::{Link, twice};
-use crate::wire::{self, Draft, ID, VERSION};
+use crate::wire::{self, DEADLINE, Draft, ID, VERSION};
 use kv_core::backend::Gate;
 
 /// How often a conditional take looks again when entries come and go under its eyes.
@@ -87,7 +87,7 @@ impl Inner {
             written => written,
         };
         let written = written.ok_or_else(|| error::strange("an upsert answered with nothing"))?;
-        if wire::version_of(&written)? == draft.version {
+        if is_ours(&written, draft)? {
             return Ok(draft.version);
         }
         Err(Error::new(ErrorKind::AlreadyExists, "there is an entry already"))
@@ -96,7 +96,8 @@ impl Inner {
     async fn create_once(&self, draft: &Draft) -> Result<Option<RawDocumentBuf>> {
         let written = twice(|| {
             let now = self.time().now();
-            self.choose(draft, doc! { "$cond": [now.alive(), "$$ROOT", draft.document(now)] }, true)
+            let condition = doc! { "$and": [wire::is_there(), now.alive()] };
+            self.choose(draft, doc! { "$cond": [condition, "$$ROOT", draft.document(now)] }, true)
         });
         self.in_time(written).await
     }
@@ -106,22 +107,24 @@ impl Inner {
     async fn update(&self, draft: &Draft, expected: Version) -> Result<Version> {
         let now = self.time().now();
         let is_expected = doc! { "$eq": [format!("${VERSION}"), wire::version(expected)] };
-        let condition = doc! { "$and": [is_expected, now.alive()] };
+        let condition = doc! { "$and": [is_expected, now::is_dated(), now.alive()] };
         let chosen = doc! { "$cond": [condition, draft.document(now), "$$ROOT"] };
         let written = self.in_time(self.choose(draft, chosen, false)).await?;
-        match written.as_deref().map(wire::version_of).transpose()? {
-            Some(version) if version == draft.version => Ok(version),
+        match written {
+            Some(written) if is_ours(&written, draft)? => Ok(draft.version),
             _ => Err(conflict()),
         }
     }
 
-    /// Replaces the document by what `chosen` makes of it, and hands back the version it then has.
+    /// Replaces the document by what `chosen` makes of it, and hands back the version and the deadline it then has.
     async fn choose(&self, draft: &Draft, chosen: Document, upsert: bool) -> Answer<Option<RawDocumentBuf>> {
         let pipeline = vec![doc! { "$replaceWith": chosen }];
         let choosing = self.collection().find_one_and_update(doc! { ID: &draft.name.id }, pipeline);
-        choosing.upsert(upsert).return_document(ReturnDocument::After).projection(doc! { VERSION: 1 }).await
+        let fields = doc! { VERSION: 1, DEADLINE: 1 };
+        choosing.upsert(upsert).return_document(ReturnDocument::After).projection(fields).await
     }
 
+    /// What cannot be judged, for want of a deadline, is removed: that is right whether it lived or not.
     pub(crate) async fn take(&self, name: &Name, version: Option<Version>) -> Result<Option<Entry>> {
         for _ in 0..LOOKS {
             let now = self.time().now();
@@ -163,6 +166,18 @@ impl Inner {
         };
         self.in_time(found).await
     }
+}
+
+/// Whether a conditional write wrote, by what it hands back.
+///
+/// # Errors
+/// `Corrupt` for a document that was left as it was because no condition can be judged on it.
+fn is_ours(written: &RawDocument, draft: &Draft) -> Result<bool> {
+    let is_ours = wire::version_of(written)? == draft.version;
+    if !is_ours {
+        wire::deadline_of(written)?;
+    }
+    Ok(is_ours)
 }
 
 /// Finds the entry of this name, and version if one is given, as long as it lives.

@@ -101,7 +101,8 @@ impl Ahead {
 }
 
 impl Now {
-    /// Whether an entry is alive. Both sides are numbers: MongoDB would compare dates as well, its stand-in does not.
+    /// Whether an entry is alive; one without a date for a deadline is, so that whoever reads it finds the damage. Both
+    /// sides are numbers: MongoDB would compare dates as well, its stand-in does not.
     pub(crate) fn alive(self) -> Document {
         doc! { "$gte": [deadline_in_ms(), self.in_ms()] }
     }
@@ -142,8 +143,14 @@ pub(crate) fn left(deadline_ms: i64, left_ms: i64) -> Option<Duration> {
     Some(ttl::remaining(u64::try_from(left_ms).unwrap_or(0), 0).unwrap_or(Duration::from_millis(1)))
 }
 
+/// Whether an entry has a date for a deadline, so that it can be told whether it is alive.
+pub(crate) fn is_dated() -> Document {
+    doc! { "$eq": [{ "$type": format!("${DEADLINE}") }, "date"] }
+}
+
+/// No conversion may fail: the server would refuse the whole command for one document.
 fn deadline_in_ms() -> Document {
-    doc! { "$toLong": format!("${DEADLINE}") }
+    doc! { "$cond": [is_dated(), { "$toLong": format!("${DEADLINE}") }, NEVER_MS] }
 }
 
 fn signed(ms: u64) -> i64 {

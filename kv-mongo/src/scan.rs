@@ -8,7 +8,7 @@ use crate::MAX_TIME;
 use crate::error;
 use crate::inner::Inner;
 use crate::names::Range;
-use crate::wire::{self, ID, NAME, literal};
+use crate::wire::{self, DEADLINE, ID, NAME, literal};
 
 /// What is decoded before others get a turn.
 const TURN_BYTES: usize = 512 << 10;
@@ -53,7 +53,7 @@ impl Draft<'_> {
         let fields = if self.scan.values {
             wire::fields_at(now)
         } else {
-            doc! { ID: 1, NAME: 1 }
+            doc! { ID: 1, NAME: 1, DEADLINE: 1 }
         };
         // One more than asked tells whether there is another page.
         let limit = i64::try_from(self.scan.limit).unwrap_or(i64::MAX).saturating_add(1);
@@ -94,14 +94,18 @@ impl Draft<'_> {
         if !self.range.admits(whole, id) {
             return Ok(());
         }
-        let found = match self.scan.values.then(|| wire::read(document)).transpose() {
-            Ok(found) => found,
+        let found = if self.scan.values {
+            wire::read(document).map(|found| found.entry)
+        } else {
+            wire::deadline_of(document).map(|_| None)
+        };
+        let entry = match found {
+            Ok(entry) => entry,
             Err(e) => {
                 self.damaged.push(self.scan.pass_over(Some(Key::new(&collection, id)), e)?);
                 return Ok(());
             }
         };
-        let entry = found.and_then(|found| found.entry);
         self.bytes += entry.as_ref().map_or(0, |entry| entry.value.len());
         if entry.is_some() == self.scan.values {
             self.items.push(Item::new(&*collection, id, entry));

@@ -110,11 +110,18 @@ pub(crate) fn fields_at(now: Now) -> Document {
 
 /// The fields that tell whether an entry lives, and its version.
 pub(crate) fn version_at(now: Now) -> Document {
-    doc! { VERSION: 1, LEFT: now.left() }
+    doc! { VERSION: 1, DEADLINE: 1, LEFT: now.left() }
+}
+
+/// Whether there is a document: what an upsert begins with has a name and nothing else, and so has nothing to lose.
+pub(crate) fn is_there() -> Document {
+    let has = |field: &str| doc! { "$ne": [{ "$type": format!("${field}") }, "missing"] };
+    doc! { "$or": [has(DEADLINE), has(VERSION), has(VALUE)] }
 }
 
 /// The version of a document that was read with [`version_at`], unless it has expired.
 pub(crate) fn live_version(document: &RawDocument) -> Result<Option<Version>> {
+    deadline_of(document)?;
     if number(document, LEFT)? < 0 { Ok(None) } else { version_of(document).map(Some) }
 }
 
@@ -150,6 +157,7 @@ pub(crate) fn entry(document: &RawDocument, left: Option<Duration>) -> Result<En
     Ok(Entry::new(Bytes::copy_from_slice(value), version_of(document)?, left, meta))
 }
 
+/// The deadline. Without one nobody can tell whether the entry lives: expressions take it for alive.
 pub(crate) fn deadline_of(document: &RawDocument) -> Result<i64> {
     Ok(document.get_datetime(DEADLINE).map_err(|_| error::damaged())?.timestamp_millis())
 }

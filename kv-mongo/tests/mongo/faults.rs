@@ -165,5 +165,8 @@ async fn a_document_of_others_under_our_name_is_corrupt_and_can_be_replaced() {
     }
     documents.insert_one(doc! { "_id": "larder/c/a", "v": 1, "d": 1 }).await.unwrap();
     assert_eq!(get(&store, "a").await.unwrap_err().kind(), ErrorKind::Corrupt, "it has no deadline");
-    store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create).await.unwrap();
+    let creating = store.put(Key::new("c", "a"), NewEntry::new("x"), PutMode::Create);
+    assert_eq!(creating.await.unwrap_err().kind(), ErrorKind::Corrupt, "it may be alive");
+    put(&store, "a", "healed").await.unwrap();
+    assert_eq!(value(&store, "a").await.as_deref(), Some("healed"));
 }

@@ -1,5 +1,5 @@
-//! What the store does beyond the laws, on servers of its own: restarts, access, TLS, clocks, faults, limits, and servers
-//! that lack something.
+//! What the store does beyond the laws, on servers of its own: restarts, access, TLS, clocks, faults, limits, documents
+//! that somebody changed, and servers that lack something.
 
 #[cfg(test)]
 mod access;
@@ -7,6 +7,8 @@ mod access;
 mod clocks;
 #[cfg(test)]
 mod collection;
+#[cfg(test)]
+mod deadlines;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
