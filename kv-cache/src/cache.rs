@@ -144,8 +144,9 @@ impl<T, C: Encoding<T>> Cache<T, C> {
     /// Answers with a value whose ttl ended less than `time` ago, and fetches a new one meanwhile. Default: zero.
     ///
     /// One refresh per id runs in this process at a time, as a task of its own (on tokio, whose timer it needs;
-    /// elsewhere whoever asks waits for it). One that fails, or takes longer than [`Cache::fetch_timeout`], leaves the
-    /// old value, and the next to ask tries again. Entries stay in the store for so much longer.
+    /// elsewhere whoever asks waits for it). Where one takes longer than [`Cache::fetch_timeout`] a second may begin
+    /// beside it, no third; both go on while there is an old value to replace. One that fails leaves that, and the
+    /// next to ask tries again. Entries stay in the store for so much longer.
     #[must_use]
     pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
         self.change().lifetimes.while_revalidate = time;
@@ -189,8 +190,8 @@ impl<T, C: Encoding<T>> Cache<T, C> {
 
     /// Sets how long a fetch may take for its value to be stored, 1 ms to a minute, the default.
     ///
-    /// One that takes longer is left to those who wait for it: who asks by then begins another, and a refresh that
-    /// nobody waits for ends ([`Cache::stale_while_revalidate`]).
+    /// One that takes longer is left to those who wait for it: who asks by then begins another
+    /// ([`Cache::stale_while_revalidate`] says what becomes of a refresh).
     #[must_use]
     pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
         self.change().lease = timeout.clamp(Duration::from_millis(1), Self::MAX_LEASE);

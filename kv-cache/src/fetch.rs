@@ -90,11 +90,13 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
             && stale.at_once
             && let Ok(executor) = Handle::try_current()
         {
-            let value = stale.hit.value.clone();
+            let (value, longest) = (stale.hit.value.clone(), stale.left.max(self.settings.lease));
             self.shared.counters.stale.add();
-            let refresh = self.join(id, wanted, seen, fetch);
-            if refresh.began() {
-                drop(executor.spawn(refreshes(refresh, self.settings.lease)));
+            if !self.shared.flights.has_two(&self.flight::<E>(id, wanted)) {
+                let refresh = self.join(id, wanted, seen, fetch);
+                if refresh.began() {
+                    drop(executor.spawn(refreshes(refresh, longest)));
+                }
             }
             return Ok(Some(value));
         }
@@ -111,14 +113,18 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
         R: Future<Output = Fetched<T, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let tags = Arc::clone(&self.settings.tags.names);
-        let flight = Flight { id: id.into(), tags, wanted, error: TypeId::of::<E>() };
+        let flight = self.flight::<E>(id, wanted);
         let (cache, id) = (self.clone(), flight.id.clone());
         self.shared.flights.join_within(flight, self.settings.lease, move |listed| async move {
             let fetched = cache.fetch(&id, wanted, seen, listed, fetch).await;
             let fetched: Fetched<T, Arc<E>> = fetched.map_err(Arc::new);
             Arc::new(fetched) as Output
         })
+    }
+
+    fn flight<E: 'static>(&self, id: &str, wanted: Wanted) -> Flight {
+        let tags = Arc::clone(&self.settings.tags.names);
+        Flight { id: id.into(), tags, wanted, error: TypeId::of::<E>() }
     }
 
     async fn fetch<F, R, E>(
@@ -178,10 +184,11 @@ impl<T: Clone + Send + Sync + 'static, C: Encoding<T>> Cache<T, C> {
     }
 }
 
-/// Waits for a refresh as long as a fetch may take. One that hangs ends then, unless others wait for it by now.
+/// Waits for a refresh as long as there is something to replace, and as long as a fetch may take. One that hangs ends then,
+/// unless others wait for it by now.
 async fn refreshes(refresh: Joined<Output>, longest: Duration) {
     if tokio::time::timeout(longest, refresh).await.is_err() {
-        tracing::debug!(?longest, "a refresh took longer than a fetch may and is waited for no more");
+        tracing::debug!(?longest, "a refresh hangs and is waited for no more");
     }
 }
 

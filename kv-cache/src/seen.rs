@@ -28,6 +28,8 @@ pub(crate) enum Seen<T> {
 /// A value past its ttl.
 pub(crate) struct Stale<T> {
     pub(crate) hit: Hit<T>,
+    /// How long it still stands.
+    pub(crate) left: Duration,
     version: Version,
     /// Whether it is good as it is, while another is fetched; else only if none can be.
     pub(crate) at_once: bool,
@@ -91,6 +93,7 @@ impl<T, C: Encoding<T>> Cache<T, C> {
             Age::Fresh(left) => Seen::Value(Hit::new(value, left)),
             age => Seen::Stale(Stale {
                 hit: Hit::new(value, Some(Duration::ZERO)),
+                left: entry.ttl.unwrap_or(Duration::MAX),
                 version: entry.version,
                 at_once: age == Age::Stale,
             }),

@@ -30,8 +30,12 @@ struct Flights<K, V> {
 struct Flight<V> {
     number: u64,
     began: Instant,
-    run: WeakShared<BoxFuture<'static, Landed<V>>>,
+    run: Run<V>,
+    /// The one that grew old, and that this one has taken the place of.
+    before: Option<Run<V>>,
 }
+
+type Run<V> = WeakShared<BoxFuture<'static, Landed<V>>>;
 
 type Landed<V> = Result<V, Crash>;
 
@@ -79,9 +83,19 @@ where
         let listed = Listed { flights: Arc::downgrade(&self.0), key: key.clone(), number };
         let run = run(listed, fetch).boxed().shared();
         if let Some(weak) = run.downgrade() {
-            flights.runs.insert(key, Flight { number, began: Instant::now(), run: weak });
+            let before = flights.runs.remove(&key).map(|flight| flight.run);
+            flights.runs.insert(key, Flight { number, began: Instant::now(), run: weak, before });
         }
         Joined { run, began: true }
+    }
+
+    /// Whether there is a run of `key` besides one that grew old, which both go on.
+    pub(crate) fn has_two(&self, key: &K) -> bool {
+        let flights = lock(&self.0);
+        let both = flights.runs.get(key).map(|flight| (flight.run.upgrade(), &flight.before));
+        let both = both.map(|(run, before)| (run, before.as_ref().and_then(WeakShared::upgrade)));
+        drop(flights); // before what may be the last hold on a run
+        matches!(both, Some((Some(_), Some(_))))
     }
 
     /// Lets those who ask from now on begin anew, where `matches`; who waits already gets what it waits for.

@@ -11,6 +11,8 @@ mod reserved;
 
 pub use reserved::{Compression, Encryption, Reserved, Written};
 
+const HIDDEN: &str = "***";
+
 /// The parameters of a URL that a backend reads: take each by name, then [`Params::finish`].
 ///
 /// ```
@@ -26,6 +28,8 @@ pub use reserved::{Compression, Encryption, Reserved, Written};
 #[derive(Clone, Default)]
 pub struct Params {
     given: BTreeMap<String, String>,
+    /// A value holds an `@`: what stands before it may be a password with a `?`, and so may any name.
+    may_tell: bool,
     known: Vec<&'static str>,
 }
 
@@ -35,17 +39,23 @@ impl Params {
     /// # Errors
     /// `Invalid` when a name comes twice or is empty.
     pub(crate) fn of(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let pairs: Vec<_> = pairs.into_iter().collect();
+        let may_tell = pairs.iter().any(|(_, value)| value.contains('@'));
         let mut given = BTreeMap::new();
         for (name, value) in pairs {
             if name.is_empty() {
                 return Err(invalid("a parameter without a name: write `?name=value&name=value`"));
             }
-            let message = format!("the parameter `{}` is given twice: write it once", shown(&name));
+            let message = format!(
+                "the parameter {} is given twice: write it once{}",
+                shown(&name, may_tell),
+                advice(may_tell)
+            );
             if given.insert(name, value).is_some() {
                 return Err(invalid(message));
             }
         }
-        Ok(Self { given, known: Vec::new() })
+        Ok(Self { given, may_tell, known: Vec::new() })
     }
 
     /// The text of `name`, `None` if it was not given.
@@ -109,11 +119,12 @@ impl Params {
     /// `Invalid`, naming the first such parameter, and the nearest known name or all of them.
     pub fn finish(&self) -> Result<()> {
         let Some(unknown) = self.given.keys().next() else { return Ok(()) };
-        let advice = match self.nearest(unknown) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("known are {}", self.names().collect::<Vec<_>>().join(", ")),
+        let name = shown(unknown, self.may_tell);
+        let known = match self.nearest(unknown) {
+            Some(name) if !self.may_tell => format!("did you mean `{name}`?"),
+            _ => format!("known are {}", self.names().collect::<Vec<_>>().join(", ")),
         };
-        Err(invalid(format!("unknown parameter `{}`: {advice}", shown(unknown))))
+        Err(invalid(format!("unknown parameter {name}: {known}{}", advice(self.may_tell))))
     }
 
     fn take_as<T>(
@@ -142,13 +153,22 @@ impl Params {
 
 impl fmt::Debug for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.given.keys()).finish() // never the values: one may be a secret
+        let names = self.given.keys().map(|name| if self.may_tell { HIDDEN } else { name });
+        f.debug_list().entries(names).finish() // never the values: one may be a secret
     }
 }
 
-/// A parameter's name as an error may show it: it came from outside.
-fn shown(name: &str) -> String {
-    name.chars().take(40).flat_map(char::escape_debug).collect()
+/// A parameter's name as an error may show it: it came from outside, and may be a piece of a password.
+fn shown(name: &str, may_tell: bool) -> String {
+    if may_tell {
+        return HIDDEN.to_owned();
+    }
+    format!("`{}`", name.chars().take(40).flat_map(char::escape_debug).collect::<String>())
+}
+
+/// What follows a message that hides the name it is about.
+fn advice(may_tell: bool) -> &'static str {
+    if may_tell { "; an `@` stands after the `?`: write `%3F` for a `?` in user or password" } else { "" }
 }
 
 pub(crate) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
@@ -221,6 +241,21 @@ mod tests {
         let twice = [("a".to_owned(), "1".to_owned()), ("a".to_owned(), "1".to_owned())];
         assert!(Params::of(twice).unwrap_err().to_string().contains("`a` is given twice"));
         assert!(Params::of([(String::new(), String::new())]).is_err());
+    }
+
+    #[test]
+    fn no_name_is_shown_that_may_be_a_piece_of_a_password() {
+        // The query of `redis://app:1234?hunter=2@host`, where the password is `1234?hunter=2`.
+        let torn = params(&[("hunter", "2@host")]);
+        let twice = [("hunter", "2"), ("hunter", "2@host")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let messages = [torn.finish().unwrap_err(), Params::of(twice).unwrap_err()].map(|e| e.to_string());
+        for message in messages {
+            assert!(!message.contains("hunter") && message.contains("`%3F`"), "{message}");
+        }
+        assert!(!format!("{torn:?}").contains("hunter"), "{torn:?}");
+        let mut prefix = params(&[("prefix", "a@b")]);
+        assert_eq!(prefix.take("prefix").as_deref(), Some("a@b"));
+        prefix.finish().unwrap();
     }
 
     #[test]

@@ -67,7 +67,10 @@ async fn written<S: Store>(
 /// Removes an entry, readable or not; whether there was one. Of two who remove it one is told so, unless it is damaged.
 pub(crate) async fn remove<S: Store>(store: &S, key: Key<'_>) -> Result<bool> {
     match store.take(key, None).await {
-        Ok(taken) => Ok(taken.is_some()),
+        Ok(Some(_)) => Ok(true),
+        // Somebody may have removed it whose write can still be undone: a delete waits for that.
+        Ok(None) if store.capabilities().reads_ahead => store.delete(key).await.map(|()| false),
+        Ok(None) => Ok(false),
         // Some stores do not touch what they cannot decide on, ..
         Err(error) if error.kind() == ErrorKind::Corrupt && error.outcome() == Outcome::NotDone => {
             store.delete(key).await.map(|()| true)

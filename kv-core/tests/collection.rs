@@ -264,6 +264,20 @@ async fn what_is_removed_is_gone_though_the_store_cannot_read_it_or_it_is_an_err
     }
 }
 
+/// Faults are in the feature `testing`.
+#[cfg(feature = "testing")]
+#[tokio::test]
+async fn where_reads_are_ahead_what_is_gone_already_is_deleted_once_more() {
+    use kv_core::testing::{Faults, Faulty};
+
+    for (ahead, calls) in [(true, vec!["take", "delete_many"]), (false, vec!["take"])] {
+        let faults = Faults::none();
+        let store = Faulty::new(memory(&Clock::manual()), &faults).telling(|store| store.reads_ahead = ahead);
+        assert!(!store.remove(Key::new("c", "i")).await.unwrap());
+        assert_eq!(faults.calls(), calls);
+    }
+}
+
 #[tokio::test]
 async fn an_unreadable_entry_counts_as_absent_where_that_is_asked_for() {
     let tokens = tokens().unreadable(Unreadable::Miss);

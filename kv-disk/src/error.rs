@@ -43,10 +43,11 @@ pub(crate) fn redb(error: impl Into<redb::Error>) -> Error {
     let error = error.into();
     let classified = match &error {
         redb::Error::Io(io) => engine_io(io),
-        redb::Error::PreviousIo => {
-            Error::new(ErrorKind::Unavailable, "an earlier write failed; open the store again")
-                .with_outcome(Outcome::NotDone)
-        }
+        redb::Error::PreviousIo => Error::new(
+            ErrorKind::Unavailable,
+            "an earlier read or write failed: try again, the file is opened anew",
+        )
+        .with_outcome(Outcome::NotDone),
         redb::Error::ValueTooLarge(_) => Error::new(ErrorKind::TooLarge, "redb takes no value of that size"),
         redb::Error::UpgradeRequired(_) => {
             Error::new(ErrorKind::Unsupported, "the file was written by another version of the engine")

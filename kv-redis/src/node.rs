@@ -11,7 +11,7 @@ use crate::error::{self, Fault};
 use crate::link::{Address, Dial, Link, ServerClock, Target};
 use crate::names::Names;
 use crate::news::News;
-use crate::wire::Command;
+use crate::wire::{self, Command};
 
 /// Connections for writes that wait: `WAIT` holds up what comes behind it on its connection.
 const WAITING_CONNECTIONS: usize = 8;
@@ -178,31 +178,67 @@ impl Replicated {
         aside: usize,
         make: impl FnOnce(&ServerClock) -> kv_core::Result<Pipeline>,
     ) -> Result<Vec<Value>, Fault> {
-        let Wait { replicas, within } = self.wait;
-        let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len().max(1);
         let Some(lane) = self.lanes.get(number) else { return Err(Fault::Unconfirmed) };
-        let mut deletes = false;
-        let waiting = |clock: &ServerClock| {
-            let mut pipeline = make(clock)?;
-            deletes = pipeline.cmd_iter().any(is_deletion);
-            pipeline.cmd("WAIT").arg(replicas).arg(within);
+        let mut deleted = Vec::new();
+        let noting = |clock: &ServerClock| {
+            let pipeline = make(clock)?;
+            deleted = pipeline.cmd_iter().map(of_deletion).collect();
             Ok(pipeline)
         };
-        let mut answers = lane.send(waiting).await?;
-        let confirmed = answers.pop();
-        let wrote = answers.iter().skip(aside).any(|answer| match answer {
-            Value::Nil | Value::ServerError(_) => false,
-            Value::Int(0) => deletes, // somebody deleted it, and `WAIT` asks for all writes before it
-            _ => true,
-        });
+        let (answers, confirmed) = self.send_and_wait(lane, noting).await?;
+        let none = |answer: &Value| matches!(answer, Value::Nil | Value::ServerError(_) | Value::Int(0));
+        let wrote = !answers.iter().skip(aside).all(none);
+        let absent = |(key, answer): (Option<Vec<u8>>, &Value)| key.filter(|_| *answer == Value::Int(0));
+        if !wrote && let Some(key) = deleted.into_iter().zip(&answers).find_map(absent) {
+            return self.confirm_absence(lane, &key, aside > 0).await.map(|()| answers);
+        }
         match confirmed {
-            Some(Value::Int(count)) if !wrote || count >= i64::from(replicas) => Ok(answers),
+            Some(Value::Int(count)) if !wrote || self.are_enough(count) => Ok(answers),
             // A replica refuses to wait, too: what it says to the commands leads further.
             Some(Value::ServerError(_)) if !wrote && answers.iter().any(is_refusal) => Ok(answers),
             Some(Value::ServerError(refusal)) if !wrote => Err(Fault::Said(refusal)),
             _ => Err(Fault::Unconfirmed),
         }
+    }
+
+    /// Waits until replicas know that there is no such entry: somebody may have removed it and not have waited. `WAIT` asks
+    /// for the last write of its own connection since Redis 7.2, and to remove nothing is no write.
+    async fn confirm_absence(&self, lane: &Lane, key: &[u8], asks: bool) -> Result<(), Fault> {
+        let make = |_: &ServerClock| {
+            let mut pipeline = Pipeline::with_capacity(3);
+            if asks {
+                pipeline.cmd("ASKING");
+            }
+            pipeline.add_command(wire::remove_anew(key));
+            Ok(pipeline)
+        };
+        let (answers, confirmed) = self.send_and_wait(lane, make).await?;
+        match (answers.last(), confirmed) {
+            (Some(Value::Int(_)), Some(Value::Int(count))) if self.are_enough(count) => Ok(()),
+            _ => Err(Fault::Unconfirmed),
+        }
+    }
+
+    /// The answers to the commands, and to the `WAIT` behind them.
+    async fn send_and_wait(
+        &self,
+        lane: &Lane,
+        make: impl FnOnce(&ServerClock) -> kv_core::Result<Pipeline>,
+    ) -> Result<(Vec<Value>, Option<Value>), Fault> {
+        let within = u64::try_from(self.wait.within.as_millis()).unwrap_or(u64::MAX);
+        let waiting = |clock: &ServerClock| {
+            let mut pipeline = make(clock)?;
+            pipeline.cmd("WAIT").arg(self.wait.replicas).arg(within);
+            Ok(pipeline)
+        };
+        let mut answers = lane.send(waiting).await?;
+        let confirmed = answers.pop();
+        Ok((answers, confirmed))
+    }
+
+    fn are_enough(&self, replicas: i64) -> bool {
+        replicas >= i64::from(self.wait.replicas)
     }
 }
 
@@ -215,9 +251,13 @@ fn said(answer: Option<Value>) -> Result<Value, Fault> {
     }
 }
 
-/// Whether a command acknowledges that something is gone, whoever removed it.
-fn is_deletion(command: &Cmd) -> bool {
-    command.args_iter().next().is_some_and(|name| matches!(name, Arg::Simple(b"UNLINK")))
+/// The key, or the first one, of a command that acknowledges that something is gone, whoever removed it.
+fn of_deletion(command: &Cmd) -> Option<Vec<u8>> {
+    let mut arguments = command.args_iter();
+    match (arguments.next(), arguments.next()) {
+        (Some(Arg::Simple(b"UNLINK")), Some(Arg::Simple(key))) => Some(key.to_vec()),
+        _ => None,
+    }
 }
 
 const fn is_refusal(answer: &Value) -> bool {

@@ -28,6 +28,10 @@ const TAKE: Script = Script {
     sha: "7d9020c07d6eaf024acd57f9bf0777f5e16abb7f",
 };
 
+/// Writes, whatever is there, and leaves nothing.
+const REMOVE_ANEW: &str = "if redis.call('UNLINK', KEYS[1]) == 0 then \
+                           redis.call('SET', KEYS[1], '') redis.call('UNLINK', KEYS[1]) end return 1";
+
 /// A script of one key, and the SHA-1 of its text, by which the server knows it once it has run.
 #[derive(Debug)]
 struct Script {
@@ -90,6 +94,13 @@ impl Command for Put<'_> {
     fn at(&self, clock: &ServerClock) -> Result<Cow<'_, Cmd>> {
         self.cmd(clock).map(Cow::Owned)
     }
+}
+
+/// Removes the key in such a way that replicas are told of it, also where there is none. It answers a number.
+pub(crate) fn remove_anew(key: &[u8]) -> Cmd {
+    let mut cmd = Cmd::with_capacity(4, 8 + REMOVE_ANEW.len() + key.len());
+    cmd.arg("EVAL").arg(REMOVE_ANEW).arg(1_u8).arg(key);
+    cmd
 }
 
 /// A command of one key and nothing else.

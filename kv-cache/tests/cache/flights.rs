@@ -276,7 +276,7 @@ async fn patient(cache: &Cache<u8>, value: u8) -> Option<u8> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_that_hangs_ends_with_the_fetch_timeout_and_the_next_who_asks_fetches_anew() {
+async fn a_refresh_that_hangs_ends_once_there_is_nothing_to_replace_and_the_next_who_asks_fetches_anew() {
     let (clock, gate, dropped) = (Clock::manual(), Arc::default(), Count::default());
     let cache = hung_refresh(&clock, &gate, &dropped).await;
     pass(&clock, s(49)).await;
@@ -296,6 +296,36 @@ async fn while_a_value_is_stale_a_refresh_that_hangs_does_not_keep_others_from_t
     assert_eq!(patient(&cache, 2).await, Some(1), "at once");
     pass(&clock, s(0)).await;
     assert_eq!(patient(&cache, 3).await, Some(2), "refreshed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_slower_than_a_fetch_may_be_replaces_the_old_value_all_the_same() {
+    let (clock, gate, dropped) = (Clock::manual(), Arc::new(Notify::new()), Count::default());
+    let cache = hung_refresh(&clock, &gate, &dropped).await.fetch_timeout(s(5));
+    pass(&clock, s(20)).await;
+    gate.notify_one();
+    pass(&clock, s(0)).await;
+    assert_eq!(cache.get("id").await.unwrap().value, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_refreshes_that_hang_there_are_two_and_no_more() {
+    let (clock, gate, dropped) = (Clock::manual(), Arc::default(), Count::default());
+    let cache = hung_refresh(&clock, &gate, &dropped).await.fetch_timeout(s(5));
+    for _ in 0..4 {
+        pass(&clock, s(6)).await;
+        let guard = OnDrop(dropped.clone());
+        let hangs = move || async move {
+            let _guard = guard;
+            pending::<Result<u8, Infallible>>().await
+        };
+        assert_eq!(cache.get_or_fetch("id", hangs).await, Ok(1), "at once");
+    }
+    pass(&clock, s(0)).await;
+    assert_eq!(cache.statistics().fetches, 3, "the first value, and two that hang");
+    pass(&clock, s(60)).await;
+    assert_eq!(dropped.read(), 5, "and they end");
+    assert_eq!(patient(&cache, 3).await, Some(3));
 }
 
 #[tokio::test(start_paused = true)]

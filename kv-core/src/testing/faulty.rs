@@ -26,12 +26,21 @@ pub use faults::{Fault, Faults};
 pub struct Faulty<S> {
     inner: Arc<S>,
     faults: Faults,
+    capabilities: Capabilities,
 }
 
 impl<S: Store> Faulty<S> {
     /// `inner` with these faults; a clone of `faults` stays with the test.
     pub fn new(inner: S, faults: &Faults) -> Self {
-        Self { inner: Arc::new(inner), faults: faults.clone() }
+        let capabilities = inner.capabilities().clone();
+        Self { inner: Arc::new(inner), faults: faults.clone(), capabilities }
+    }
+
+    /// The same with other capabilities than the inner store's, which go on telling what it does.
+    #[must_use]
+    pub fn telling(mut self, change: impl FnOnce(&mut Capabilities)) -> Self {
+        change(&mut self.capabilities);
+        self
     }
 
     /// Runs `call` as the next fault for `operation` allows.
@@ -135,7 +144,7 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
+        &self.capabilities
     }
 
     async fn close(&self) -> Result<()> {

@@ -24,7 +24,8 @@ mod pace;
 /// | `Unknown`, of an `Update` | read back: its own version is success, the expected one is sent again, else the error stands |
 /// | `Unknown`, of a `take` or a `signal` | the error stands: a value is handed out at most once |
 ///
-/// Nothing is read back from a store that [reads ahead](Capabilities::reads_ahead) of what is acknowledged: the error stands.
+/// In a store that [reads ahead](Capabilities::reads_ahead) of what is acknowledged one's own version proves nothing: the error
+/// stands.
 ///
 /// Default: 3 tries within 10 s, with a pause before each further one, by chance between the half and the whole of 50 ms,
 /// doubled each time up to 1 s. The deadline is over everything that a call does, pauses and reading back included; it
@@ -107,6 +108,9 @@ impl<S: Store> Retry<S> {
                 None => return Err(PUT.late(None)),
             };
             if error.outcome() == Outcome::Unknown {
+                if self.reads_ahead() {
+                    return Err(error);
+                }
                 return match self.read_back(&mut pace, key).await {
                     Some(found) if found == entry.version() => Ok(found),
                     _ => Err(error), // also if it is absent: ours may have been written and taken
@@ -139,18 +143,21 @@ impl<S: Store> Retry<S> {
             // From here on ours may be there, also when a later try says `Conflict`: an earlier one may have landed.
             let first = first_unknown.get_or_insert(error);
             match self.read_back(&mut pace, key).await {
-                Some(found) if found == entry.version() => return Ok(found),
+                Some(found) if found == entry.version() && !self.reads_ahead() => return Ok(found),
+                // It cannot land twice, whatever a read shows.
                 Some(found) if found == expected && again && pace.again().await => {}
                 _ => return Err(first.clone()),
             }
         }
     }
 
-    /// The version that stands under `key`; `None` if it is absent, could not be read in time, or proves nothing.
+    /// Whether a write that is read may be gone later: to see one's own then proves nothing.
+    fn reads_ahead(&self) -> bool {
+        self.inner.capabilities().reads_ahead
+    }
+
+    /// The version that stands under `key`; `None` if it is absent, or could not be read in time.
     async fn read_back(&self, pace: &mut Pace, key: Key<'_>) -> Option<Version> {
-        if self.inner.capabilities().reads_ahead {
-            return None;
-        }
         loop {
             match pace.within(self.inner.get(key)).await? {
                 Ok(found) => return found.map(|entry| entry.version),

@@ -237,6 +237,24 @@ async fn an_update_that_did_not_arrive_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_reads_are_ahead_ones_own_version_proves_nothing_and_the_expected_one_does() {
+    let (bare, faults) = (memory(), Faults::none());
+    let store = Faulty::new(bare.clone(), &faults).telling(|store| store.reads_ahead = true).retried();
+    faults.next("put", Fault::lost(DOWN));
+    let (_, answer) = create(&store).await;
+    assert_eq!((answer.unwrap_err().outcome(), faults.calls()), (Outcome::Unknown, vec!["put"]));
+    let from = put(&bare, A, None).await;
+    faults.next("put", Fault::lost(DOWN));
+    let (mine, answer) = update(&store, from).await;
+    assert_eq!(answer.unwrap_err().outcome(), Outcome::Unknown);
+    assert_eq!(faults.calls(), ["put", "get"]);
+    assert_eq!(bare.get(A).await.unwrap().unwrap().version, mine);
+    faults.next("put", Fault::vanished(DOWN));
+    let (next, answer) = update(&store, mine).await;
+    assert_eq!((answer.unwrap(), faults.calls()), (next, vec!["put", "get", "put"]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_update_that_lands_while_it_is_sent_again_is_recognised() {
     let (store, faults, bare) = setup();
     let from = put(&bare, A, None).await;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kv_core::backend::embedded::{
     Action, Applied, Change, Guard, Op, Shown, applied, close_to_others, decide, sync_dir,
 };
-use kv_core::{Error, ErrorKind, Result};
+use kv_core::{Error, ErrorKind, Outcome, Result};
 use redb::{
     AccessGuard, Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table,
     TableDefinition, WriteTransaction,
@@ -98,21 +98,33 @@ impl RedbEngine {
     /// Lends the open file.
     fn with<T>(&self, call: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
-        call(db.as_ref().ok_or_else(|| error::redb(redb::Error::PreviousIo))?)
+        call(open(db.as_ref())?)
     }
 
     /// As [`RedbEngine::with`]; after a failure the file is opened anew.
     fn with_care<T>(&self, call: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
         let done = self.with(call);
         if done.as_ref().is_err_and(has_failed) {
-            self.reopen();
+            self.mend();
         }
         done
     }
 
-    /// Opens the file anew after a failed write or read: redb answers nothing else until then.
-    fn reopen(&self) {
+    /// As [`RedbEngine::with_care`]; what was refused for an earlier failure, with nothing of it done, is done now that the file is
+    /// well.
+    fn once_well<T>(&self, mut call: impl FnMut(&Database) -> Result<T>) -> Result<T> {
+        match self.with_care(&mut call) {
+            Err(error) if was_refused(&error) => self.with_care(call),
+            done => done,
+        }
+    }
+
+    /// Opens the file anew if a write or a read of it failed: redb answers nothing else until then. It takes milliseconds.
+    fn mend(&self) {
         let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        if db.as_ref().is_some_and(is_well) {
+            return; // somebody else was here before
+        }
         self.renew(None);
         *db = None; // first: it holds a lock on the file
         *db = builder(self.cache_bytes).open(&self.path).ok();
@@ -142,29 +154,23 @@ impl RedbEngine {
     }
 
     pub(super) fn note(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.with_care(|db| {
+        self.once_well(|db| {
             let write = begin(db)?;
             write.open_table(MARKER).map_err(error::redb)?.insert(key, value).map_err(error::redb)?;
-            write.commit().map_err(error::redb)
+            finish(write)
         })
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        let found = self.read(key);
-        if found.as_ref().is_err_and(has_failed) {
-            self.reopen();
-            return self.read(key);
-        }
-        found
-    }
-
-    fn read(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(entries) = &*latest {
             return find(entries, key);
         }
         drop(latest); // who opens the file anew holds the file and then wants this
-        self.with(|db| find(&entries(db)?, key))
+        match self.db.try_read() {
+            Ok(db) => find(&entries(open(db.as_ref())?)?, key),
+            Err(_) => Err(error::redb(redb::Error::PreviousIo)), // it is being opened, and nobody waits for that here
+        }
     }
 
     pub(super) fn visit(
@@ -172,6 +178,7 @@ impl RedbEngine {
         range: (Bound<&[u8]>, Bound<&[u8]>),
         mut see: impl FnMut(Shown<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
+        self.once_well(|db| entries(db).map(drop))?; // before anything is shown, which is shown once
         self.with_care(|db| {
             for item in entries(db)?.range::<&[u8]>(range).map_err(error::redb)? {
                 let (key, stored) = item.map_err(error::redb)?;
@@ -190,9 +197,10 @@ impl RedbEngine {
 
     pub(super) fn commit(&self, ops: &[Op], now: u64) -> Result<Vec<Result<Applied>>> {
         if ops.is_empty() {
-            return Ok(Vec::new()); // what was committed before is durable
+            self.mend(); // what was committed before is durable: a read has failed
+            return Ok(Vec::new());
         }
-        self.with_care(|db| {
+        self.once_well(|db| {
             let applied = commit(db, ops, now)?;
             self.renew(Some(db));
             Ok(applied)
@@ -207,9 +215,23 @@ impl fmt::Debug for RedbEngine {
     }
 }
 
+fn open(db: Option<&Database>) -> Result<&Database> {
+    db.ok_or_else(|| error::redb(redb::Error::PreviousIo))
+}
+
+/// Whether redb still reads and writes: once something failed, it refuses to begin.
+fn is_well(db: &Database) -> bool {
+    db.begin_write().is_ok_and(|write| write.abort().is_ok())
+}
+
 /// Whether the file may be well again once it is opened anew: damage stays.
 fn has_failed(error: &Error) -> bool {
     error.kind() != ErrorKind::Corrupt
+}
+
+/// Whether an earlier failure, of whatever read or write, is why nothing was begun.
+fn was_refused(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unavailable && error.outcome() == Outcome::NotDone
 }
 
 /// The entries as they are committed now.
@@ -227,8 +249,13 @@ fn commit(db: &Database, ops: &[Op], now: u64) -> Result<Vec<Result<Applied>>> {
     let mut table = write.open_table(DATA).map_err(error::redb)?;
     let applied = ops.iter().map(|op| apply(&mut table, op, now)).collect::<Result<_>>()?;
     drop(table);
-    write.commit().map_err(error::redb)?;
+    finish(write)?;
     Ok(applied)
+}
+
+/// Commits. Whatever ends that, it may have been written: also a read that fails beside it does.
+fn finish(write: WriteTransaction) -> Result<()> {
+    write.commit().map_err(|e| error::redb(e).with_outcome(Outcome::Unknown))
 }
 
 /// The outer error is the engine's and undoes the whole transaction; the inner one is a condition that did not hold.

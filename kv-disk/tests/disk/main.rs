@@ -9,6 +9,8 @@ mod directory;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod failing;
+#[cfg(test)]
 mod full;
 #[cfg(test)]
 mod lifecycle;

@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use kv_core::{ErrorKind, Key, Meta, NewEntry, Outcome, PutMode, Store, Version, header};
+use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Store, Version};
 use kv_elastic::ElasticStore;
 use serde_json::{Value, json};
 
@@ -25,7 +23,11 @@ async fn a_write_that_loses_every_turn_ends_as_throttled() {
 
 /// The document of an entry `x` without a lifetime.
 fn source() -> Value {
-    json!({ "namespace": "larder", "collection": "c", "id": "i", "hash": "00", "version": "0".repeat(32), "size": 1,
+    source_of(&"0".repeat(32))
+}
+
+fn source_of(version: &str) -> Value {
+    json!({ "namespace": "larder", "collection": "c", "id": "i", "hash": "00", "version": version, "size": 1,
         "value": "eA==" })
 }
 
@@ -66,26 +68,31 @@ async fn what_was_taken_by_a_write_that_the_cluster_repeated_is_not_lost() {
 async fn what_was_created_by_such_a_write_and_taken_since_is_not_created_again() {
     let key = Key::new("c", "i");
     for mode in [PutMode::Create, PutMode::Update(Version::from_bytes([0; 16]))] {
-        let stands = Arc::new(Mutex::new(source()));
-        let written = Arc::clone(&stands);
-        let write = move |body: &str| {
-            let own: Value = serde_json::from_str(body).unwrap();
-            let taken = u128::from_str_radix(own["version"].as_str().unwrap(), 16).unwrap();
-            let mut meta = Meta::default();
-            meta.tags = vec![("taken".into(), taken.to_be_bytes())];
-            let mut claim = source();
-            claim["version"] = json!("1".repeat(32));
-            claim["deadline"] = json!(1);
-            claim["meta"] = json!(STANDARD.encode(header::encode_meta(&meta).unwrap()));
-            *written.lock().unwrap() = claim;
-        };
-        let fake = one_document(write, move || found(&stands.lock().unwrap())).await;
-        let store = ElasticStore::open(fake.config()).await.unwrap();
         let entry = NewEntry::new("x");
         let version = entry.version();
+        let claim = claim_of(version).await;
+        let stands = Arc::new(Mutex::new(source()));
+        let written = Arc::clone(&stands);
+        let write = move |_: &str| *written.lock().unwrap() = claim.clone();
+        let fake = one_document(write, move || found(&stands.lock().unwrap())).await;
+        let store = ElasticStore::open(fake.config()).await.unwrap();
         assert_eq!(store.put(key, entry, mode).await.unwrap(), version);
         assert_eq!(fake.asked("PUT").iter().filter(|asked| !asked.path.contains("mapping")).count(), 1);
     }
+}
+
+/// What a take of the entry that has this version leaves in its place.
+async fn claim_of(version: Version) -> Value {
+    let taken = source_of(&format!("{:032x}", u128::from_be_bytes(*version.as_bytes())));
+    let fake = Fake::start(move |asked| match asked.method.as_str() {
+        "PUT" if asked.path.contains("/_doc/") => Some((200, json!({ "result": "updated" }))),
+        "GET" if asked.path.contains("/_doc/") => Some(found(&taken)),
+        _ => None,
+    })
+    .await;
+    let store = ElasticStore::open(fake.config()).await.unwrap();
+    assert_eq!(store.take(Key::new("c", "i"), None).await.unwrap().unwrap().version, version);
+    serde_json::from_str(&fake.asked("PUT").last().unwrap().body).unwrap()
 }
 
 #[tokio::test]

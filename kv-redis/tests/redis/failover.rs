@@ -7,7 +7,7 @@ use kv_redis::{RedisConfig, RedisStore};
 
 use crate::crash::Watched;
 use crate::place::config;
-use crate::private::{PATIENCE, Server, say, until};
+use crate::private::{PATIENCE, PROGRAMS, Server, say, until};
 
 const MASTERS: usize = 3;
 /// How long an answer may take.
@@ -216,4 +216,35 @@ async fn what_no_replica_confirmed_is_not_told_as_done_however_often_it_is_tried
         );
     }
     assert!(store.take(key, None).await.unwrap().is_none(), "nothing is written, nothing to be confirmed");
+}
+
+#[tokio::test]
+async fn a_delete_that_no_replica_confirmed_is_not_told_as_done_when_it_finds_nothing_more() {
+    for program in PROGRAMS {
+        let Some(master) = Server::of(program, &[]).await else { continue };
+        let of = master.port.to_string();
+        let settings = ["--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", &of];
+        let Some(replica) = Server::of(program, &settings).await else { continue };
+        replica.follows().await;
+        let mut settings = master.config();
+        settings.wait = 1;
+        let patient = open(&settings).await;
+        settings.response_timeout = Duration::from_millis(50);
+        let hurried = open(&settings).await;
+        let keys = ["a", "b"].map(|id| Key::new("c", id));
+        for key in keys {
+            patient.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();
+        }
+        replica.freeze(true);
+        for at in 0..10 {
+            // More often than there are connections that wait: on one of them it is the first write, on another it is not.
+            for told in hurried.delete_many(&keys).await.unwrap() {
+                assert_eq!(told.expect_err(program).outcome(), Outcome::Unknown, "{program}: {at}");
+            }
+        }
+        replica.freeze(false);
+        until("the replica confirms", async || all_done(PATIENCE, patient.delete_many(&keys)).await).await;
+        let copied: u64 = redis::cmd("DBSIZE").query_async(&mut replica.raw().await).await.unwrap();
+        assert_eq!(copied, 0, "{program}");
+    }
 }

@@ -38,7 +38,8 @@ pub trait Engine: fmt::Debug + Send + Sync + Sized + 'static {
     fn needs_commit(&self) -> bool;
 
     /// Does these writes, and makes them and all that were applied before as durable as is asked for. The outer error
-    /// concerns all. Called by one thread at a time.
+    /// concerns all. Called by one thread at a time, and without writes after a [`Engine::get`] that failed: it may mend
+    /// what no reader may wait for.
     ///
     /// # Errors
     /// Those of the files.

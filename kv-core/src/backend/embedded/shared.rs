@@ -70,9 +70,13 @@ impl<E: Engine> Shared<E> {
 
     /// The live entry under a stored key.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Entry>> {
-        match self.engine(|engine| engine.get(key))? {
-            Some(found) => stored::open(key, found, || self.clock.unix_ms()),
-            None => Ok(None),
+        match self.engine(|engine| engine.get(key)) {
+            Ok(Some(found)) => stored::open(key, found, || self.clock.unix_ms()),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                drop(self.queue.push(Vec::new())); // the engine may mend itself there
+                Err(error)
+            }
         }
     }
 

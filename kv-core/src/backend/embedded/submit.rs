@@ -30,16 +30,19 @@ pub(super) fn submit<E: Engine>(shared: &Shared<E>, ops: Vec<Op>) -> Submitted {
     let mut rest = ops.into_iter();
     // Law 7: a write whose caller gave up must not land on one that was acknowledged later.
     if shared.takes_writes() && is_small(rest.as_slice()) {
+        let mut must_last = false;
         while let Some(op) = rest.as_slice().first() {
             match shared.try_apply(op) {
                 Ok(None) => break, // the engine is behind and would hold us up
-                Ok(Some(applied)) => submitted.applied.push(Ok(applied)),
+                Ok(Some(applied)) => {
+                    must_last |= applied.changed || is_deletion(op);
+                    submitted.applied.push(Ok(applied));
+                }
                 Err(e) => submitted.applied.push(Err(e)),
             }
             rest.next();
         }
-        let changed = |applied: &Result<Applied>| applied.as_ref().is_ok_and(|applied| applied.changed);
-        if shared.needs_commit() && submitted.applied.iter().any(changed) {
+        if must_last && shared.needs_commit() {
             submitted.commit = Some(shared.queue.push(Vec::new()));
         }
     }
@@ -50,6 +53,11 @@ pub(super) fn submit<E: Engine>(shared: &Shared<E>, ops: Vec<Op>) -> Submitted {
         }
         submitted.queued.push((part.len(), shared.queue.push(part)));
     }
+}
+
+/// Whether a write acknowledges that something is gone, also where another removed it that is not durable yet.
+const fn is_deletion(op: &Op) -> bool {
+    matches!(op.action, Action::Delete)
 }
 
 fn is_small(ops: &[Op]) -> bool {
@@ -88,10 +96,60 @@ async fn answer(waiting: oneshot::Receiver<Answer<Applied>>) -> Answer<Applied> 
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use tokio::sync::oneshot;
 
-    use super::{Applied, Submitted, error};
-    use crate::{ErrorKind, Outcome};
+    use super::super::{Bounds, Namespace, Poison, See};
+    use super::{Action, Applied, Engine, Op, Outcome, Result, Shared, Submitted, error, submit};
+    use crate::{Clock, ErrorKind};
+
+    /// Holds nothing, and has to commit what it does.
+    #[derive(Debug)]
+    struct Empty;
+
+    impl Engine for Empty {
+        fn get(&self, _: &[u8]) -> Result<Option<Bytes>> {
+            Ok(None)
+        }
+
+        fn visit(&self, _: Bounds<'_>, _: &mut See<'_>) -> Result<()> {
+            Ok(())
+        }
+
+        fn buffers(&self) -> bool {
+            true
+        }
+
+        fn try_apply(&self, _: &Op, _: u64) -> Result<Option<Applied>> {
+            Ok(Some(Applied::default()))
+        }
+
+        fn needs_commit(&self) -> bool {
+            true
+        }
+
+        fn commit(&self, _: &[Op], _: impl Fn() -> u64) -> Result<Vec<Result<Applied>>> {
+            Ok(Vec::new())
+        }
+
+        async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+            Ok(work())
+        }
+
+        fn close(self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_delete_waits_for_the_one_before_it_to_be_durable() {
+        let namespace = Namespace::new("n", b"n".to_vec());
+        let shared = Shared::new(Empty, Poison::default(), Clock::system(), namespace);
+        for (action, waits) in [(Action::Delete, true), (Action::Take { version: None }, false)] {
+            let submitted = submit(&shared, vec![Op { key: b"k".to_vec(), action }]);
+            assert_eq!((submitted.applied.len(), submitted.commit.is_some()), (1, waits));
+        }
+    }
 
     #[tokio::test]
     async fn what_was_done_before_its_commit_failed_may_be_there() {
