@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use kv_core::each::Pause;
-use kv_core::{Cursor, Entry, ErrorKind, Item, Key, NewEntry, Page, PutMode, Result, Scan, Store};
+use kv_core::{
+    Cursor, Damaged, Entry, Error, ErrorKind, Item, Key, NewEntry, Page, PutMode, Result, Scan, Store,
+};
 
 use crate::seal::{Form, Opened, PACE};
 use crate::{Encrypted, KeyId, note};
 
 /// What [`Encrypted::rotate`] has done so far, in entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Rotation {
     /// Sealed anew.
@@ -28,7 +30,12 @@ pub struct Rotation {
     pub contended: u64,
     /// Left as they are, since the store does not take them as they would be sealed: they are too large then.
     pub refused: u64,
+    /// Why some were left as they are, each by its name: the first hundred.
+    pub left: Vec<Error>,
 }
+
+/// So many of those that were left are named.
+const NAMED: usize = 100;
 
 impl Rotation {
     /// Whether every entry that was listed is now sealed by the active key.
@@ -71,6 +78,9 @@ impl<S: Store> Encrypted<S> {
         let mut pages = Pages::default();
         while let Some(Page { items, damaged, .. }) = pages.next(&self.inner).await? {
             counts.unreadable += damaged.len() as u64;
+            for damaged in &damaged {
+                counts.name(named(damaged));
+            }
             self.rotate_page(items, &mut counts).await?;
             progress(&counts);
         }
@@ -118,7 +128,9 @@ impl<S: Store> Encrypted<S> {
     async fn rotate_entry(&self, item: Item, mut entry: Entry) -> Result<Rotation> {
         let mut counts = Rotation::default();
         if note::named(&item, &entry).is_some() {
-            counts.contended += u64::from(!self.rotate_note(key(&item), entry).await?);
+            if !self.rotate_note(key(&item), entry).await? {
+                counts.contend(&item);
+            }
             return Ok(counts);
         }
         let mut read = None; // a page may tell a ttl as of long before it arrives
@@ -132,7 +144,7 @@ impl<S: Store> Encrypted<S> {
             };
             (entry, read) = (now, Some(Instant::now())); // not before it was read: no entry may leave early
         }
-        counts.contended += 1;
+        counts.contend(&item);
         Ok(counts)
     }
 
@@ -144,9 +156,13 @@ impl<S: Store> Encrypted<S> {
         read: Option<Instant>,
         counts: &mut Rotation,
     ) -> Result<bool> {
-        let Ok(opened) = self.opened(item, entry).await else {
-            counts.unreadable += 1;
-            return Ok(true);
+        let opened = match self.opened(item, entry).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                counts.unreadable += 1;
+                counts.name(error.at(key(item)));
+                return Ok(true);
+            }
         };
         if self.sealer.is_current(opened.form) {
             counts.already += 1;
@@ -158,7 +174,10 @@ impl<S: Store> Encrypted<S> {
         match self.replace(item, entry, &opened, read).await {
             Ok(true) => counts.rotated += 1,
             Ok(false) => counts.gone += 1,
-            Err(error) if error.kind() == ErrorKind::TooLarge => counts.refused += 1,
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                counts.refused += 1;
+                counts.name(error.at(key(item)));
+            }
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 counts.conflicts += 1;
                 return Ok(false);
@@ -190,7 +209,7 @@ impl<S: Store> Encrypted<S> {
 
 impl Rotation {
     fn add(&mut self, other: Self) {
-        let Self { rotated, already, conflicts, gone, unreadable, contended, refused } = other;
+        let Self { rotated, already, conflicts, gone, unreadable, contended, refused, left } = other;
         self.rotated += rotated;
         self.already += already;
         self.conflicts += conflicts;
@@ -198,6 +217,28 @@ impl Rotation {
         self.unreadable += unreadable;
         self.contended += contended;
         self.refused += refused;
+        for error in left {
+            self.name(error);
+        }
+    }
+
+    fn contend(&mut self, item: &Item) {
+        self.contended += 1;
+        self.name(Error::new(ErrorKind::Conflict, "others kept rewriting it").at(key(item)));
+    }
+
+    fn name(&mut self, error: Error) {
+        if self.left.len() < NAMED {
+            self.left.push(error);
+        }
+    }
+}
+
+fn named(damaged: &Damaged) -> Error {
+    let error = damaged.error.clone();
+    match damaged.key() {
+        Some(key) => error.at(key),
+        None => error,
     }
 }
 

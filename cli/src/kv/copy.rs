@@ -1,5 +1,6 @@
 //! `larder kv copy`: all entries of one store into another, whatever they are.
 
+mod fates;
 mod pace;
 mod place;
 mod same;
@@ -12,14 +13,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use kv_core::{AnyStore, Item, Scan, Store as _};
+use kv_core::{AnyStore, Item, Listing as Order, Scan, Store as _};
 use serde_json::json;
 
+use self::fates::{Counts, Fates, Remembers};
 use self::pace::Pace;
 use self::place::{LeftOut, Place};
 use self::total::total;
 use self::verify::Comparison;
-use self::write::{Counts, Present};
 use super::export::tell;
 use super::listing::{Listing, OnDamage, Step, passed_over};
 use super::output::Output;
@@ -36,8 +37,15 @@ use crate::{Failure, serve, store};
                   writes to DST: what was changed or taken there comes back as SRC has it. With --only-missing what was \
                   changed there stays, but what was taken or deleted comes back all the same. What was encrypted is \
                   decrypted on the way and sealed by DST if its URL says so. Writers to SRC may go on meanwhile: stop \
-                  them before a last copy, or their last writes stay behind. Exit status 1 if an entry was refused \
-                  by DST or passed over as damaged, or if --verify found a difference."
+                  them before a last copy, or their last writes stay behind.\n\n\
+                  With --only-missing a damaged entry in DST is named and stays, and the others are copied. To know its \
+                  own writes again this run remembers what it wrote, up to 75 bytes an entry, if --verify is given or \
+                  SRC lists in no order (Redis; then also what it kept, up to 39).\n\n\
+                  Exit status 1 if an entry was refused by DST or passed over as damaged, if --only-missing met a damaged \
+                  one in DST, or if --verify found one that is missing, different or unreadable in DST. With \
+                  --only-missing `different` are those that this run wrote. What others wrote, before or since, may be \
+                  other than in SRC: it counts as `kept` and is no failure. After --resume so does what an earlier run \
+                  wrote, which this one cannot tell from that; what is missing or unreadable never does."
 )]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each by itself")]
 pub(crate) struct Copy {
@@ -113,10 +121,10 @@ impl Copy {
 
     /// Counts; DST is not even opened, which might make it.
     async fn count(&self, source: &AnyStore) -> Result<(), Failure> {
-        let (mut counts, place) = (Counts::default(), Place::open(None, "")?);
-        self.copy(source, None, &place, &mut counts).await?;
-        self.answer(counts, None)?;
-        passed_over(counts.damaged)
+        let (mut fates, place) = (Fates::replacing(), Place::open(None, "")?);
+        self.copy(source, None, &place, &mut fates).await?;
+        self.answer(fates.counts, None)?;
+        passed_over(fates.counts.damaged)
     }
 
     async fn transfer(&self, from: &str, to: &str, source: &AnyStore) -> Result<(), Failure> {
@@ -138,18 +146,17 @@ impl Copy {
         }
         let place = Place::open(self.resume.as_deref(), &self.purpose(from, to))?;
         let LeftOut { refused, damaged } = place.left_out();
-        let mut counts = Counts { refused, damaged, ..Counts::default() };
-        let copied = self.copy(source, Some(target), &place, &mut counts).await;
+        let mut fates = self.fates(source);
+        fates.counts = Counts { refused, damaged, ..Counts::default() };
+        let copied = self.copy(source, Some(target), &place, &mut fates).await;
+        let counts = fates.counts;
         if let Err(failure) = copied {
             tell(&format!("{} entries were copied until then{}", counts.copied, self.advice()));
             return Err(failure);
         }
         let compared = if self.verify {
-            let whom = Whom::of(self.json);
-            Some(
-                verify::compare(self.listing(source).quiet(), source, target, Pace::new(self.rate), whom)
-                    .await?,
-            )
+            let (listing, throttle) = (self.listing(source).quiet(), Pace::new(self.rate));
+            Some(verify::compare(listing, source, target, &fates, throttle, Whom::of(self.json)).await?)
         } else {
             None
         };
@@ -159,7 +166,7 @@ impl Copy {
             return Err(Failure::new(format!("DST refused {} entries", counts.refused)));
         }
         passed_over(counts.damaged)?;
-        match compared.filter(|compared| !compared.is_as_after(self.present())) {
+        match compared.filter(|compared| !compared.is_as_copied()) {
             Some(compared) => Err(Failure::new(format!("the stores differ: {compared}"))),
             None => Ok(()),
         }
@@ -170,7 +177,7 @@ impl Copy {
         source: &AnyStore,
         target: Option<&AnyStore>,
         place: &Place,
-        counts: &mut Counts,
+        fates: &mut Fates,
     ) -> Result<(), Failure> {
         let progress = Progress::new(if self.dry_run { "counted" } else { "copied" }, Whom::of(self.json));
         if progress.is_shown()
@@ -179,27 +186,27 @@ impl Copy {
             progress.expect(total);
         }
         let mut throttle = Pace::new(self.rate);
-        let mut listing = self.listing(source).from(place.cursor(), counts.damaged);
+        let mut listing = self.listing(source).from(place.cursor(), fates.counts.damaged);
         loop {
             let read = Instant::now();
             let items = match listing.next().await? {
                 None => return Ok(()),
                 Some(Step::Items(items)) => items,
                 Some(Step::Again) => {
-                    *counts = Counts::default(); // everything comes once more, and is counted then
+                    fates.begin_anew();
                     progress.again();
                     continue;
                 }
             };
             for some in chunks(items, throttle.step()) {
                 let entries = some.len() as u64;
-                write::write(target, self.present(), some, read, counts).await?;
+                write::write(target, some, read, fates).await?;
                 progress.add(entries);
                 throttle.after(entries).await;
             }
-            counts.damaged = listing.damaged();
+            fates.counts.damaged = listing.damaged();
             if let Some(next) = listing.cursor() {
-                let Counts { refused, damaged, .. } = *counts;
+                let Counts { refused, damaged, .. } = fates.counts;
                 place.advance(next, LeftOut { refused, damaged })?;
             }
         }
@@ -209,8 +216,16 @@ impl Copy {
         Listing::new(source, self.scan(), self.on_damage)
     }
 
-    const fn present(&self) -> Present {
-        if self.only_missing { Present::Kept } else { Present::Replaced }
+    /// The fates of entries from this source: an order of listing tells whether one may come again.
+    fn fates(&self, source: &AnyStore) -> Fates {
+        if !self.only_missing {
+            return Fates::replacing();
+        }
+        Fates::keeping(match source.capabilities().scan {
+            Order::Ordered if self.verify => Remembers::Written,
+            Order::Ordered => Remembers::Nothing,
+            _ => Remembers::Everything,
+        })
     }
 
     fn scan(&self) -> Scan<'_> {
@@ -281,7 +296,7 @@ mod tests {
 
     use clap::Parser;
     use kv_core::testing::{Fault, Faults, Faulty};
-    use kv_core::{ErrorKind, Key, NewEntry, PutMode, Store as _, StoreExt as _};
+    use kv_core::{AnyStore, ErrorKind, Key, NewEntry, PutMode, Store as _, StoreExt as _};
     use kv_memory::MemoryStore;
 
     use super::{Copy, Counts, PAGE, Place};
@@ -292,20 +307,113 @@ mod tests {
         copy: Copy,
     }
 
+    fn copy(flags: &[&str]) -> Copy {
+        Line::parse_from([&["copy", "memory://", "memory://"], flags].concat()).copy
+    }
+
+    const ENTRIES: usize = 2 * PAGE + 1;
+
+    /// Holds `ENTRIES` entries, lists in no order, as far as it says, and fails as it is told to.
+    async fn unordered(faults: &Faults) -> AnyStore {
+        let routed = MemoryStore::new().routed().collection("c", MemoryStore::new());
+        filled(Faulty::new(routed, faults).erased()).await
+    }
+
+    async fn filled(store: AnyStore) -> AnyStore {
+        for n in 0..ENTRIES {
+            put(&store, &n.to_string(), "v", PutMode::Create).await;
+        }
+        store
+    }
+
+    async fn put(store: &AnyStore, id: &str, value: &'static str, mode: PutMode) {
+        store.put(Key::new("c", id), NewEntry::new(value), mode).await.unwrap();
+    }
+
+    async fn value(store: &AnyStore, id: &str) -> Vec<u8> {
+        store.get(Key::new("c", id)).await.unwrap().unwrap().value.to_vec()
+    }
+
     #[tokio::test]
     async fn a_copy_that_begins_anew_counts_nothing_twice() {
-        let faults = Faults::none();
-        let source = Faulty::new(MemoryStore::new(), &faults).erased();
-        for n in 0..=2 * PAGE {
-            let id = n.to_string();
-            source.put(Key::new("c", &id), NewEntry::new("v"), PutMode::Create).await.unwrap();
+        for flags in [&[][..], &["--only-missing"]] {
+            let (faults, writes) = (Faults::none(), Faults::none());
+            let source = unordered(&faults).await;
+            faults
+                .next("scan", Fault::delayed(Duration::ZERO))
+                .next("scan", Fault::refused(ErrorKind::Conflict));
+            let (copy, held) = (copy(flags), MemoryStore::new());
+            let target = Faulty::new(held.clone(), &writes).erased();
+            let (mut fates, place) = (copy.fates(&source), Place::open(None, "").unwrap());
+            copy.copy(&source, Some(&target), &place, &mut fates).await.unwrap();
+            assert!(faults.all_met());
+            let twice = if copy.only_missing { PAGE + ENTRIES } else { 1 + 3 }; // entries, or batches of them
+            assert_eq!(writes.calls().len(), twice, "the first page came twice");
+            let entries = ENTRIES as u64;
+            assert_eq!(fates.counts, Counts { copied: entries, ..Counts::default() }, "{flags:?}");
+            assert_eq!(held.held().entries, entries);
         }
-        faults.next("scan", Fault::delayed(Duration::ZERO)).next("scan", Fault::refused(ErrorKind::Conflict));
-        let copy = Line::parse_from(["copy", "memory://", "memory://"]).copy;
-        let (target, mut counts) = (MemoryStore::new(), Counts::default());
-        let place = Place::open(None, "").unwrap();
-        copy.copy(&source, Some(&target.clone().erased()), &place, &mut counts).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changes_before_a_copy_begins_anew_is_copied_again_unless_others_changed_the_copy() {
+        let faults = Faults::none();
+        let source = unordered(&faults).await;
+        let target = MemoryStore::new().erased();
+        let [changed, taken_over] = ["0", "1"]; // on the first page: names are in order there
+        let pause = Duration::from_secs(10);
+        faults
+            .next("scan", Fault::delayed(Duration::ZERO))
+            .next("scan", Fault::refused(ErrorKind::Conflict).after(pause));
+        let meanwhile = async {
+            tokio::time::sleep(pause / 2).await;
+            assert_eq!(value(&target, changed).await, b"v", "it was copied before");
+            for id in [changed, taken_over] {
+                put(&source, id, "newer", PutMode::Replace).await;
+            }
+            put(&target, taken_over, "theirs", PutMode::Replace).await;
+        };
+        let copy = copy(&["--only-missing"]);
+        let (mut fates, place) = (copy.fates(&source), Place::open(None, "").unwrap());
+        let (copied, ()) = tokio::join!(copy.copy(&source, Some(&target), &place, &mut fates), meanwhile);
+        copied.unwrap();
         assert!(faults.all_met());
-        assert_eq!((counts.copied, target.held().entries), (2 * PAGE as u64 + 1, 2 * PAGE as u64 + 1));
+        assert_eq!(value(&target, changed).await, b"newer");
+        assert_eq!(value(&target, taken_over).await, b"theirs");
+        assert_eq!(fates.counts, Counts { copied: ENTRIES as u64 - 1, kept: 1, ..Counts::default() });
+    }
+
+    #[tokio::test]
+    async fn a_copy_of_what_is_missing_gets_past_what_is_damaged_there_and_fails_in_the_end() {
+        let faults = Faults::none();
+        let source = unordered(&Faults::none()).await;
+        let target = Faulty::new(MemoryStore::new(), &faults).erased();
+        faults.next("put", Fault::refused(ErrorKind::Corrupt));
+        let ended = copy(&["--only-missing"]).copy_and_verify("a", "b", &source, &target).await;
+        assert_eq!(ended.unwrap_err().to_string(), "DST refused 1 entries");
+        assert!(faults.calls().iter().filter(|call| **call == "put").count() == ENTRIES);
+    }
+
+    #[tokio::test]
+    async fn a_copy_of_what_is_missing_fails_over_what_it_wrote_otherwise_and_not_over_what_it_kept() {
+        let sources = [unordered(&Faults::none()).await, filled(MemoryStore::new().erased()).await];
+        for source in &sources {
+            let verified = async |target: AnyStore| {
+                let copy = copy(&["--only-missing", "--verify"]);
+                copy.copy_and_verify("a", "b", source, &target).await.map_err(|failure| failure.to_string())
+            };
+            let kept = MemoryStore::new().erased();
+            put(&kept, "0", "theirs", PutMode::Create).await;
+            verified(kept).await.unwrap();
+
+            let hour = MemoryStore::new().default_ttl(Duration::from_secs(3_600)).erased();
+            let otherwise = verified(hour).await.unwrap_err();
+            assert!(otherwise.contains(&format!("{ENTRIES} different")), "{otherwise}");
+
+            let bare = MemoryStore::new().erased();
+            put(&bare, "0", "\u{7f} foreign", PutMode::Create).await;
+            let unreadable = verified(bare.compressed().erased()).await.unwrap_err();
+            assert!(unreadable.contains("1 unreadable in DST"), "{unreadable}");
+        }
     }
 }

@@ -57,7 +57,7 @@ impl RotateKey {
         let rotation =
             if self.check { None } else { Some(rotated(sealed, Whom::of(self.common.json)).await?) };
         let in_use = sealed.keys_in_use().await.map_err(unlisted)?;
-        self.answer(sealed, rotation, &in_use)?;
+        self.answer(sealed, rotation.as_ref(), &in_use)?;
         match rotation.filter(|rotation| !rotation.is_complete()) {
             Some(Rotation { unreadable, contended, refused, .. }) => Err(Failure::new(format!(
                 "{unreadable} entries do not open, {contended} were rewritten by others all the time, {refused} are too \
@@ -70,7 +70,7 @@ impl RotateKey {
     fn answer(
         &self,
         sealed: &Encrypted<AnyStore>,
-        rotation: Option<Rotation>,
+        rotation: Option<&Rotation>,
         in_use: &KeysInUse,
     ) -> Result<(), Failure> {
         let entries = |id| in_use.entries.get(&id).copied().unwrap_or(0);
@@ -86,14 +86,18 @@ impl RotateKey {
                 .collect();
             let rotation = rotation.map(|r| {
                 json!({ "rotated": r.rotated, "already": r.already, "gone": r.gone,
-                    "unreadable": r.unreadable, "contended": r.contended, "refused": r.refused })
+                    "unreadable": r.unreadable, "contended": r.contended, "refused": r.refused,
+                    "left": r.left.iter().map(ToString::to_string).collect::<Vec<_>>() })
             });
             let mut output = Output::new();
             output.json(&json!({ "rotation": rotation, "keys": keys, "unreadable": in_use.unreadable,
                 "unbound": in_use.unbound, "plain": in_use.plain }))?;
             return output.flush().map(drop);
         }
-        if let Some(Rotation { rotated, already, gone, .. }) = rotation {
+        if let Some(Rotation { rotated, already, gone, left, .. }) = rotation {
+            for error in left {
+                tell(&format!("left as it is: {error}"));
+            }
             tell(&format!(
                 "sealed {rotated} entries anew; {already} were sealed by the key {active} already, {gone} are gone"
             ));
@@ -131,7 +135,7 @@ async fn rotated(sealed: &Encrypted<AnyStore>, whom: Whom) -> Result<Rotation, F
     let progress = Progress::new("looked at", whom);
     let mut seen = 0;
     let rotation = sealed.rotate(|so_far| {
-        let Rotation { rotated, already, gone, unreadable, contended, refused, .. } = *so_far;
+        let &Rotation { rotated, already, gone, unreadable, contended, refused, .. } = so_far;
         let now = rotated + already + gone + unreadable + contended + refused;
         progress.add(now - seen);
         seen = now;

@@ -23,7 +23,8 @@ fn copied(home: &Home, source: &str, more: &[&str]) -> u64 {
     let answer = done(&copy.args(more).env("LARDER_KEY", KEY).output().unwrap());
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let entries = answer["copied"].as_u64().unwrap();
-    let alike = json!({ "alike": entries, "missing": 0, "different": 0, "changed": 0 });
+    let alike =
+        json!({ "alike": entries, "missing": 0, "different": 0, "unreadable": 0, "kept": 0, "changed": 0 });
     assert_eq!(
         answer,
         json!({ "copied": entries, "kept": 0, "expired": 0, "refused": 0, "damaged": 0, "compared": alike })

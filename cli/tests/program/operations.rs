@@ -44,7 +44,8 @@ fn a_copy_holds_everything_alike() {
     let home = Home::new();
     fill(&home, ONE, 1_300);
     let copied = home.run(["kv", "copy", ONE, TWO, "--verify", "--json"]);
-    let compared = json!({ "alike": 1_300, "missing": 0, "different": 0, "changed": 0 });
+    let compared =
+        json!({ "alike": 1_300, "missing": 0, "different": 0, "unreadable": 0, "kept": 0, "changed": 0 });
     let expected =
         json!({ "copied": 1_300, "kept": 0, "expired": 0, "refused": 0, "damaged": 0, "compared": compared });
     assert_eq!(parsed(&done(&copied)), [expected]);
@@ -71,7 +72,8 @@ fn a_copy_of_what_is_missing_leaves_alone_what_stands_there() {
     done(&home.run(["kv", "copy", ONE, TWO, "--collection", "fourth"]));
     done(&home.run(["kv", "put", TWO, "fourth", "00004", "newer"]));
     let copied = home.run(["kv", "copy", ONE, TWO, "--only-missing", "--verify", "--json"]);
-    let compared = json!({ "alike": 299, "missing": 0, "different": 1, "changed": 0 });
+    let compared =
+        json!({ "alike": 299, "missing": 0, "different": 0, "unreadable": 0, "kept": 1, "changed": 0 });
     let expected =
         json!({ "copied": 225, "kept": 75, "expired": 0, "refused": 0, "damaged": 0, "compared": compared });
     assert_eq!(parsed(&done(&copied)), [expected]);
@@ -114,14 +116,18 @@ fn a_difference_is_found_and_is_status_1() {
     let (status, found, told) = compared_with("memory://?max_entries=500&on_full=evict");
     let missing = found["missing"].as_u64().unwrap();
     assert!(missing > 0 && missing < 2_000, "{found}");
-    assert_eq!(found, json!({ "alike": 2_000 - missing, "missing": missing, "different": 0, "changed": 0 }));
+    assert_eq!(
+        found,
+        json!({ "alike": 2_000 - missing, "missing": missing, "different": 0, "unreadable": 0, "kept": 0, "changed": 0 })
+    );
     let differ = format!("the stores differ: {} alike, {missing} missing in DST", 2_000 - missing);
     assert!(status == Some(1) && told.contains(&differ), "{status:?}: {told}");
     assert_eq!(told.matches("missing in DST: \"0").count(), 10, "the first ones are named: {told}");
 
     done(&home.run(["kv", "put", ONE, "more", "forever", "x"]));
     let mortal = compared_with("memory://?ttl=1h");
-    let different = json!({ "alike": 2_000, "missing": 0, "different": 1, "changed": 0 });
+    let different =
+        json!({ "alike": 2_000, "missing": 0, "different": 1, "unreadable": 0, "kept": 0, "changed": 0 });
     assert_eq!((mortal.0, &mortal.1), (Some(1), &different), "{}", mortal.2);
     assert!(mortal.2.contains("different in DST: \"forever\" in \"more\""), "{}", mortal.2);
 }
@@ -419,12 +425,32 @@ fn an_entry_that_cannot_be_read_ends_a_command_by_its_name_and_can_be_passed_ove
     let ids: Vec<_> = skipping(&["kv", "export", sealed]).iter().map(|line| line["id"].clone()).collect();
     assert_eq!(ids, ["a", "c"]);
     assert_eq!(skipping(&["kv", "stats", sealed, "--json"])[0]["entries"], 2);
-    let compared = json!({ "alike": 2, "missing": 0, "different": 0, "changed": 0 });
+    let compared =
+        json!({ "alike": 2, "missing": 0, "different": 0, "unreadable": 0, "kept": 0, "changed": 0 });
     let copied =
         json!({ "copied": 2, "kept": 0, "expired": 0, "refused": 0, "damaged": 1, "compared": compared });
     assert_eq!(skipping(&["kv", "copy", sealed, TWO, "--verify", "--json"]), [copied]);
     done(&keyed(&home, KEY, &["kv", "delete", sealed, "c", "b"]));
     assert_eq!(parsed(&done(&keyed(&home, KEY, &["kv", "export", sealed]))).len(), 2);
+}
+
+#[test]
+fn a_copy_of_what_is_missing_fails_over_what_does_not_open_in_the_target_once_it_is_compared() {
+    let home = Home::new();
+    let sealed = "disk:sealed?encrypt=aead";
+    for (keys, id) in [(KEY, "00001"), (&format!("{NEW_KEY},{KEY}"), "00002")] {
+        done(&keyed(&home, keys, &["kv", "put", sealed, "others", id, "theirs"]));
+    }
+    fill(&home, ONE, 4);
+    let copy = ["kv", "copy", ONE, sealed, "--only-missing", "--json", "--verify"];
+    let ended = keyed(&home, NEW_KEY, &copy);
+    let compared =
+        json!({ "alike": 2, "missing": 0, "different": 0, "unreadable": 1, "kept": 1, "changed": 0 });
+    assert_eq!(parsed(&stdout(&ended))[0]["compared"], compared);
+    let told = stderr(&ended);
+    assert!(ended.status.code() == Some(1) && told.contains("unreadable in DST: \"00001\""), "{told}");
+    done(&keyed(&home, NEW_KEY, &["kv", "delete", sealed, "others", "00001"]));
+    done(&keyed(&home, NEW_KEY, &copy));
 }
 
 #[test]

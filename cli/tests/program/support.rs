@@ -301,5 +301,5 @@ impl Drop for Server {
 
 /// What `kv rotate-key --json` says of a rotation that sealed so many entries and met no others.
 pub(crate) fn sealed_anew(rotated: u64) -> Value {
-    json!({ "rotated": rotated, "already": 0, "gone": 0, "unreadable": 0, "contended": 0, "refused": 0 })
+    json!({ "rotated": rotated, "already": 0, "gone": 0, "unreadable": 0, "contended": 0, "refused": 0, "left": [] })
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use kv_core::{AnyStore, Entry, ErrorKind, Item, Key, Store as _};
 use serde_json::{Value, json};
 
+use super::fates::Fates;
 use super::pace::Pace;
-use super::write::Present;
 use crate::Failure;
 use crate::kv::export::tell;
 use crate::kv::failed;
@@ -16,7 +16,7 @@ use crate::kv::progress::{Progress, Whom};
 
 /// What two lifetimes may differ by: clocks, roundings, and the time between two reads.
 const LIFETIME_TOLERANCE: Duration = Duration::from_secs(5);
-/// So many differences are named.
+/// So many of each kind are named.
 const NAMED: u64 = 10;
 
 /// What a comparison found, in entries of the source.
@@ -26,39 +26,68 @@ pub(super) struct Comparison {
     alike: u64,
     /// Not in the target.
     missing: u64,
-    /// With another value, lifetime, codec or tags.
+    /// With another value, lifetime, codec or tags than it should have.
     different: u64,
+    /// Damaged in the target, or sealed by another key.
+    unreadable: u64,
+    /// With another value, lifetime, codec or tags, which was to be kept: this run did not write it.
+    kept: u64,
     /// Written, removed or expired in the source while it was compared: nothing can be said.
     changed: u64,
 }
 
+/// In what an entry of the target is not that of the source.
+#[derive(Clone, Copy, Debug)]
+enum Difference {
+    Missing,
+    Different,
+    Unreadable,
+    Kept,
+}
+
 impl Comparison {
-    /// Whether it is what such a copy leaves behind: what was kept in the target may well differ.
-    pub(super) fn is_as_after(&self, present: Present) -> bool {
-        self.missing == 0 && (self.different == 0 || present == Present::Kept)
+    /// Whether the copy is as it should be. What was to be kept may well differ; what cannot be read is of use to nobody.
+    pub(super) const fn is_as_copied(&self) -> bool {
+        self.missing == 0 && self.different == 0 && self.unreadable == 0
     }
 
     pub(super) fn to_json(self) -> Value {
-        let Self { alike, missing, different, changed } = self;
-        json!({ "alike": alike, "missing": missing, "different": different, "changed": changed })
+        let Self { alike, missing, different, unreadable, kept, changed } = self;
+        json!({ "alike": alike, "missing": missing, "different": different, "unreadable": unreadable, "kept": kept,
+            "changed": changed })
+    }
+
+    fn note(&mut self, item: &Item, difference: Difference) {
+        let (count, how) = match difference {
+            Difference::Missing => (&mut self.missing, "missing in DST"),
+            Difference::Different => (&mut self.different, "different in DST"),
+            Difference::Unreadable => (&mut self.unreadable, "unreadable in DST"),
+            Difference::Kept => (&mut self.kept, "kept in DST, other than in SRC"),
+        };
+        *count += 1;
+        if *count <= NAMED {
+            tell(&format!("{how}: {:?} in {:?}", item.id, item.collection));
+        }
     }
 }
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { alike, missing, different, changed } = self;
+        let Self { alike, missing, different, unreadable, kept, changed } = self;
         write!(
             f,
-            "{alike} alike, {missing} missing in DST, {different} different, {changed} changed meanwhile"
+            "{alike} alike, {missing} missing in DST, {different} different, {unreadable} unreadable in DST, {kept} kept \
+             other than in SRC, {changed} changed meanwhile"
         )
     }
 }
 
-/// Reads all of `listing`, which is of `source`, in both stores, no faster than `throttle` allows.
+/// Reads all of `listing`, which is of `source`, in both stores, no faster than `throttle` allows. `fates` are those of the copy.
 pub(super) async fn compare(
     mut listing: Listing<'_>,
     source: &AnyStore,
     target: &AnyStore,
+    fates: &Fates,
     mut throttle: Pace,
     whom: Whom,
 ) -> Result<Comparison, Failure> {
@@ -74,11 +103,11 @@ pub(super) async fn compare(
         let keys: Vec<_> = items.iter().map(|item| Key::new(&item.collection, &item.id)).collect();
         let copies = target.get_many(&keys).await.map_err(failed)?;
         let since = read.elapsed();
-        for (item, copy) in items.iter().zip(copies) {
+        for ((item, key), copy) in items.iter().zip(&keys).zip(copies) {
             let Some(entry) = &item.entry else { continue };
             let copy = match copy {
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    found.differ(item, false);
+                    found.note(item, Difference::Unreadable);
                     continue;
                 }
                 copy => copy.map_err(failed)?,
@@ -88,23 +117,20 @@ pub(super) async fn compare(
             } else if has_changed(source, item, entry).await? {
                 found.changed += 1;
             } else {
-                found.differ(item, copy.is_none());
+                found.note(
+                    item,
+                    match copy {
+                        None => Difference::Missing,
+                        Some(copy) if fates.spare(*key, copy.version) => Difference::Kept,
+                        Some(_) => Difference::Different,
+                    },
+                );
             }
         }
         progress.add(items.len() as u64);
         throttle.after(items.len() as u64).await;
     }
     Ok(found)
-}
-
-impl Comparison {
-    fn differ(&mut self, item: &Item, missing: bool) {
-        if self.missing + self.different < NAMED {
-            let how = if missing { "missing in DST" } else { "different in DST" };
-            tell(&format!("{how}: {:?} in {:?}", item.id, item.collection));
-        }
-        *(if missing { &mut self.missing } else { &mut self.different }) += 1;
-    }
 }
 
 /// `since`: what passed between the two reads.
@@ -130,12 +156,17 @@ mod tests {
     use kv_core::{AnyStore, ErrorKind, Key, NewEntry, PutMode, Scan, Store as _, StoreExt as _};
     use kv_memory::MemoryStore;
 
-    use super::{Comparison, Pace, Present, Whom, compare};
+    use super::{Comparison, Pace, Whom, compare};
+    use crate::kv::copy::fates::{Fates, Remembers};
     use crate::kv::listing::{Listing, OnDamage};
 
-    async fn compared(source: &AnyStore, target: &AnyStore) -> Comparison {
+    async fn compared_after(fates: &Fates, source: &AnyStore, target: &AnyStore) -> Comparison {
         let listing = Listing::new(source, Scan::under("").values().limit(3), OnDamage::default());
-        compare(listing, source, target, Pace::new(None), Whom::Programs).await.unwrap()
+        compare(listing, source, target, fates, Pace::new(None), Whom::Programs).await.unwrap()
+    }
+
+    async fn compared(source: &AnyStore, target: &AnyStore) -> Comparison {
+        compared_after(&Fates::replacing(), source, target).await
     }
 
     #[tokio::test]
@@ -152,7 +183,7 @@ mod tests {
             .next("scan", Fault::refused(ErrorKind::Conflict));
         let found = compared(&source, &target).await;
         assert!(faults.all_met());
-        assert_eq!(found, Comparison { alike: 8, missing: 1, different: 0, changed: 0 });
+        assert_eq!(found, Comparison { alike: 8, missing: 1, ..Comparison::default() });
     }
 
     async fn store(entries: &[(&str, &str, Option<u64>)]) -> AnyStore {
@@ -171,14 +202,32 @@ mod tests {
         let target =
             store(&[("a", "1", None), ("b", "1", Some(90)), ("c", "2", None), ("e", "1", None)]).await;
         let found = compared(&source, &target).await;
-        assert_eq!(found, Comparison { alike: 1, missing: 1, different: 2, changed: 0 });
-        assert!(!found.is_as_after(Present::Replaced));
+        assert_eq!(found, Comparison { alike: 1, missing: 1, different: 2, ..Comparison::default() });
+        assert!(!found.is_as_copied());
     }
 
     #[tokio::test]
     async fn lifetimes_that_differ_by_a_moment_are_alike() {
         let source = store(&[("a", "1", Some(60))]).await;
         let target = store(&[("a", "1", Some(58))]).await;
-        assert!(compared(&source, &target).await.is_as_after(Present::Replaced));
+        assert!(compared(&source, &target).await.is_as_copied());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_never_as_copied_and_what_was_to_be_kept_is() {
+        let source = store(&[("a", "1", None), ("b", "1", None)]).await;
+        let bare = MemoryStore::new().erased();
+        let target = bare.clone().compressed().erased();
+        target.put(Key::new("c", "a"), NewEntry::new("2"), PutMode::Create).await.unwrap();
+        bare.put(Key::new("c", "b"), NewEntry::new("\u{7f} foreign"), PutMode::Create).await.unwrap();
+        let keeping = Fates::keeping(Remembers::Written);
+        let found = compared_after(&keeping, &source, &target).await;
+        assert_eq!(found, Comparison { kept: 1, unreadable: 1, ..Comparison::default() });
+        assert!(!found.is_as_copied());
+        bare.take(Key::new("c", "b"), None).await.unwrap();
+        target.put(Key::new("c", "b"), NewEntry::new("1"), PutMode::Create).await.unwrap();
+        let found = compared_after(&keeping, &source, &target).await;
+        assert_eq!(found, Comparison { alike: 1, kept: 1, ..Comparison::default() });
+        assert!(found.is_as_copied());
     }
 }
