@@ -6,6 +6,9 @@ use std::time::Duration;
 /// A slow network carries so much in a millisecond, 2 Mbit/s: before a request has arrived, nothing can be heard of it.
 const BYTES_A_MS: u64 = 256;
 
+/// What a kernel takes and keeps back until the network has room (Linux, `tcp_wmem`: at most 4 MiB) takes so long to arrive.
+const KEPT_BACK: Duration = Duration::from_millis((4 << 20) / BYTES_A_MS);
+
 /// What is shorter has arrived long before silence could be noticed, and each moves what is heard: it is not counted, which
 /// would cost each of many callers a counter that all of them write to.
 const SHORT: usize = 4 << 10;
@@ -33,6 +36,12 @@ impl Underway {
         if self.answered.load(Ordering::Relaxed) < place {
             self.answered.fetch_max(place, Ordering::Relaxed);
         }
+    }
+
+    /// The longest of such a time in which the kernel takes nothing of what is to be sent, though there is more. The network is at
+    /// an end then, however much was to be sent.
+    pub fn standstill(time: Duration) -> Duration {
+        time.min(KEPT_BACK)
     }
 
     /// How long all of it that is not answered, up to what ends at `place`, may take to arrive.

@@ -30,6 +30,8 @@ pub(crate) const FOLLOWS: usize = 5;
 const FRESH: Duration = Duration::from_millis(100);
 /// While no node answers, the map is asked for at least so often when one is in trouble.
 const RARELY: Duration = Duration::from_secs(5);
+/// The map is asked for so often in any case: what only listens meets no sign that it is old.
+const OFTEN: Duration = Duration::from_secs(60);
 /// How long those that were asked for the map may be silent before more of them are asked.
 const STAGGER: Duration = Duration::from_millis(50);
 
@@ -188,8 +190,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Sees to it that the map is read anew whenever a connection is in trouble: those whose requests met it may have gone
-    /// away.
+    /// Sees to it that the map is read anew whenever a connection is in trouble, since those whose requests met it may have
+    /// gone away, and once in a while.
     fn watch(self: &Arc<Self>) {
         let Some(run) = self.watch.begin() else { return };
         let (weak, dial) = (Arc::downgrade(self), Arc::clone(&self.dial));
@@ -197,8 +199,9 @@ impl Cluster {
             let _run = run;
             let mut pause = FRESH;
             loop {
-                dial.trouble.notified().await;
-                tokio::time::sleep(pause).await;
+                if tokio::time::timeout(OFTEN, dial.trouble.notified()).await.is_ok() {
+                    tokio::time::sleep(pause).await;
+                }
                 let Some(cluster) = weak.upgrade() else { return };
                 if cluster.closed.load(Ordering::SeqCst) {
                     return;
@@ -235,24 +238,30 @@ impl Cluster {
         Link::new(Target::Node(address.clone()), Arc::clone(&self.dial), news, false)
     }
 
-    /// The owners of all slots, as the first node that answers knows them. A silent one holds nobody up.
+    /// The owners of all slots, as the first node that answers knows them. A silent one holds nobody up. One that calls the
+    /// cluster down may have been cut off from it, with a map of its own: it is believed where no other says more.
     async fn ask_anybody(&self) -> Result<Vec<Owner>> {
         let mut last = error::not_done(ErrorKind::Unavailable, "no node of the cluster is known");
+        let mut spare = None;
         let mut known: Vec<_> = self.map().nodes.iter().map(|node| node.link.clone()).collect();
         known.sort_by_key(|link| link.standing().is_none());
         let seeds = self.seeds.iter().map(|seed| self.passing(seed)); // made only once nobody known answers
         let mut links = known.into_iter().chain(seeds);
         let mut asked = FuturesUnordered::new();
         loop {
-            let more = asked.len().max(1);
-            asked.extend(links.by_ref().take(more).map(owners));
+            let before = asked.len();
+            asked.extend(links.by_ref().take(before.max(1)).map(owners));
+            let are_all_asked = asked.len() == before;
             let answer = match tokio::time::timeout(STAGGER, asked.next()).await {
+                // Those who are silent know no better.
+                Err(_) if spare.is_some() && are_all_asked => return spare.ok_or(last),
                 Err(_) => continue,
-                Ok(None) => return Err(last),
+                Ok(None) => return spare.ok_or(last),
                 Ok(Some(answer)) => answer,
             };
             match answer {
-                Ok(owners) => return Ok(owners),
+                Ok(Told { owners, is_up: true }) => return Ok(owners),
+                Ok(Told { owners, is_up: false }) => spare = Some(owners),
                 Err(error) => last = error.with_outcome(Outcome::NotDone),
             }
         }
@@ -288,12 +297,23 @@ async fn run(node: &Node, command: &impl Command, way: Way) -> Result<Value, Fau
     }
 }
 
-async fn owners(link: Link) -> Result<Vec<Owner>> {
+/// What a node tells of its cluster.
+struct Told {
+    owners: Vec<Owner>,
+    /// Whether it takes requests there.
+    is_up: bool,
+}
+
+async fn owners(link: Link) -> Result<Told> {
     let live = link.live().await?;
-    let answer = link.send_on(live, &server::slots()).await?;
+    let answer = link.send_on(live.clone(), &server::slots()).await?;
     let owners = map::read(&answer, link.host()).ok_or_else(error::nonsense)?;
     if owners.is_empty() {
         return Err(error::not_done(ErrorKind::Unavailable, "the cluster owns no slots yet"));
     }
-    Ok(owners)
+    let is_up = match link.send_on(live, &server::cluster_info()).await {
+        Ok(info) => server::is_cluster_up(&info),
+        Err(_) => true, // it may be asked for its map alone
+    };
+    Ok(Told { owners, is_up })
 }

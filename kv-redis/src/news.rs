@@ -64,6 +64,7 @@ impl News {
         };
         let left = self.leaving(); // also if subscribing fails
         link.live().await?.subscribe(&[channel]).await?;
+        self.wake.notify_one(); // from now on it is looked more often whether the connection lives
         Ok(Signals::new(items(receiver, left, Signal::Gap)))
     }
 
@@ -76,6 +77,7 @@ impl News {
         };
         let left = self.leaving();
         link.live().await?.track(true).await?;
+        self.wake.notify_one();
         Ok(Changes::new(stream::iter([Change::All]).chain(items(receiver, left, Change::All))))
     }
 

@@ -1,5 +1,7 @@
 //! Listing: `SCAN` on one master after the other, in no order, each entry at least once.
 
+use std::time::{Duration, Instant};
+
 use kv_core::each::Pause;
 use kv_core::{Cursor, Entry, Item, Key, Page, Result, Scan};
 use redis::{Cmd, Value};
@@ -17,8 +19,11 @@ mod position;
 use ground::Ground;
 use position::Position;
 
-/// A page that found less after so many round trips is handed out short.
+/// A page that found less after so many round trips is handed out short, ..
 const TRIPS: usize = 64;
+/// .. and so is one that takes longer: it must be there before its caller gives up, or the next try would begin where this
+/// one did.
+const LONGEST: Duration = Duration::from_secs(1);
 /// The server looks at so many keys a round trip at most.
 const MOST_LOOKED_AT: usize = 1_000;
 /// Values are fetched in groups of so many at first, then of what fits by their size.
@@ -27,15 +32,16 @@ const FIRST_GROUP: usize = 16;
 impl Inner {
     pub(crate) async fn page(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
         scan.check()?;
+        let begun = Instant::now();
         let identity = self.identity(&scan);
         let start = from.map(|cursor| Position::read(cursor, identity)).transpose()?;
         let ground = self.ground().await?;
         let mut position = start.unwrap_or_else(|| Position::first(ground.digest));
         ground.is_that_of(position.ground)?;
-        let found = self.names(&scan, &ground, &mut position).await?;
+        let found = self.names(&scan, &ground, begun, &mut position).await?;
         let mut page = Page::new(Vec::new(), None);
         if scan.values {
-            self.values(&scan, found, &mut position, &mut page).await?;
+            self.values(&scan, found, begun, &mut position, &mut page).await?;
         } else {
             page.items = found.into_iter().filter_map(|key| self.item(&key, None)).collect();
         }
@@ -49,15 +55,21 @@ impl Inner {
     }
 
     /// Stored keys that the scan lists, at most its limit; what came beyond that stays in the position.
-    async fn names(&self, scan: &Scan<'_>, ground: &Ground, position: &mut Position) -> Result<Vec<Vec<u8>>> {
+    async fn names(
+        &self,
+        scan: &Scan<'_>,
+        ground: &Ground,
+        begun: Instant,
+        position: &mut Position,
+    ) -> Result<Vec<Vec<u8>>> {
         let mut found = std::mem::take(&mut position.rest);
         found.retain(|key| self.lists(scan, key)); // a cursor is not trusted to stay within its scan
         let pattern = self.names.pattern(scan);
         let mut looked_at = scan.limit.max(10);
         let mut pause = Pause::every(BYTES_A_TURN);
-        for _ in 0..TRIPS {
+        for trip in 0..TRIPS {
             let Some((node, live)) = ground.masters.get(usize::from(position.node)) else { break };
-            if found.len() >= scan.limit {
+            if found.len() >= scan.limit || trip > 0 && begun.elapsed() >= LONGEST {
                 break;
             }
             let cmd = command(position.cursor, &pattern, looked_at);
@@ -85,11 +97,13 @@ impl Inner {
         &self,
         scan: &Scan<'_>,
         mut keys: Vec<Vec<u8>>,
+        begun: Instant,
         position: &mut Position,
         page: &mut Page,
     ) -> Result<()> {
         let (mut bytes, mut group) = (0, FIRST_GROUP);
-        while !keys.is_empty() && bytes < Scan::MAX_PAGE_BYTES {
+        let mut has_time = true; // for the first group, whatever it took to find it
+        while !keys.is_empty() && bytes < Scan::MAX_PAGE_BYTES && has_time {
             let later = keys.split_off(group.min(keys.len()));
             let entries = self.entries(&keys).await?;
             let read = entries.len();
@@ -114,6 +128,7 @@ impl Inner {
             }
             let unfit = keys.split_off(fit);
             keys = unfit.into_iter().chain(later).collect();
+            has_time = begun.elapsed() < LONGEST;
             let each = (bytes / page.items.len().max(1)).max(1);
             group = (Scan::MAX_PAGE_BYTES.saturating_sub(bytes) / each).clamp(1, read.max(FIRST_GROUP) * 4);
         }

@@ -117,6 +117,16 @@ pub(crate) fn slots() -> Cmd {
     of_cluster("SLOTS")
 }
 
+/// The command that asks a node how its cluster is.
+pub(crate) fn cluster_info() -> Cmd {
+    of_cluster("INFO")
+}
+
+/// Whether a node takes requests, by its answer to [`cluster_info`]. One that may not be asked does.
+pub(crate) fn is_cluster_up(info: &Value) -> bool {
+    wire::text(info).and_then(|info| line(info, "cluster_state")).is_none_or(|state| state == "ok")
+}
+
 /// The command that asks a node what it knows of all nodes.
 pub(crate) fn nodes() -> Cmd {
     of_cluster("NODES")

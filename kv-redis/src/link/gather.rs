@@ -32,13 +32,30 @@ pub(super) struct Gather<S> {
     heard: Heard,
 }
 
-/// Bytes that a connection has brought.
+/// What a connection has brought and taken. The counts wrap, and are only compared.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<AtomicUsize>);
+pub(super) struct Heard(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    read: AtomicUsize,
+    writes: AtomicUsize,
+}
 
 impl Heard {
+    /// Bytes that it has brought.
     pub(super) fn so_far(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0.read.load(Ordering::Relaxed)
+    }
+
+    /// It takes something.
+    pub(super) fn take(&self) {
+        self.0.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has taken something.
+    pub(super) fn taken(&self) -> usize {
+        self.0.writes.load(Ordering::Relaxed)
     }
 }
 
@@ -88,6 +105,9 @@ impl<S: AsyncWrite + Unpin> Gather<S> {
             return Poll::Pending;
         }
         let written = write(Pin::new(&mut self.stream), cx);
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.heard.take();
+        }
         self.given_way = match &written {
             // The stream is full: what is left goes out as soon as it can, and tells nothing of the others.
             Poll::Pending => Some(usize::MAX),
@@ -106,7 +126,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gather<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.heard.0.fetch_add(buf.filled().len() - before, Ordering::Relaxed); // wraps, and is only compared
+        self.heard.0.read.fetch_add(buf.filled().len() - before, Ordering::Relaxed);
         read
     }
 }

@@ -71,6 +71,8 @@ async fn tend(weak: &Weak<Inner>) -> Option<Duration> {
     };
     match standing {
         None if link.0.news.is_idle() => return Some(CLOCK), // the next request connects
+        // A node that has left its cluster goes on answering, and hears nothing of what is told there.
+        Some(live) if live.is_alive() && !link.0.target.holds() => link.0.end(&live),
         Some(live) if live.is_alive() && link.0.clock.read(live.clone()).await.is_err() => {
             link.0.end(&live);
         }

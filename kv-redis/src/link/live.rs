@@ -151,7 +151,8 @@ impl Live {
 
 impl Session {
     /// The answer to what has so many bytes, unless the server says nothing at all for too long. A long answer takes as
-    /// long as it keeps coming in, and so does what waits behind it; what is sent behind something long has its time, too.
+    /// long as it keeps coming in, and so does what waits behind it; what is sent behind something long has its time, too, as
+    /// long as that goes on being sent.
     async fn hear<T>(
         &self,
         sent: usize,
@@ -166,20 +167,21 @@ impl Session {
             return answer;
         }
         let place = self.underway.enter(sent);
+        let mut silent = Duration::ZERO;
         loop {
-            let heard = self.heard.so_far();
-            let silence = self.response_timeout.saturating_add(self.underway.time_to(place));
-            match patience.within(silence, answer.as_mut()).await {
-                Some(answer) => {
-                    if answer.is_ok() {
-                        self.underway.answered(place);
-                    }
-                    return answer;
+            let (heard, taken) = (self.heard.so_far(), self.heard.taken());
+            let arrival = self.underway.time_to(place);
+            let time = self.response_timeout.saturating_add(Underway::standstill(arrival));
+            if let Some(answer) = patience.within(time, answer.as_mut()).await {
+                if answer.is_ok() {
+                    self.underway.answered(place);
                 }
-                None if self.heard.so_far() == heard => {
-                    return Err(io::Error::from(io::ErrorKind::TimedOut).into());
-                }
-                None => {}
+                return answer;
+            }
+            silent = if self.heard.so_far() == heard { silent.saturating_add(time) } else { Duration::ZERO };
+            let is_late = silent >= self.response_timeout.saturating_add(arrival);
+            if !silent.is_zero() && (is_late || self.heard.taken() == taken) {
+                return Err(io::Error::from(io::ErrorKind::TimedOut).into());
             }
         }
     }
@@ -218,9 +220,8 @@ mod tests {
 
     use super::{Death, Facts, Heard, LONG, Patience, Session, Underway};
 
-    #[tokio::test(start_paused = true)]
-    async fn who_is_queued_while_a_long_request_is_packed_does_not_answer_for_it() {
-        let session = Session {
+    fn session() -> Session {
+        Session {
             facts: Facts::default(),
             death: Death::default(),
             driver: tokio::spawn(async {}).abort_handle(),
@@ -228,7 +229,38 @@ mod tests {
             heard: Heard::default(),
             underway: Underway::default(),
             since: Instant::now(),
-        };
+        }
+    }
+
+    /// How long an answer that never comes is waited for behind 100 MiB, of which the kernel takes some each second for so long.
+    async fn waited(taken_for: u64) -> Duration {
+        let (session, begun) = (session(), tokio::time::Instant::now());
+        session.underway.enter(100 << 20);
+        let heard = session.heard.clone();
+        let taking = tokio::spawn(async move {
+            for _ in 0..taken_for {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                heard.take();
+            }
+        });
+        let never = pin!(std::future::pending::<redis::RedisResult<()>>());
+        assert!(session.hear(0, &mut Patience::here(), never).await.unwrap_err().is_timeout());
+        taking.abort();
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn behind_much_that_is_not_sent_any_more_nobody_waits_for_long() {
+        assert!(waited(0).await < Duration::from_secs(20), "a kernel keeps back 4 MiB");
+        let long = waited(60).await;
+        assert!(long > Duration::from_secs(60) && long < Duration::from_secs(100), "{long:?}");
+        let whole = waited(1_000).await;
+        assert!(whole > Duration::from_secs(400) && whole < Duration::from_secs(440), "{whole:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_queued_while_a_long_request_is_packed_does_not_answer_for_it() {
+        let session = session();
         let short = Cell::new(None);
         let answer = poll_fn(|_| {
             short.set(short.get().or_else(|| Some(session.underway.enter(100))));

@@ -1,6 +1,6 @@
 //! Which server a link leads to, asked anew for each connection.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -27,7 +27,14 @@ pub(crate) enum Target {
 
 /// Some servers of which any will do.
 #[derive(Debug, Default)]
-pub(crate) struct AnyOf(Mutex<Vec<Address>>);
+pub(crate) struct AnyOf(Mutex<Choice>);
+
+#[derive(Debug, Default)]
+struct Choice {
+    addresses: Vec<Address>,
+    /// The one that was named last.
+    named: Option<Address>,
+}
 
 /// The sentinels, and what they watch.
 #[derive(Debug)]
@@ -53,6 +60,14 @@ impl Target {
         matches!(self, Self::Master(_) | Self::At(Address::Tcp(..)))
     }
 
+    /// Whether the server of the last connection is one of those that it may lead to.
+    pub(super) fn holds(&self) -> bool {
+        match self {
+            Self::AnyOf(any) => any.has_named(),
+            Self::At(_) | Self::Node(_) | Self::Master(_) => true,
+        }
+    }
+
     /// Refuses a server of another kind.
     pub(super) fn check(&self, facts: &Facts) -> Result<()> {
         match (self, facts.mode) {
@@ -76,16 +91,27 @@ impl Target {
 
 impl AnyOf {
     pub(crate) fn set(&self, addresses: Vec<Address>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+        self.choice().addresses = addresses;
     }
 
     fn next(&self) -> Result<Address> {
-        let mut addresses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(next) = addresses.first().cloned() else {
+        let mut choice = self.choice();
+        let Some(next) = choice.addresses.first().cloned() else {
             return Err(error::not_done(ErrorKind::Unavailable, "no node of the cluster is known"));
         };
-        addresses.rotate_left(1); // should it fail, another one is tried next
+        choice.addresses.rotate_left(1); // should it fail, another one is tried next
+        choice.named = Some(next.clone());
         Ok(next)
+    }
+
+    /// Whether the one that was named last is among them still.
+    fn has_named(&self) -> bool {
+        let choice = self.choice();
+        choice.named.as_ref().is_none_or(|named| choice.addresses.contains(named))
+    }
+
+    fn choice(&self) -> MutexGuard<'_, Choice> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

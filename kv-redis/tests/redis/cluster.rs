@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kv_core::testing::service;
-use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Scan, Store, Version};
+use kv_core::{ErrorKind, Key, NewEntry, Outcome, PutMode, Scan, Signal, Store, Version};
 use kv_redis::RedisStore;
 use redis::Value;
 
@@ -222,4 +222,73 @@ async fn what_only_opens_the_door_of_a_moving_slot_is_no_write_that_replicas_hav
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
     let error = waiting.put(key, NewEntry::new("3"), PutMode::Replace).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::Unknown), "{error:?}");
+}
+
+/// Whether a client of this server listens to a channel.
+async fn is_listened_at(node: &Server) -> bool {
+    let clients: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut node.raw().await).await.unwrap();
+    clients.contains(" sub=1 ")
+}
+
+/// Takes all slots from one node, which then is no part of the cluster any more, though it goes on.
+async fn take_out(gone: &Server, stays: &Server) {
+    let (gone_id, stays_id) = (id_of(gone).await, id_of(stays).await);
+    for node in [stays, gone] {
+        // Else it becomes a replica when its last slot goes.
+        say(&mut node.raw().await, "CONFIG SET cluster-allow-replica-migration no").await;
+        let mut all = redis::pipe();
+        for slot in 0..16_384 {
+            all.cmd("CLUSTER").arg("SETSLOT").arg(slot).arg("NODE").arg(&stays_id).ignore();
+        }
+        all.exec_async(&mut node.raw().await).await.unwrap();
+    }
+    say(&mut stays.raw().await, "CLUSTER BUMPEPOCH").await;
+    say(&mut stays.raw().await, &format!("CLUSTER FORGET {gone_id}")).await;
+    say(&mut gone.raw().await, "CLUSTER RESET SOFT").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_at_a_node_that_leaves_the_cluster_listens_at_another() {
+    let Some(mut nodes) = cluster().await else { return };
+    let listening = open(&nodes).await;
+    let mut signals = listening.signals("topic").await.unwrap();
+    if is_listened_at(&nodes[1]).await {
+        nodes.swap(0, 1);
+    }
+    let [gone, stays] = &nodes[..] else { panic!("two nodes") };
+    assert!(is_listened_at(gone).await);
+    take_out(gone, stays).await;
+    let speaking = open(&nodes[1..]).await;
+    // Who reads of both halves notices that its map is old.
+    let ids: Vec<_> = (0..20).map(|n| n.to_string()).collect();
+    let keys: Vec<_> = ids.iter().map(|id| Key::new("c", id)).collect();
+    listening.get_many(&keys).await.unwrap();
+    until("it is heard", async || {
+        speaking.signal("topic", "hello".into()).await.unwrap();
+        let heard = tokio::time::timeout(Duration::from_millis(100), signals.next()).await;
+        matches!(heard, Ok(Some(Signal::Message(_))))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_calls_the_cluster_down_is_not_believed_where_another_is_up() {
+    let Some(nodes) = cluster().await else { return };
+    let [cut_off, other] = &nodes[..] else { panic!("two nodes") };
+    let ids = [id_of(cut_off).await, id_of(other).await];
+    say(&mut other.raw().await, &format!("CLUSTER FORGET {}", ids[0])).await;
+    say(&mut cut_off.raw().await, &format!("CLUSTER FORGET {}", ids[1])).await;
+    say(&mut other.raw().await, "CLUSTER ADDSLOTSRANGE 0 8191").await;
+    for (node, state) in [(cut_off, "fail"), (other, "ok")] {
+        let mut raw = node.raw().await;
+        until("each has its own view", async || {
+            let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut raw).await.unwrap();
+            info.contains(&format!("cluster_state:{state}"))
+        })
+        .await;
+    }
+    let store = open(&nodes).await;
+    for id in 0..40 {
+        every_operation(&store, &id.to_string(), "beside a node that was cut off").await;
+    }
 }

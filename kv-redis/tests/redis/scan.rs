@@ -1,10 +1,15 @@
 //! Cursors whose ground moves, and databases that hold much else.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use kv_core::{ErrorKind, Key, NewEntry, Scan, Store};
 use kv_redis::RedisStore;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
 
+use crate::place::config;
 use crate::private::{Server, until};
 
 async fn fill(store: &RedisStore, count: usize) {
@@ -53,6 +58,53 @@ async fn few_entries_among_many_others_are_found() {
     }
     assert_eq!(found.len(), 7);
     assert!(pages < 30, "{pages} pages");
+}
+
+/// A way to the server on which each piece takes a while, in both directions; its port.
+async fn slow_way(server: &Server) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let (port, upstream) = (listener.local_addr().unwrap().port(), server.port);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(("127.0.0.1", upstream)).await.unwrap();
+            let ((from_client, to_client), (from_server, to_server)) =
+                (client.into_split(), server.into_split());
+            tokio::spawn(carry_slowly(from_client, to_server));
+            tokio::spawn(carry_slowly(from_server, to_client));
+        }
+    });
+    port
+}
+
+async fn carry_slowly(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    let mut piece = vec![0; 1 << 16];
+    while let Ok(length @ 1..) = from.read(&mut piece).await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if to.write_all(&piece[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn over_a_slow_way_a_page_is_short_rather_than_late() {
+    let Some(server) = Server::start(&[]).await else { return };
+    fill(&RedisStore::open(server.config()).await.unwrap(), 5).await;
+    let others = "for n = 1, 50000 do redis.call('SET', 'other' .. n, '') end";
+    redis::cmd("EVAL").arg(others).arg(0).exec_async(&mut server.raw().await).await.unwrap();
+    let way = slow_way(&server).await;
+    let store = RedisStore::open(config(&format!("redis://127.0.0.1:{way}"), "test")).await.unwrap();
+    let (mut found, mut from, mut pages) = (BTreeSet::new(), None, 0);
+    loop {
+        let page = store.scan(Scan::one("c").values(), from.as_ref()).await.unwrap();
+        found.extend(page.items.into_iter().map(|item| item.id));
+        (from, pages) = (page.next, pages + 1);
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found.len(), 5);
+    assert!(pages > 1, "fifty times forty milliseconds are more than a page may take");
 }
 
 #[tokio::test]
