@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Key;
+use crate::{Key, Version};
 
 /// The result of every store operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -103,6 +103,7 @@ struct Inner {
     message: Cow<'static, str>,
     operation: Option<&'static str>,
     key: Option<Box<str>>,
+    version: Option<Version>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -117,6 +118,7 @@ impl Error {
             message: message.into(),
             operation: None,
             key: None,
+            version: None,
             source: None,
         }))
     }
@@ -139,6 +141,13 @@ impl Error {
     #[must_use]
     pub fn at(mut self, key: Key<'_>) -> Self {
         self.0.key.get_or_insert_with(|| shortened(key));
+        self
+    }
+
+    /// Adds the version of the entry that cannot be read, where it is known all the same.
+    #[must_use]
+    pub fn of(mut self, version: Version) -> Self {
+        self.0.version = Some(version);
         self
     }
 
@@ -185,6 +194,12 @@ impl Error {
     pub fn key(&self) -> Option<&str> {
         self.0.key.as_deref()
     }
+
+    /// The version of an entry that is there and cannot be read: by it that very entry can be removed, and no other. `None`
+    /// where it is not known.
+    pub fn version(&self) -> Option<Version> {
+        self.0.version
+    }
 }
 
 impl Error {
@@ -225,7 +240,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, outcome, message, operation, key, source } = &*self.0;
+        let Inner { kind, outcome, message, operation, key, version: _, source } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
             .field("outcome", outcome)

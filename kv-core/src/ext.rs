@@ -61,10 +61,11 @@ pub trait StoreExt: Store + Sized {
         key: Key<'_>,
         mut change: impl FnMut(Option<Bytes>) -> Option<Bytes> + Send,
     ) -> impl Future<Output = Result<Option<Bytes>>> + Send {
-        update::run(self, key, OnCorrupt::Fail, move |entry: Option<Entry>| {
+        update::run(self, key, OnCorrupt::Fail, move |entry: Option<Entry>, asked| {
             let old = entry.map(|entry| (entry.value, entry.ttl, entry.meta));
             let (value, ttl, meta) = old.map_or_else(Default::default, |(v, t, m)| (Some(v), t, m));
             let new = change(value);
+            let ttl = update::left(ttl, asked);
             let write = new.clone().map(|value| NewEntry::new(value).ttl(ttl).meta(meta));
             Ok((write, new))
         })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rand::RngExt;
+use tokio::time::Instant;
 
 use crate::{
     Entry, Error, ErrorKind, Key, NewEntry, Outcome, PutMode, Result, Store, StoreExt, Version, each,
@@ -19,24 +20,26 @@ pub(crate) enum OnCorrupt {
 
 /// Runs `step` on what stands under `key` until its answer could be written without a race.
 ///
-/// `step` answers what to write, `None` to remove, and what to hand to the caller once that is done.
+/// `step` answers what to write, `None` to remove, and what to hand to the caller once that is done. It is told when the
+/// entry was asked for: [`left`] of its ttl then.
 pub(crate) async fn run<S: Store, R: Send>(
     store: &S,
     key: Key<'_>,
     mut on_corrupt: OnCorrupt,
-    mut step: impl FnMut(Option<Entry>) -> Result<(Option<NewEntry>, R)> + Send,
+    mut step: impl FnMut(Option<Entry>, Instant) -> Result<(Option<NewEntry>, R)> + Send,
 ) -> Result<R> {
     for attempt in 0..TRIES {
+        let asked = Instant::now();
         let entry = match store.get(key).await {
             Err(error) if error.kind() == ErrorKind::Corrupt && on_corrupt == OnCorrupt::Remove => {
                 on_corrupt = OnCorrupt::Fail; // once: what cannot be removed is an error after all
-                remove_corrupt(store, key).await?;
+                remove_corrupt(store, key, error.version()).await?;
                 continue;
             }
             entry => entry?,
         };
         let version = entry.as_ref().map(|entry| entry.version);
-        let (write, answer) = step(entry)?;
+        let (write, answer) = step(entry, asked)?;
         match written(store, key, write, version).await {
             Ok(()) => return Ok(answer),
             Err(error) if is_race(&error) => back_off(attempt).await,
@@ -84,11 +87,31 @@ pub(crate) async fn remove<S: Store>(store: &S, key: Key<'_>) -> Result<bool> {
     }
 }
 
-/// Removes an entry that nobody can read. Its version is unknown, so this may meet what another writer has just put
-/// there: that goes back.
+/// What is left of a ttl that was asked for at this time: a store counts a ttl that is written from when it arrives, and would
+/// give the way there and back once more with each update. In whole milliseconds, as stores count.
+pub(crate) fn left(ttl: Option<Duration>, asked: Instant) -> Option<Duration> {
+    let since = Duration::from_millis(u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX));
+    ttl.map(|ttl| ttl.saturating_sub(since).max(Duration::from_millis(1)))
+}
+
+/// Removes an entry that nobody can read: the one of this version, and what another writer has put there since stays.
 ///
+/// Where its version is not known, or the store does not decide on damaged bytes, that may be met: it goes back, or is an error.
 /// Where the take itself refuses damaged bytes, a delete removes them, whatever stands there by then.
-pub(crate) async fn remove_corrupt<S: Store>(store: &S, key: Key<'_>) -> Result<()> {
+pub(crate) async fn remove_corrupt<S: Store>(
+    store: &S,
+    key: Key<'_>,
+    version: Option<Version>,
+) -> Result<()> {
+    if let Some(version) = version {
+        match store.take(key, Some(version)).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(()),
+            Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
+            Err(error) if error.outcome() == Outcome::Unknown => return Ok(()), // it took it first
+            Err(_) => {}
+        }
+    }
     match store.take(key, None).await {
         Ok(None) => Ok(()),
         Err(error) if error.kind() == ErrorKind::Corrupt && error.outcome() == Outcome::NotDone => {
@@ -98,10 +121,11 @@ pub(crate) async fn remove_corrupt<S: Store>(store: &S, key: Key<'_>) -> Result<
         Err(error) => Err(error),
         Ok(Some(Entry { value, ttl, meta, .. })) => {
             let back = NewEntry::new(value).ttl(ttl).meta(meta);
-            match store.put(key, back, PutMode::Create).await {
-                Err(error) if !is_race(&error) => Err(error),
-                _ => Ok(()),
-            }
+            store.put(key, back, PutMode::Create).await.map(drop).map_err(|error| {
+                let message =
+                    "what another writer had just put in place of a damaged entry was removed with it";
+                Error::new(ErrorKind::Unavailable, message).because(error).with_outcome(Outcome::Unknown)
+            })
         }
     }
 }

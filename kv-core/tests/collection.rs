@@ -266,6 +266,60 @@ async fn what_is_removed_is_gone_though_the_store_cannot_read_it_or_it_is_an_err
 
 /// Faults are in the feature `testing`.
 #[cfg(feature = "testing")]
+#[tokio::test(start_paused = true)]
+async fn an_update_prolongs_nothing_by_the_time_that_it_takes() {
+    use kv_core::testing::{Fault, Faults, Faulty};
+
+    let (clock, faults) = (Clock::manual(), Faults::none());
+    let store = Faulty::new(memory(&clock), &faults);
+    let tokens: Collection<Token, _> = Collection::new(store.clone(), "tokens");
+    let key = Key::new("tokens", "a");
+    let entry = NewEntry::new(r#"{"user":"ada","uses":0}"#).ttl(Duration::from_secs(60)).meta(Meta::codec(1));
+    store.put(key, entry, PutMode::Create).await.unwrap();
+    for left in [57, 54] {
+        faults.next("get", Fault::delayed(Duration::from_secs(3)));
+        if left == 57 {
+            tokens.update_with("a", |found| found).await.unwrap();
+        } else {
+            store.update_with(key, |value| value).await.unwrap();
+        }
+        assert_eq!(store.get(key).await.unwrap().unwrap().ttl, Some(Duration::from_secs(left)));
+    }
+    faults.next("get", Fault::delayed(Duration::from_secs(99)));
+    store.update_with(key, |value| value).await.unwrap();
+    assert_eq!(
+        store.get(key).await.unwrap().unwrap().ttl,
+        Some(Duration::from_millis(1)),
+        "it ends, and is not kept"
+    );
+}
+
+/// Faults are in the feature `testing`.
+#[cfg(all(feature = "testing", feature = "compress"))]
+#[tokio::test(start_paused = true)]
+async fn what_another_writes_in_place_of_an_unreadable_entry_stays() {
+    use kv_core::testing::{Fault, Faults, Faulty};
+
+    let (below, faults) = (memory(&Clock::manual()), Faults::none());
+    plant(&Collection::<Token, _>::new(below.clone(), "tokens"), "a", b"not packed", 1).await;
+    let tokens = |store| Collection::<Token, _>::new(store, "tokens").unreadable(Unreadable::Miss);
+    let (slow, other) = (
+        tokens(Faulty::new(below.clone(), &faults).erased().compressed().erased()),
+        tokens(below.erased().compressed().erased()),
+    );
+    faults.next("take", Fault::delayed(Duration::from_millis(10)));
+    let late = token("late");
+    let (created, others) = tokio::join!(slow.create("a", &late), async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        other.create("a", &token("early")).await.unwrap();
+        other.get_entry("a").await.unwrap().unwrap()
+    });
+    assert_eq!(created.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(other.get_entry("a").await.unwrap(), Some(others), "not removed and put back");
+}
+
+/// Faults are in the feature `testing`.
+#[cfg(feature = "testing")]
 #[tokio::test]
 async fn where_reads_are_ahead_what_is_gone_already_is_deleted_once_more() {
     use kv_core::testing::{Faults, Faulty};

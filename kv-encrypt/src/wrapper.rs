@@ -98,7 +98,7 @@ impl<S: Store> Encrypted<S> {
         } else {
             self.sealer.open_in_time(key, &entry.meta, &entry.value).await
         };
-        entry.value = opened.map_err(|error| error.at(key))?.value;
+        entry.value = opened.map_err(|error| error.at(key).of(entry.version))?.value;
         Ok(())
     }
 }

@@ -110,9 +110,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync, S: Store> Collection<T, S> {
         mut change: impl FnMut(Option<T>) -> Option<T> + Send,
     ) -> Result<Option<T>> {
         let key = self.key(id);
-        update::run(&self.store, key, self.on_corrupt(), move |entry| {
-            let (left, meta) =
-                entry.as_ref().map(|entry| (entry.ttl, entry.meta.clone())).unwrap_or_default();
+        update::run(&self.store, key, self.on_corrupt(), move |entry, asked| {
+            let (ttl, meta) = entry.as_ref().map(|entry| (entry.ttl, entry.meta.clone())).unwrap_or_default();
+            let left = update::left(ttl, asked);
             let old = self.typed(Ok(entry), "get", key)?;
             let new = change(old.map(|found| found.value));
             let write =
@@ -126,7 +126,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync, S: Store> Collection<T, S> {
     async fn create_over_unreadable(&self, key: Key<'_>, entry: NewEntry) -> Option<Result<Version>> {
         match self.store.get(key).await {
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                if let Err(error) = update::remove_corrupt(&self.store, key).await {
+                if let Err(error) = update::remove_corrupt(&self.store, key, error.version()).await {
                     return Some(Err(error));
                 }
                 Some(self.store.put(key, entry, PutMode::Create).await)

@@ -149,15 +149,19 @@ impl<S: Store> Store for Route<S> {
         }
         let own = all.into_iter().map(|(place, changes)| {
             let table = self.table.clone();
-            changes.filter(move |change| {
+            let own = changes.filter(move |change| {
                 let tells = match change {
                     Change::Key { collection, .. } => table.place_of(collection) == place,
                     Change::All => true,
                 };
                 std::future::ready(tells)
-            })
+            });
+            own.map(Some).chain(stream::iter([None]))
         });
-        Ok(Changes::new(stream::select_all(own)))
+        // Where one of them ends, nobody hears of its entries any more.
+        let until_one_ends =
+            stream::select_all(own).take_while(|change| std::future::ready(change.is_some()));
+        Ok(Changes::new(until_one_ends.filter_map(std::future::ready)))
     }
 
     fn capabilities(&self) -> &Capabilities {

@@ -1,6 +1,7 @@
 //! Which store a collection is in, and what the others show of it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kv_core::testing::{Fault, Faults, Faulty, ReferenceStore};
@@ -168,6 +169,15 @@ async fn topics_and_changes_come_from_the_store_of_their_name() {
     while let Some(change) = changes.next().await {
         assert_ne!(change, Change::Key { collection: "codes".to_owned(), id: "not here".to_owned() });
     }
+}
+
+#[tokio::test]
+async fn the_changes_end_with_those_of_the_first_store_that_ends() {
+    let Three { store, codes, .. } = three();
+    let mut changes = store.changes().await.unwrap();
+    codes.close().await.unwrap();
+    let ends = async { while changes.next().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(60), ends).await.expect("the other store's changes go on");
 }
 
 #[tokio::test]
