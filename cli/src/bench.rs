@@ -115,9 +115,18 @@ impl BenchSettings {
             measured = self.measure_all(name, &bench, rows) => measured.map(|()| Next::GoOn),
             () = stop => Ok(Next::Stop),
         };
-        let removed = bench.clean().await.map_err(failed);
-        let next = measured?;
-        removed.map(|()| next)
+        let removed = bench.clean().await.map_err(|error| {
+            let collection = bench.collection();
+            Failure::new(format!("the bench may have left entries behind, in the collection {collection}"))
+                .because(error)
+        });
+        match (measured, removed) {
+            (Err(failure), Err(left)) => {
+                tell(&left.on_one_line());
+                Err(failure)
+            }
+            (measured, removed) => removed.and(measured),
+        }
     }
 
     async fn measure_all(&self, name: &str, bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Failure> {
@@ -160,5 +169,40 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         Ok(_) => Err("it must take some time".to_owned()),
         Err(error) => Err(error.message().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::num::NonZeroUsize;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use kv_core::testing::{Fault, Faults, Faulty};
+    use kv_core::{ErrorKind, StoreExt as _};
+    use kv_memory::MemoryStore;
+
+    use super::{BenchSettings, Operation};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_removed_is_told_of_with_the_collection_it_is_in() {
+        let (memory, faults) = (MemoryStore::new(), Faults::none());
+        let store = Faulty::new(memory.clone(), &faults).erased();
+        let settings = BenchSettings {
+            url: Vec::new(),
+            only: vec![Operation::Get],
+            entries: NonZeroUsize::MIN,
+            value: 1,
+            tasks: vec![NonZeroUsize::MIN],
+            time: Duration::from_millis(1),
+            json: false,
+        };
+        faults.always("delete_many", Fault::vanished(ErrorKind::Timeout));
+        let mut rows = Vec::new();
+        let measured = settings.measure("memory", &store, &mut rows, pin!(pending())).await;
+        let told = measured.err().unwrap().to_string();
+        assert!(told.contains("may have left entries behind, in the collection larder-bench-"), "{told}");
+        assert_eq!((rows.len(), memory.held().entries), (1, 1), "what was measured is shown");
     }
 }

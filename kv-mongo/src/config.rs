@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use kv_core::{Clock, Error, ErrorKind, Result, StoreUrl};
 use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::error;
+use crate::address::Address;
 
 const DEFAULT_NAME: &str = "larder";
 
@@ -18,8 +17,7 @@ const MAJORITY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct MongoConfig {
-    /// The URL as the driver reads it, which may hold a password: `mongodb://` or `mongodb+srv://`.
-    address: String,
+    address: Address,
     /// The database. Default `larder`.
     pub database: String,
     /// The collection, made on demand. All entries are in this one. Default `larder`.
@@ -62,9 +60,8 @@ impl MongoConfig {
             Some(name) => checked(&name, "collection")?,
         };
         let namespace = url.reserved().namespace.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
-        let address = address(url);
         Ok(Self {
-            address,
+            address: Address::rest_of(url),
             database,
             collection,
             create: true,
@@ -76,7 +73,7 @@ impl MongoConfig {
 
     /// What the driver needs to know. A name of an `mongodb+srv` URL is looked up.
     pub(crate) async fn options(&self) -> Result<ClientOptions> {
-        let mut options = ClientOptions::parse(&self.address).await.map_err(|e| error::address(&e))?;
+        let mut options = self.address.options().await?;
         check(&options)?;
         options.app_name.get_or_insert_with(|| DEFAULT_NAME.to_owned());
         options.server_selection_timeout.get_or_insert(self.patience);
@@ -85,23 +82,6 @@ impl MongoConfig {
         options.write_concern = Some(write_concern(options.write_concern.as_ref()));
         Ok(options)
     }
-}
-
-/// The URL with what is ours left out, and what the driver reads written anew, since a password may have come from
-/// elsewhere.
-fn address(url: &mut StoreUrl) -> String {
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let login = match (url.user(), url.password()) {
-        (None, None) => String::new(),
-        (user, None) => format!("{}@", encoded(user.unwrap_or(""))),
-        (user, Some(password)) => format!("{}:{}@", encoded(user.unwrap_or("")), encoded(password)),
-    };
-    let path = url.path().strip_prefix('/').map(encoded).unwrap_or_default();
-    let head = format!("{}://{login}{}/{path}", url.scheme(), url.authority());
-    let pairs = url.params().take_rest().into_iter();
-    let pairs: Vec<_> =
-        pairs.map(|(name, value)| format!("{}={}", encoded(&name), encoded(&value))).collect();
-    if pairs.is_empty() { head } else { format!("{head}?{}", pairs.join("&")) }
 }
 
 /// Refuses what would break the contract: reads of old data, and writes that are acknowledged too early.
@@ -150,7 +130,7 @@ impl fmt::Debug for MongoConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, database, collection, create, namespace, patience, clock } = self;
         f.debug_struct("MongoConfig")
-            .field("address", &kv_core::RedactedUrl::new(address))
+            .field("address", address)
             .field("database", database)
             .field("collection", collection)
             .field("create", create)

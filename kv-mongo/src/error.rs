@@ -32,23 +32,6 @@ pub(crate) fn strange(what: &'static str) -> Error {
     Error::new(ErrorKind::Unexpected, what)
 }
 
-/// What the driver says of a URL before anything is sent.
-pub(crate) fn address(error: &DriverError) -> Error {
-    let advice =
-        "unknown parameter, or a wrong value; known are `collection`, the reserved ones, and the driver's";
-    let error = match &*error.kind {
-        DriverKind::DnsResolve { .. } => {
-            Error::new(ErrorKind::Unavailable, "the name of the servers cannot be looked up")
-                .because(Cause::of(error))
-        }
-        DriverKind::InvalidArgument { message, .. } => {
-            Error::new(ErrorKind::Invalid, advice).because(Cause(message.clone()))
-        }
-        _ => Error::new(ErrorKind::Invalid, advice).because(Cause::of(error)),
-    };
-    error.with_outcome(Outcome::NotDone)
-}
-
 /// No answer, within a time in which each server that is well has one.
 pub(crate) fn silent() -> Error {
     Error::new(ErrorKind::Timeout, "the server did not answer in time")

@@ -26,6 +26,7 @@
 
 use std::time::Duration;
 
+mod address;
 mod batch;
 mod config;
 mod diagnosis;

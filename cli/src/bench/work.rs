@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use kv_core::{AnyStore, Key, NewEntry, PutMode, Result, Scan, Store as _, Version};
+use kv_core::{AnyStore, Error, ErrorKind, Key, NewEntry, PutMode, Result, Scan, Store as _, Version};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
-use tokio::sync::RwLock;
-use tokio::task::JoinSet;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use tokio::task::JoinError;
 
 use super::measure::{Figures, Times};
 
@@ -57,10 +58,22 @@ impl fmt::Display for Operation {
 
 /// Entries of a batch, and of what is written at once to begin with.
 const BATCH: usize = 50;
+/// Names that are removed, or looked for, at once.
+const NAMES: usize = 1_000;
+/// What is looked for at once has no more bytes, if all of it is there.
+const LOOK_BYTES: usize = 8 << 20;
 /// After so many turns a task lets the others have theirs.
 const YIELD_EVERY: usize = 16;
 /// How long tasks that were stopped are waited for.
 const ENDING: Duration = Duration::from_secs(10);
+/// Before each look for what is there although it was removed: a write whose answer was lost may be executed late.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1_600),
+];
 /// What a bench leaves behind when it is killed is gone after so long, but for what `put` wrote.
 const LEFTOVERS: Duration = Duration::from_secs(3_600);
 
@@ -76,6 +89,11 @@ pub(super) struct Bench {
     tasks: usize,
     /// Held by each task, so that none writes any more once entries are removed.
     at_work: Arc<RwLock<()>>,
+    /// Heard by each task, so that it ends between two operations. One that is dropped within a write may go on writing
+    /// unheard: some stores finish what they have begun.
+    ended: Arc<AtomicBool>,
+    /// Something failed, and may be executed all the same.
+    failed: Arc<AtomicBool>,
 }
 
 impl Bench {
@@ -84,56 +102,113 @@ impl Bench {
         StdRng::seed_from_u64(1).fill_bytes(&mut value); // what does not compress
         let collection = format!("larder-bench-{:016x}", rand::rng().random::<u64>());
         let (collection, value, at_work) = (collection.into(), value.into(), Arc::default());
-        Self { store: store.clone(), collection, entries, value, time, tasks, at_work }
+        let (ended, failed) = (Arc::default(), Arc::default());
+        Self { store: store.clone(), collection, entries, value, time, tasks, at_work, ended, failed }
     }
 
     pub(super) const fn store(&self) -> &AnyStore {
         &self.store
     }
 
+    /// Where the entries are.
+    pub(super) fn collection(&self) -> &str {
+        &self.collection
+    }
+
+    /// Writes the entries. A batch that was begun is written also if this is dropped.
     pub(super) async fn fill(&self) -> Result<()> {
         for first in (0..self.entries).step_by(BATCH) {
             let ids: Vec<_> = (first..self.entries.min(first + BATCH)).map(id).collect();
-            self.put_many(&ids).await?;
+            let (bench, at_work) = (self.clone(), self.at_work().await);
+            let writing = tokio::spawn(async move { bench.noting(at_work, bench.put_many(&ids)).await });
+            writing.await.map_err(task_ended).flatten()?;
         }
         Ok(())
     }
 
-    /// Removes all that was written, by name: not every store can list. Tasks that were stopped have ended before.
+    /// Repeats `operation` in so many tasks at once, in each at least once, however short the time. If this is dropped, they
+    /// end with [`Bench::clean`].
+    pub(super) async fn run(&self, operation: Operation, tasks: usize) -> Result<Figures> {
+        let mut running = Vec::with_capacity(tasks);
+        let begun = Instant::now();
+        for task in 0..tasks {
+            let (bench, at_work) = (self.clone(), self.at_work().await);
+            let repeating = async move { bench.noting(at_work, bench.repeat(operation, task, begun)).await };
+            running.push(tokio::spawn(repeating));
+        }
+        let mut times = Vec::with_capacity(tasks);
+        for task in running {
+            times.push(task.await.map_err(task_ended).flatten()?);
+        }
+        Ok(Figures::of(times, begun.elapsed()))
+    }
+
+    /// Removes all that was written, by name: not every store can list. Tasks that were stopped have ended before, and what
+    /// is executed late is looked for: longer where something failed.
     ///
     /// # Errors
-    /// The first one; it goes on after it.
+    /// What stands between it and the knowledge that nothing is left.
     pub(super) async fn clean(&self) -> Result<()> {
-        drop(tokio::time::timeout(ENDING, self.at_work.write()).await);
+        self.ended.store(true, Ordering::Relaxed);
+        let all_ended = tokio::time::timeout(ENDING, self.at_work.write()).await.is_ok();
+        let is_sure = all_ended && !self.failed.load(Ordering::Relaxed);
         let all: Vec<_> = (0..self.entries).map(id).chain((0..self.tasks).map(own)).collect();
+        let mut done = self.remove(&all).await;
+        for pause in PAUSES {
+            tokio::time::sleep(pause).await;
+            let left = self.found(&all).await?;
+            if left.is_empty() {
+                done = Ok(());
+                if is_sure {
+                    break;
+                }
+                continue;
+            }
+            let again = Error::new(ErrorKind::Unexpected, "entries are there although they were removed");
+            done = self.remove(&left).await.and(Err(again));
+        }
+        done
+    }
+
+    /// # Errors
+    /// The first one; it goes on after it.
+    async fn remove(&self, ids: &[String]) -> Result<()> {
         let mut done = Ok(());
-        for ids in all.chunks(1_000) {
+        for ids in ids.chunks(NAMES) {
             let removed = self.store.delete_many(&self.keys(ids)).await;
             done = done.and(removed.and_then(|removed| removed.into_iter().collect()));
         }
         done
     }
 
-    /// Repeats `operation` in so many tasks at once, in each at least once, however short the time.
-    pub(super) async fn run(&self, operation: Operation, tasks: usize) -> Result<Figures> {
-        let mut running = JoinSet::new();
-        let begun = Instant::now();
-        for task in 0..tasks {
-            let (bench, at_work) = (self.clone(), Arc::clone(&self.at_work).read_owned().await);
-            running.spawn(async move {
-                let done = bench.repeat(operation, task, begun).await;
-                drop(at_work);
-                done
-            });
+    /// Those of the ids that are there, or may be.
+    async fn found(&self, ids: &[String]) -> Result<Vec<String>> {
+        let mut there = Vec::new();
+        let at_once = (LOOK_BYTES / self.value.len().max(1)).clamp(1, NAMES);
+        for ids in ids.chunks(at_once) {
+            let found = self.store.get_many(&self.keys(ids)).await?.into_iter().zip(ids);
+            there.extend(found.filter(|(found, _)| !matches!(found, Ok(None))).map(|(_, id)| id.clone()));
         }
-        let mut times = Vec::with_capacity(tasks);
-        while let Some(done) = running.join_next().await {
-            times.push(done.map_err(|error| {
-                kv_core::Error::new(kv_core::ErrorKind::Unexpected, "a task of the bench ended")
-                    .because(error)
-            })??);
+        Ok(there)
+    }
+
+    async fn at_work(&self) -> OwnedRwLockReadGuard<()> {
+        Arc::clone(&self.at_work).read_owned().await
+    }
+
+    /// What the work of a task brings. If it failed, the others end too.
+    async fn noting<T>(
+        &self,
+        at_work: OwnedRwLockReadGuard<()>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let done = work.await;
+        if done.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+            self.ended.store(true, Ordering::Relaxed);
         }
-        Ok(Figures::of(times, begun.elapsed()))
+        drop(at_work);
+        done
     }
 
     async fn repeat(&self, operation: Operation, task: usize, begun: Instant) -> Result<Times> {
@@ -146,7 +221,7 @@ impl Bench {
             let started = Instant::now();
             let took = turns.one().await?;
             times.add(took, started.elapsed());
-            if begun.elapsed() >= self.time || times.is_full() {
+            if begun.elapsed() >= self.time || times.is_full() || self.ended.load(Ordering::Relaxed) {
                 break;
             }
             if times.turns().is_multiple_of(YIELD_EVERY) {
@@ -246,6 +321,10 @@ async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(T, Duration)
     Ok((done, started.elapsed()))
 }
 
+fn task_ended(error: JoinError) -> Error {
+    Error::new(ErrorKind::Unexpected, "a task of the bench ended").because(error)
+}
+
 /// The name of an entry that one task alone touches.
 fn own(task: usize) -> String {
     format!("task {task}")
@@ -262,8 +341,20 @@ mod tests {
     use kv_core::testing::{Fault, Faults, Faulty};
     use kv_core::{ErrorKind, StoreExt as _};
     use kv_memory::MemoryStore;
+    use tokio::time::{Instant, sleep, timeout};
 
-    use super::{Bench, Operation};
+    use super::{BATCH, Bench, Operation};
+
+    const LONG: Duration = Duration::from_secs(60);
+    /// How long a call takes that is under way when the bench is told to end, after this other time.
+    const SLOW: Duration = Duration::from_secs(3);
+    const SOON: Duration = Duration::from_secs(1);
+
+    /// A bench of three tasks on 20 entries that goes on until it is told to end.
+    fn endless(memory: &MemoryStore, faults: &Faults) -> Bench {
+        let store = Faulty::new(memory.clone(), faults).erased();
+        Bench::new(&store, 20, 10, LONG, 3)
+    }
 
     #[tokio::test]
     async fn every_operation_is_measured_and_nothing_is_left() {
@@ -281,11 +372,10 @@ mod tests {
         assert_eq!(memory.held().entries, 0);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_bench_that_fails_midway_leaves_nothing_either() {
         let (memory, faults) = (MemoryStore::new(), Faults::none());
-        let store = Faulty::new(memory.clone(), &faults).erased();
-        let bench = Bench::new(&store, 20, 10, Duration::from_secs(60), 3);
+        let bench = endless(&memory, &faults);
         bench.fill().await.unwrap();
         for _ in 0..50 {
             faults.next("take", Fault::delayed(Duration::ZERO));
@@ -295,6 +385,71 @@ mod tests {
         faults.clear();
         assert!(memory.held().entries > 20, "what a task had just written is there");
         bench.clean().await.unwrap();
+        assert_eq!(memory.held().entries, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_put_that_is_executed_after_its_entry_was_removed_is_found() {
+        for late in [50, 500, 1_000].map(Duration::from_millis) {
+            let (memory, faults) = (MemoryStore::new(), Faults::none());
+            let bench = endless(&memory, &faults);
+            bench.fill().await.unwrap();
+            faults.next("put", Fault::landing_late(ErrorKind::Unavailable, late));
+            bench.run(Operation::Put, 3).await.unwrap_err();
+            bench.clean().await.unwrap();
+            sleep(LONG).await;
+            assert_eq!(memory.held().entries, 0, "{late:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn entries_that_come_back_again_and_again_are_told_of() {
+        let (memory, faults) = (MemoryStore::new(), Faults::none());
+        let bench = endless(&memory, &faults);
+        bench.fill().await.unwrap();
+        faults.always("delete_many", Fault::vanished(ErrorKind::Timeout));
+        bench.clean().await.unwrap_err();
+        faults.clear();
+        bench.clean().await.unwrap();
+        assert_eq!(memory.held().entries, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delete_whose_answer_is_lost_is_no_error_if_nothing_is_left() {
+        let (memory, faults) = (MemoryStore::new(), Faults::none());
+        let bench = endless(&memory, &faults);
+        bench.fill().await.unwrap();
+        faults.next("delete_many", Fault::lost(ErrorKind::Timeout));
+        bench.clean().await.unwrap();
+        assert_eq!(memory.held().entries, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_is_under_way_when_the_bench_is_told_to_end_is_waited_for() {
+        let (memory, faults) = (MemoryStore::new(), Faults::none());
+        let store = Faulty::new(memory.clone(), &faults).erased();
+        let bench = Bench::new(&store, 2 * BATCH, 10, LONG, 3);
+        faults.next("put_many", Fault::delayed(SLOW));
+        let begun = Instant::now();
+        timeout(SOON, bench.fill()).await.unwrap_err();
+        bench.clean().await.unwrap();
+        assert!(begun.elapsed() >= SLOW, "nobody knows what becomes of it");
+        assert_eq!(faults.calls(), ["put_many", "delete_many", "get_many"]);
+        assert_eq!(memory.held().entries, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_put_that_is_under_way_when_the_bench_is_told_to_end_is_waited_for() {
+        let (memory, faults) = (MemoryStore::new(), Faults::none());
+        let bench = endless(&memory, &faults);
+        bench.fill().await.unwrap();
+        faults.always("put", Fault::delayed(SLOW));
+        let begun = Instant::now();
+        timeout(SOON, bench.run(Operation::Put, 3)).await.unwrap_err();
+        bench.clean().await.unwrap();
+        assert!(begun.elapsed() >= SLOW, "nobody knows what becomes of it");
+        let calls = faults.calls();
+        assert_eq!(calls.iter().filter(|call| **call == "put").count(), 3, "and none is begun: {calls:?}");
         assert_eq!(memory.held().entries, 0);
     }
 }

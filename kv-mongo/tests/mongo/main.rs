@@ -22,4 +22,6 @@ mod restart;
 #[cfg(test)]
 mod sharing;
 #[cfg(test)]
+mod stretches;
+#[cfg(test)]
 mod support;
