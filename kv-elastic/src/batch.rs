@@ -107,7 +107,7 @@ impl Inner {
                 }
             };
             let action = format!(r#"{{"index":{{"_id":"{}"}}}}"#, coded.hash);
-            self.add(&mut chunk, &mut answers, at, &action, &coded.body).await;
+            self.add(&mut chunk, &mut answers, at, &action, &coded.document()).await;
             pause.after(bytes).await;
         }
         self.send(chunk, &mut answers).await;

@@ -19,7 +19,7 @@
 //! - The same code serves Elasticsearch from 7.10 and OpenSearch from 1.0; it asks at open which one answers.
 //! - Everything by key is real-time: reads, conditions and `take` never wait for a refresh, and writes never ask for
 //!   one. Only the first page of a listing refreshes the index.
-//! - Conditions are the server's (`op_type=create`, `if_seq_no` with `if_primary_term`): of racing writers one wins.
+//! - Conditions are the server's (`_update` with `upsert`, `if_seq_no` with `if_primary_term`): of racing writers one wins.
 //! - The wall clock of whoever calls judges expiry. A task deletes what has expired in the background.
 //!
 //! `docs/backends/elasticsearch.md` has the mapping, the limits and what a failover may undo.

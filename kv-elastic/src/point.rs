@@ -11,6 +11,9 @@ use crate::inner::Inner;
 use crate::turns::Turns;
 use crate::wire::{Coded, Draft, Stored, decoded};
 
+/// So long a claim stands for certain: the clock of no reaper is nearly a minute ahead.
+const FRESH_MS: u64 = 10_000;
+
 /// What is read of a document.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -25,9 +28,19 @@ struct Seen {
     state: State,
 }
 
-#[derive(Clone, Copy)]
+impl Seen {
+    /// # Errors
+    /// `Corrupt` for a document that stands under the id of another name.
+    fn of(self, key: Key<'_>) -> Result<Self> {
+        Ok(Self { stored: self.stored.of(key)?, state: self.state })
+    }
+}
+
+#[derive(Clone, Copy, Deserialize)]
 struct State {
+    #[serde(rename = "_seq_no")]
     seq_no: u64,
+    #[serde(rename = "_primary_term")]
     primary_term: u64,
 }
 
@@ -46,6 +59,22 @@ struct Got<'a> {
     primary_term: u64,
     #[serde(rename = "_source", borrow)]
     source: Option<&'a RawValue>,
+}
+
+/// The answer to an upsert that met a document.
+#[derive(Deserialize)]
+struct Met<'a> {
+    #[serde(borrow)]
+    get: Got<'a>,
+}
+
+/// How a try to create ended.
+enum Created {
+    Done,
+    /// There is a document; nothing was done.
+    Met(Seen),
+    /// Another write came just before this one.
+    Lost,
 }
 
 /// How a conditional write ended.
@@ -74,40 +103,68 @@ impl Inner {
         }
     }
 
-    /// Writes where there is no document, or over one that has expired.
+    /// Writes where there is no document, or over one that has expired. The server tells in the same step what it met: after a
+    /// mere refusal, somebody else's entry that was deleted meanwhile could not be told from ours, written and deleted.
     async fn create(&self, key: Key<'_>, coded: Coded) -> Result<Version> {
-        let path = self.path(&format!("_create/{}", coded.hash));
         let mut turns = Turns::default();
+        let mut ended = self.upsert(key, &coded).await?;
         loop {
+            let seen = match ended {
+                Created::Done => return Ok(coded.version),
+                Created::Met(seen) => seen,
+                // Something came before this very write. If it is gone it may have been ours, which is not sent again.
+                Created::Lost => self.look_again(key, Part::Head).await?.ok_or_else(untraceable)?,
+            };
+            if seen.stored.tells_of(coded.version) {
+                return Ok(coded.version); // the cluster repeated the write within itself
+            }
+            if seen.stored.is_live(self.clock.unix_ms()) {
+                return Err(Error::new(ErrorKind::AlreadyExists, "there is a live entry already"));
+            }
+            let Some(state) = self.spared(key, seen).await? else {
+                turns.lost().await?;
+                ended = self.upsert(key, &coded).await?; // the entry was not sent in this turn
+                continue;
+            };
+            let path = self.document(key) + &state.condition();
             if self.write(Method::PUT, &path, &coded).await? == Written::Done {
                 return Ok(coded.version);
             }
-            if let Some(seen) = self.look_again(key, Part::Head).await? {
-                if seen.stored.tells_of(coded.version) {
-                    return Ok(coded.version); // the cluster repeated the write within itself
-                }
-                if seen.stored.is_live(self.clock.unix_ms()) {
-                    return Err(Error::new(ErrorKind::AlreadyExists, "there is a live entry already"));
-                }
-                let path = self.document(key) + &seen.state.condition();
-                if self.write(Method::PUT, &path, &coded).await? == Written::Done {
-                    return Ok(coded.version);
-                }
-            }
             turns.lost().await?;
+            ended = Created::Lost;
+        }
+    }
+
+    /// The state of what has expired once no reaper deletes it: were it written over at the same moment, nobody could tell
+    /// that deletion from one of the entry. `None` if something else came first.
+    async fn spared(&self, key: Key<'_>, seen: Seen) -> Result<Option<State>> {
+        let now_ms = self.clock.unix_ms();
+        if seen.stored.was_claimed_after(now_ms.saturating_sub(FRESH_MS)) {
+            return Ok(Some(seen.state));
+        }
+        let claim = Draft::claim(&self.namespace, key, Version::random(), seen.stored.version, now_ms)?;
+        let body = claim.coded(self.body_limit).await?.document();
+        let path = self.document(key) + &seen.state.condition();
+        let answer = self.http.call(Method::PUT, &path, Content::Json(body)).await?;
+        match answer.status {
+            200 | 201 => answer.json().map(Some),
+            409 => Ok(None),
+            _ => Err(answer.refused()),
         }
     }
 
     async fn update(&self, key: Key<'_>, coded: Coded, expected: Version) -> Result<Version> {
         let mut turns = Turns::default();
         loop {
-            let seen = self.look_for_turn(&turns, key, Part::Head).await?;
-            if seen.as_ref().is_some_and(|seen| seen.stored.tells_of(coded.version)) {
+            let Some(seen) = self.look_for_turn(&turns, key, Part::Head).await? else {
+                return Err(nothing_to_update().with_outcome(turns.outcome()));
+            };
+            if seen.stored.tells_of(coded.version) {
                 return Ok(coded.version);
             }
-            let Some(seen) = seen.filter(|seen| seen.stored.is_live(self.clock.unix_ms())) else {
-                return Err(Error::new(ErrorKind::Conflict, "there is no live entry to update"));
-            };
+            if !seen.stored.is_live(self.clock.unix_ms()) {
+                return Err(nothing_to_update());
+            }
             if seen.stored.version != expected {
                 return Err(another_version());
             }
@@ -125,16 +182,20 @@ impl Inner {
     pub(crate) async fn take(&self, key: Key<'_>, expected: Option<Version>) -> Result<Option<Entry>> {
         let (claim, mut turns, mut claimed) = (Version::random(), Turns::default(), None);
         loop {
-            let Some(seen) = self.look_for_turn(&turns, key, Part::Whole).await? else { return Ok(None) };
-            if seen.stored.version == claim {
-                return Ok(claimed);
+            let Some(seen) = self.look_for_turn(&turns, key, Part::Whole).await? else {
+                // After a lost turn it may have been our own claim that is gone.
+                return if turns.is_first() { Ok(None) } else { Err(untraceable()) };
+            };
+            if seen.stored.tells_of(claim) {
+                return Ok(claimed); // also where a `Create` has put its own claim over ours
             }
             let path = self.document(key) + &seen.state.condition();
-            let Some(entry) = seen.stored.at(self.clock.unix_ms()) else { return Ok(None) };
+            let now_ms = self.clock.unix_ms();
+            let Some(entry) = seen.stored.at(now_ms) else { return Ok(None) };
             if expected.is_some_and(|expected| expected != entry.version) {
                 return Err(another_version());
             }
-            let draft = Draft::claim(&self.namespace, key, claim, entry.version)?;
+            let draft = Draft::claim(&self.namespace, key, claim, entry.version, now_ms)?;
             let draft = draft.coded(self.body_limit).await?;
             if self.write(Method::PUT, &path, &draft).await? == Written::Done {
                 return Ok(Some(entry));
@@ -145,7 +206,7 @@ impl Inner {
     }
 
     async fn write(&self, method: Method, path: &str, coded: &Coded) -> Result<Written> {
-        let answer = self.http.call(method, path, Content::Json(coded.body.clone())).await?;
+        let answer = self.http.call(method, path, Content::Json(coded.document())).await?;
         match answer.status {
             200 | 201 => Ok(Written::Done),
             409 => Ok(Written::Lost),
@@ -153,12 +214,21 @@ impl Inner {
         }
     }
 
+    /// Writes if there is no document, else brings what it met, less the value.
+    async fn upsert(&self, key: Key<'_>, coded: &Coded) -> Result<Created> {
+        let path = self.path(&format!("_update/{}?_source_excludes=value&filter_path=get", coded.hash));
+        let answer = self.http.post(&path, Content::Json(coded.upsert.clone())).await?;
+        match answer.status {
+            200 => decoded(answer.body, met).await?.of(key).map(Created::Met),
+            201 => Ok(Created::Done),
+            409 => Ok(Created::Lost),
+            _ => Err(answer.refused()),
+        }
+    }
+
     /// Looks before the write of a turn: whatever goes wrong before the first, nothing was written.
     async fn look_for_turn(&self, turns: &Turns, key: Key<'_>, part: Part) -> Result<Option<Seen>> {
-        if turns.is_first() {
-            return self.look(key, part).await.map_err(|error| error.with_outcome(Outcome::NotDone));
-        }
-        self.look_again(key, part).await
+        self.look(key, part).await.map_err(|error| error.with_outcome(turns.outcome()))
     }
 
     /// Looks after a write that the server says was not done: it may have been, by an earlier try of the cluster's own.
@@ -176,8 +246,7 @@ impl Inner {
         if answer.status != 200 && !(answer.status == 404 && gone(&answer.body)) {
             return Err(answer.refused());
         }
-        let seen = decoded(answer.body, seen).await?;
-        seen.map(|seen| Ok(Seen { stored: seen.stored.of(key)?, state: seen.state })).transpose()
+        decoded(answer.body, seen).await?.map(|seen| seen.of(key)).transpose()
     }
 }
 
@@ -192,12 +261,29 @@ fn gone(body: &[u8]) -> bool {
 
 fn seen(body: &[u8]) -> Result<Option<Seen>> {
     let got: Got<'_> = serde_json::from_slice(body).map_err(|_| error::garbled())?;
-    if !got.found {
-        return Ok(None);
-    }
+    if got.found { found(&got).map(Some) } else { Ok(None) }
+}
+
+fn met(body: &[u8]) -> Result<Seen> {
+    let met: Met<'_> = serde_json::from_slice(body).map_err(|_| error::garbled())?;
+    found(&met.get)
+}
+
+fn found(got: &Got<'_>) -> Result<Seen> {
     let source = got.source.ok_or_else(|| error::corrupt("the document has no source"))?;
     let state = State { seq_no: got.seq_no, primary_term: got.primary_term };
-    Ok(Some(Seen { stored: Stored::decode(source)?, state }))
+    Ok(Seen { stored: Stored::decode(source)?, state })
+}
+
+fn nothing_to_update() -> Error {
+    Error::new(ErrorKind::Conflict, "there is no live entry to update")
+}
+
+/// A write was refused because another came first, which may have been an earlier try of the cluster's own, and what it wrote
+/// is gone.
+fn untraceable() -> Error {
+    let message = "another write came first and the entry is gone: the cluster does not tell by whom";
+    Error::new(ErrorKind::Unavailable, message).with_outcome(Outcome::Unknown)
 }
 
 fn another_version() -> Error {

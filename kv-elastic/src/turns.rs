@@ -20,6 +20,11 @@ impl Turns {
         self.0 == 0
     }
 
+    /// What is known of the writes sent so far: the server refused them, and the cluster may have repeated each within itself.
+    pub(crate) const fn outcome(&self) -> Outcome {
+        if self.is_first() { Outcome::NotDone } else { Outcome::Unknown }
+    }
+
     /// Waits before the next turn: a random time, so that those who lost together do not meet again.
     ///
     /// # Errors

@@ -15,15 +15,26 @@ use crate::error;
 use crate::names;
 
 /// A deadline before every time: that of claims alone.
-const LONG_AGO_MS: u64 = 1;
+pub(crate) const LONG_AGO_MS: u64 = 1;
 /// Under this tag a claim holds the version of the entry that it took.
 const TAKEN: &str = "taken";
 /// What is coded on the caller's thread: it takes less than a millisecond.
 const INLINE: usize = 128 << 10;
 
+/// What stands around a document that is sent as an upsert: an update that changes nothing, and brings the document for the
+/// case that there is none.
+const UPSERT: (&[u8], &[u8]) = (br#"{"doc":{},"upsert":"#, b"}");
+
+/// When a claim was made, as it stands in its `hash`: of the fields that are indexed and can hold it the only one that nobody
+/// reads of a claim. These sort by time, behind the hashes of all entries.
+pub(crate) fn claimed_at(now_ms: u64) -> String {
+    format!("taken {now_ms:020}")
+}
+
 /// An entry on its way in. It owns all of itself, so that it can be coded on another thread.
 #[derive(Debug)]
 pub(crate) struct Draft {
+    /// The document's id, except in a claim.
     pub(crate) hash: String,
     pub(crate) version: Version,
     namespace: String,
@@ -95,15 +106,21 @@ impl Draft {
         })
     }
 
-    /// What stands in the place of the entry `taken`, until the reaper comes: nothing, which has expired.
+    /// What stands in the place of the entry `taken` from `now_ms` until the reaper comes: nothing, which has expired.
     ///
     /// # Errors
     /// None: a claim is small.
-    pub(crate) fn claim(namespace: &str, key: Key<'_>, version: Version, taken: Version) -> Result<Self> {
+    pub(crate) fn claim(
+        namespace: &str,
+        key: Key<'_>,
+        version: Version,
+        taken: Version,
+        now_ms: u64,
+    ) -> Result<Self> {
         let mut meta = Meta::default();
         meta.tags = vec![(TAKEN.into(), *taken.as_bytes())];
         Ok(Self {
-            hash: names::hash(namespace, key),
+            hash: claimed_at(now_ms),
             version,
             namespace: namespace.to_owned(),
             collection: key.collection.to_owned(),
@@ -124,7 +141,7 @@ impl Draft {
         } else {
             spawn_blocking(move || self.code()).await.map_err(error::interrupted)??
         };
-        if coded.body.len() > limit {
+        if coded.upsert.len() > limit {
             let message = "with its names and tags the entry is larger than what the server takes";
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
@@ -146,9 +163,12 @@ impl Draft {
             size: self.value.len(),
             value: &self.value,
         };
+        let (before, behind) = UPSERT;
         let mut body = Vec::with_capacity(self.value.len() / 3 * 4 + 512);
+        body.extend_from_slice(before);
         serde_json::to_writer(&mut body, &document).map_err(|_| error::garbled())?;
-        Ok(Coded { hash: self.hash, version: self.version, body: body.into() })
+        body.extend_from_slice(behind);
+        Ok(Coded { hash: self.hash, version: self.version, upsert: body.into() })
     }
 }
 
@@ -157,7 +177,16 @@ impl Draft {
 pub(crate) struct Coded {
     pub(crate) hash: String,
     pub(crate) version: Version,
-    pub(crate) body: Bytes,
+    /// The document with what makes it an upsert.
+    pub(crate) upsert: Bytes,
+}
+
+impl Coded {
+    /// The document alone.
+    pub(crate) fn document(&self) -> Bytes {
+        let (before, behind) = UPSERT;
+        self.upsert.slice(before.len()..self.upsert.len() - behind.len())
+    }
 }
 
 /// A document as it was read. Its value is empty if it was not asked for.
@@ -273,8 +302,16 @@ impl Stored {
     /// Whether the write of this version was done: it stands here, or what a take of it left behind.
     pub(crate) fn tells_of(&self, version: Version) -> bool {
         let is_it = |(tag, taken): &(Box<str>, [u8; 16])| &**tag == TAKEN && taken == version.as_bytes();
-        let is_claim = self.deadline == Some(LONG_AGO_MS);
-        self.version == version || is_claim && self.meta.tags.iter().any(is_it)
+        self.version == version || self.is_claim() && self.meta.tags.iter().any(is_it)
+    }
+
+    fn is_claim(&self) -> bool {
+        self.deadline == Some(LONG_AGO_MS)
+    }
+
+    /// Whether it is a claim that was made after `ms`.
+    pub(crate) fn was_claimed_after(&self, ms: u64) -> bool {
+        self.is_claim() && self.hash > claimed_at(ms)
     }
 
     /// The entry, if it lives at `now_ms`.
@@ -312,7 +349,7 @@ mod tests {
     use kv_core::{ErrorKind, Key, Meta, NewEntry};
     use serde_json::value::RawValue;
 
-    use super::{Coded, Draft, Stored};
+    use super::{Coded, Draft, Stored, claimed_at};
 
     const LIMIT: usize = 1 << 20;
 
@@ -335,15 +372,23 @@ mod tests {
                 let key = Key::new(collection, id);
                 let entry = NewEntry::new(value.clone()).ttl(Duration::from_millis(5)).meta(tagged.clone());
                 let coded = coded(key, entry).await.unwrap();
-                let stored = Stored::decode(&raw(&coded.body)).unwrap().of(key).unwrap();
+                let stored = Stored::decode(&raw(&coded.document())).unwrap().of(key).unwrap();
                 assert_eq!((stored.hash.as_str(), stored.deadline), (coded.hash.as_str(), Some(1_005)));
                 assert_eq!(stored.size, value.len());
+                let upsert: serde_json::Value = serde_json::from_slice(&coded.upsert).unwrap();
+                assert_eq!(upsert["upsert"]["hash"], coded.hash);
                 let entry = stored.clone().at(1_003).unwrap();
                 assert_eq!((entry.value.as_ref(), entry.version), (&*value, coded.version));
                 assert_eq!((entry.ttl, entry.meta), (Some(Duration::from_millis(2)), tagged.clone()));
                 assert!(stored.is_live(1_005) && !stored.is_live(1_006) && stored.at(1_006).is_none());
             }
         }
+    }
+
+    #[test]
+    fn the_moments_of_claims_sort_by_time_and_behind_every_hash() {
+        let moments = [0, 9, 10, 1_763_900_000_000, u64::MAX].map(claimed_at);
+        assert!(moments.is_sorted() && moments[0] > "f".repeat(64));
     }
 
     #[tokio::test]
@@ -360,7 +405,7 @@ mod tests {
     #[tokio::test]
     async fn what_larder_did_not_write_is_corrupt() {
         let key = Key::new("c", "i");
-        let body = coded(key, NewEntry::new("value")).await.unwrap().body;
+        let body = coded(key, NewEntry::new("value")).await.unwrap().document();
         let good: serde_json::Value = serde_json::from_slice(&body).unwrap();
         let wrong = [
             ("value", serde_json::json!("***")),

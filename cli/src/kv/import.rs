@@ -1,5 +1,7 @@
 //! `larder kv import`.
 
+use std::time::Duration;
+
 use clap::Args;
 use kv_core::{AnyStore, Key, NewEntry, Store as _};
 use serde_json::json;
@@ -11,7 +13,7 @@ use super::output::Output;
 use super::progress::{Progress, Whom};
 use super::{Common, failed};
 use crate::Failure;
-use crate::clock::now_ms;
+use crate::clock::{now_ms, whole_ms};
 
 /// Arguments of `larder kv import`.
 #[derive(Debug, Args)]
@@ -63,15 +65,28 @@ async fn import(store: &AnyStore, counts: &mut Counts, whom: Whom) -> Result<(),
     loop {
         let mut batch = Batch::default();
         let read = batch.fill(&mut lines, counts).await;
-        write(store, batch.names, batch.entries, counts, &progress).await?; // what stands before a bad line, too
+        let live = batch.live(now_ms(), counts); // not when they were read: whoever writes the lines may take his time
+        write(store, live, counts, &progress).await?; // what stands before a bad line, too
         if read? == Input::Ended {
             return Ok(());
         }
     }
 }
 
+/// Lines that were read and wait to be written.
 #[derive(Default)]
-struct Batch {
+struct Batch(Vec<Waiting>);
+
+struct Waiting {
+    name: Line,
+    entry: NewEntry,
+    /// In milliseconds since the epoch; `None` for ever.
+    expires_at: Option<u64>,
+}
+
+/// What is written, and under which names.
+#[derive(Default)]
+struct Live {
     names: Vec<Line>,
     entries: Vec<NewEntry>,
 }
@@ -90,7 +105,7 @@ impl Batch {
         counts: &mut Counts,
     ) -> Result<Input, Failure> {
         let mut weight = 0;
-        while self.entries.len() < BATCH && weight < BATCH_BYTES {
+        while self.0.len() < BATCH && weight < BATCH_BYTES {
             let next = lines
                 .next_line()
                 .await
@@ -101,16 +116,40 @@ impl Batch {
                 continue;
             }
             let line: Line = serde_json::from_str(&text).map_err(|error| misread(counts.lines, &error))?;
-            match line.entry(now_ms()).map_err(|error| wrong(counts.lines).because(error))? {
-                Read::Expired => counts.expired += 1,
-                Read::Live(entry) => {
-                    weight += line.weight();
-                    self.names.push(line);
-                    self.entries.push(entry);
+            let bytes = line.weight();
+            match Waiting::of(line, now_ms()).map_err(|error| wrong(counts.lines).because(error))? {
+                None => counts.expired += 1,
+                Some(waiting) => {
+                    weight += bytes;
+                    self.0.push(waiting);
                 }
             }
         }
         Ok(Input::GoesOn)
+    }
+
+    /// What of it lives at `now`, each entry with the time that it has left.
+    fn live(self, now: u64, counts: &mut Counts) -> Live {
+        let mut live = Live::default();
+        for Waiting { name, entry, expires_at } in self.0 {
+            let left = expires_at.map(|at| at.saturating_sub(now));
+            if left == Some(0) {
+                counts.expired += 1;
+                continue;
+            }
+            live.names.push(name);
+            live.entries.push(entry.ttl(left.map(Duration::from_millis)));
+        }
+        live
+    }
+}
+
+impl Waiting {
+    /// What a line stands for that is read at `now`; `None` if it has expired.
+    fn of(name: Line, now: u64) -> Result<Option<Self>, String> {
+        let Read::Live(entry) = name.entry(now)? else { return Ok(None) };
+        let expires_at = entry.lifetime().map(|left| now.saturating_add(whole_ms(left)));
+        Ok(Some(Self { name, entry, expires_at }))
     }
 }
 
@@ -125,8 +164,7 @@ fn wrong(line: u64) -> Failure {
 
 async fn write(
     store: &AnyStore,
-    names: Vec<Line>,
-    entries: Vec<NewEntry>,
+    Live { names, entries }: Live,
     counts: &mut Counts,
     progress: &Progress,
 ) -> Result<(), Failure> {
@@ -140,4 +178,27 @@ async fn write(
         progress.add(1);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Batch, Counts, Line, Waiting};
+
+    #[test]
+    fn what_waited_to_be_written_has_the_time_that_is_left_by_then() {
+        let mut batch = Batch::default();
+        for (id, expires_at) in [("short", "2000"), ("long", "6000"), ("for ever", "null")] {
+            let text = format!(r#"{{"collection":"c","id":"{id}","value":"","expires_at":{expires_at}}}"#);
+            let line: Line = serde_json::from_str(&text).unwrap();
+            batch.0.push(Waiting::of(line, 1_000).unwrap().expect("all live when they are read"));
+        }
+        let mut counts = Counts::default();
+        let live = batch.live(2_000, &mut counts);
+        let ids: Vec<_> = live.names.iter().map(|line| &*line.id).collect();
+        let left: Vec<_> = live.entries.iter().map(kv_core::NewEntry::lifetime).collect();
+        assert_eq!((ids, left), (vec!["long", "for ever"], vec![Some(Duration::from_secs(4)), None]));
+        assert_eq!(counts.expired, 1);
+    }
 }

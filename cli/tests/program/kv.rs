@@ -1,5 +1,9 @@
 //! `larder kv`: bytes in, bytes out, and an exit status to act on.
 
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 
 use crate::support::{Client, Home, done, stderr, stdout};
@@ -97,6 +101,20 @@ fn export_and_import_carry_everything_but_what_has_expired() {
     let copied = home.run(["kv", "export", "disk:copy", "many"]);
     assert_eq!(done(&copied).lines().count(), 1_200);
     assert_eq!(home.run(["kv", "get", "disk:copy", "many", "00700"]).stdout, [0, 255]);
+}
+
+#[test]
+fn what_expires_while_an_import_waits_for_more_lines_is_left_out() {
+    let home = Home::new();
+    let mut import = home.larder(["kv", "import", STORE, "--json"]).stdin(Stdio::piped()).spawn().unwrap();
+    let left = Duration::from_millis(1_500);
+    let expires = SystemTime::now() + left;
+    let expires_at = u64::try_from(expires.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let line = json!({ "collection": "c", "id": "i", "value": "", "expires_at": expires_at });
+    writeln!(import.stdin.as_mut().unwrap(), "{line}").unwrap();
+    std::thread::sleep(left + Duration::from_millis(100)); // it was read long ago
+    let imported = done(&import.wait_with_output().unwrap());
+    assert_eq!(serde_json::from_str::<Value>(&imported).unwrap(), json!({ "imported": 0, "expired": 1 }));
 }
 
 #[test]

@@ -108,12 +108,12 @@ async fn what_the_server_says_of_a_value_is_not_repeated() {
 async fn a_busy_server_is_throttled_and_the_write_was_not_done() {
     let fake = Fake::start(|asked| {
         let busy = exception(429, "es_rejected_execution_exception", "rejected execution");
-        asked.path.contains("/_create/").then_some(busy)
+        asked.path.contains("/_update/").then_some(busy)
     })
     .await;
     let store = ElasticStore::open(fake.config()).await.unwrap();
     let error = store.put(Key::new("c", "i"), NewEntry::new("x"), PutMode::Create).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Throttled, Outcome::NotDone));
     assert!(error.is_retryable());
-    assert_eq!(fake.asked("PUT").len(), 1, "the backend repeats nothing by itself");
+    assert_eq!(fake.writes().len(), 1, "the backend repeats nothing by itself");
 }

@@ -18,6 +18,18 @@ pub(crate) struct Asked {
     pub(crate) body: String,
 }
 
+impl Asked {
+    /// Whether it writes a document, or would if there were none.
+    pub(crate) fn writes(&self) -> bool {
+        let paths: &[&str] = match self.method.as_str() {
+            "PUT" => &["/_doc/"],
+            "POST" => &["/_update/"],
+            _ => &[],
+        };
+        paths.iter().any(|path| self.path.contains(path))
+    }
+}
+
 type Script = Box<dyn Fn(&Asked) -> Option<(u16, Value)> + Send + Sync>;
 
 /// Answers until it is dropped.
@@ -54,6 +66,11 @@ impl Fake {
     /// What was asked so far with this method.
     pub(crate) fn asked(&self, method: &str) -> Vec<Asked> {
         self.asked.lock().unwrap().iter().filter(|asked| asked.method == method).cloned().collect()
+    }
+
+    /// What was asked so far that writes a document.
+    pub(crate) fn writes(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().iter().filter(|asked| asked.writes()).cloned().collect()
     }
 }
 
@@ -110,7 +127,7 @@ fn usual(asked: &Asked) -> (u16, Value) {
             (200, json!({ "nodes": { "a": { "http": { "max_content_length_in_bytes": 104_857_600 } } } }))
         }
         "/larder/_mapping" => (200, json!({ "larder": { "mappings": mapping() } })),
-        _ if asked.method == "PUT" => (201, json!({ "result": "created" })),
+        _ if asked.writes() => (201, json!({ "result": "created" })),
         _ => (404, json!({ "found": false })),
     }
 }

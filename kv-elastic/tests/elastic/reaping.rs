@@ -53,6 +53,48 @@ async fn what_has_been_expired_for_a_minute_is_deleted_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_place_of_what_was_taken_is_kept_for_a_minute() {
+    let Some(server) = Server::found() else { return };
+    let (config, clock) = reaping(&server);
+    let ahead = {
+        let mut config = config.clone();
+        config.clock = Clock::manual();
+        config.clock.skew_ms(5_000);
+        ElasticStore::open(config).await.unwrap()
+    };
+    let store = ElasticStore::open(config).await.unwrap();
+    for id in ["first", "second"] {
+        set(&store, id, "x").await;
+    }
+    store.take(Key::new(HERE, "first"), None).await.unwrap().unwrap();
+    clock.advance(Duration::from_secs(40));
+    store.take(Key::new(HERE, "second"), None).await.unwrap().unwrap();
+    assert_eq!(store.held().await.unwrap().entries, 2, "now the search of the reapers sees them");
+    tokio::time::sleep(OFTEN * 5).await;
+    assert_eq!(store.held().await.unwrap().entries, 2, "who took them may be about to look");
+    clock.advance(Duration::from_secs(40));
+    until("the first one's place is deleted", async || store.reaped().entries == 1).await;
+    tokio::time::sleep(OFTEN * 5).await;
+    assert_eq!(store.held().await.unwrap().entries, 1, "the second one was taken 40 seconds ago");
+    clock.advance(Duration::from_secs(40));
+    until("the second one's place is deleted", async || store.reaped().entries == 2).await;
+    assert_eq!((store.reaped().failures, ahead.reaped().failures), (0, 0));
+}
+
+#[tokio::test]
+async fn what_an_older_version_left_where_something_was_taken_is_deleted() {
+    let Some(server) = Server::found() else { return };
+    let (config, _) = reaping(&server);
+    let hash = format!("{:064x}", rand::random::<u128>());
+    let claim = serde_json::json!({ "namespace": config.namespace, "collection": HERE, "id": "a", "hash": hash,
+        "version": "0".repeat(32), "deadline": 1, "size": 0, "value": "" });
+    let store = ElasticStore::open(config).await.unwrap();
+    server.put(&format!("{}/_doc/{hash}?refresh=true", server.index), claim).await;
+    until("it is deleted", async || store.reaped().entries == 1).await;
+    assert_eq!(store.held().await.unwrap().entries, 0);
+}
+
+#[tokio::test]
 async fn what_is_written_anew_is_not_deleted_by_an_old_view_of_it() {
     let Some(server) = Server::found() else { return };
     let (mut config, clock) = reaping(&server);
