@@ -201,7 +201,8 @@ impl<T, C: Encoding<T>> Cache<T, C> {
     /// Keeps copies of what is read, tags included, in this process: a hit then asks no store.
     ///
     /// Never stale through this cache and its clones; behind what other processes change until their news arrive, and
-    /// at most for [`Near::ttl`](crate::Near::ttl) (tags for a second). Where several caches share a store, wrap that
+    /// at most for [`Near::ttl`](crate::Near::ttl) (tags for a second, and all over a store that
+    /// [reads elsewhere](kv_core::Capabilities::reads_elsewhere)). Where several caches share a store, wrap that
     /// once instead, by [`NearExt::near_cached`](crate::NearExt::near_cached).
     #[cfg(feature = "near")]
     #[must_use]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use kv_core::each::Pause;
 use kv_core::{
     AnyStore, Capabilities, Changes, Consistency, Cursor, Entry, ErrorKind, Key, NewEntry, Page, PutMode,
     Result, Scan, Signals, Store, Version,
 };
 
-use self::follow::Followed;
 pub use self::settings::Near;
 use self::tier::{Look, Tier};
 
@@ -19,6 +19,9 @@ mod settings;
 mod tier;
 mod writes;
 
+/// After so many bytes of values a batch lets others run: to copy them takes a fraction of a millisecond.
+const COPIED_A_TURN: usize = 1 << 20;
+
 /// Memory in front of a remote store: what was read once is answered from this process until it changes.
 ///
 /// Reads of one entry and batches of them are answered from the near tier, and what is missing there from the store
@@ -27,14 +30,17 @@ mod writes;
 ///
 /// What it does to the laws:
 ///
-/// - **Through this handle and its clones nothing is stale**: a write removes the copy before it is sent, and none is
-///   made of what was read before all writes of the entry had ended. A write that was dropped, or whose outcome is not
-///   known, keeps its entry from being copied for [`Near::ttl`], for it may still land; other writes of the entry do
-///   not end that.
+/// - **Through this handle and its clones nothing is stale** that the store answered as it stood: a write removes the copy
+///   before it is sent, and none is made of what was read before all writes of the entry had ended. A write that was
+///   dropped, or whose outcome is not known, keeps its entry from being copied for [`Near::ttl`], for it may still land;
+///   other writes of the entry do not end that.
 /// - **What others write** is seen when the store's news of it arrives ([`Store::changes`]), and after [`Near::ttl`]
 ///   at the latest, if it got lost or the store has none. So reads may go back behind what another process has seen,
 ///   and [`Consistency`] is `BestEffort`: it is no home for codes that may be spent once. Conditional writes and
 ///   `take` are decided by the store as ever.
+/// - **What the store reads elsewhere** ([`Capabilities::reads_elsewhere`]: a [`Fallback`](kv_core::Fallback) while its
+///   first store is away) may be old when it is copied, behind this handle's own writes too, and no news corrects it. Over
+///   such a store copies are used for [`Near::MAX_ELSEWHERE_TTL`] at most.
 /// - News that may have been lost, and a subscription that ended, empty the near tier at once.
 /// - **Closing** through this handle or a clone ends all of them at once. A store that is closed beneath them, through
 ///   a handle of its own, is noticed when its news end, or by the first operation that it answers `Closed`; until then,
@@ -58,7 +64,7 @@ impl<S: Store> NearCache<S> {
     pub fn new(inner: S, near: &Near) -> Self {
         let mut capabilities = inner.capabilities().clone();
         capabilities.consistency = Consistency::BestEffort;
-        let tier = Arc::new(Tier::new(near, Followed::new(capabilities.changes)));
+        let tier = Arc::new(Tier::new(near, &capabilities));
         Self { inner: Arc::new(inner), tier, capabilities: Arc::new(capabilities) }
     }
 
@@ -146,9 +152,11 @@ impl<S: Store> Store for NearCache<S> {
             return Ok(answers);
         }
         let found = self.heard(self.inner.get_many(&missing).await)?;
+        let mut pause = Pause::every(COPIED_A_TURN);
         for (((at, place), key), found) in places.into_iter().zip(missing).zip(found) {
             if let Ok(Some(entry)) = &found {
                 self.tier.fill(key, place, entry).await;
+                pause.after(entry.value.len()).await;
             }
             if let Some(answer) = answers.get_mut(at) {
                 *answer = found;

@@ -74,6 +74,9 @@ pub struct Capabilities {
     /// Whether a read may show a write that does not yet stand as an acknowledged one would: who finds there what it wrote, and was
     /// not told how that ended, may still lose it.
     pub reads_ahead: bool,
+    /// Whether a read may be answered by another store than the one that acknowledges writes: what it finds may be old for any
+    /// time, and no news corrects it, since where writes go nothing changed.
+    pub reads_elsewhere: bool,
     /// Whose clock decides about expiry.
     pub judge: Judge,
     /// The largest value in bytes; `None` is bounded by memory alone.
@@ -103,6 +106,7 @@ impl Capabilities {
             exclusive: false,
             consistency: Consistency::BestEffort,
             reads_ahead: false,
+            reads_elsewhere: false,
             judge: Judge::Caller,
             max_value: None,
             read_batch: 1,

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use kv_core::{Change, Clock, Entry, Key, NewEntry, PutMode, Store as _, StoreExt as _, Version};
+use kv_core::{
+    Capabilities, Change, Clock, Entry, Key, NewEntry, PutMode, Store as _, StoreExt as _, Version,
+};
 use kv_memory::{Held, MemoryConfig, MemoryStore, OnFull};
 
 use super::Near;
-use super::copy::{self, Times};
+use super::copy::{self, Ends};
 use super::follow::Followed;
 use super::writes::{Write, Writes};
 use crate::marks::{LEASE, TAG};
@@ -48,16 +50,17 @@ pub(super) struct Place {
 }
 
 impl Tier {
-    pub(super) fn new(near: &Near, followed: Followed) -> Self {
+    /// An empty tier before a store that can do this.
+    pub(super) fn new(near: &Near, store: &Capabilities) -> Self {
         let config = MemoryConfig::default().max_bytes(near.max_bytes.max(1)).on_full(OnFull::Evict);
         Self {
             near: MemoryStore::open(config.clock(near.clock.clone())).unwrap_or_default(),
             clock: near.clock.clone(),
-            ttl: near.longest(),
+            ttl: near.longest_over(store),
             max_item_bytes: near.max_item_bytes,
             epoch: AtomicU64::new(0),
             writes: Writes::new(&near.clock, near.longest()),
-            followed,
+            followed: Followed::new(store.changes),
         }
     }
 
@@ -70,7 +73,7 @@ impl Tier {
                 let stands = found.version;
                 if found.value == READING {
                     Some(Place { stands, epoch, since_ms: self.clock.monotonic_ms() })
-                } else if let Some(entry) = copy::decode(found, epoch) {
+                } else if let Some(entry) = copy::decode(found, epoch, self.clock.monotonic_ms()) {
                     return Look::Hit(entry);
                 } else {
                     self.mark(key, PutMode::Update(stands), epoch).await
@@ -96,14 +99,13 @@ impl Tier {
             TAG => self.ttl.min(Near::MAX_TAG_TTL),
             _ => self.ttl,
         };
-        let elapsed = self.clock.monotonic_ms().saturating_sub(place.since_ms);
-        let Some(times) = Times::of(entry.ttl, longest, elapsed) else { return };
+        let ends = Ends::of(entry.ttl, longest, place.since_ms);
+        let Some(left) = ends.left(self.clock.monotonic_ms()) else { return };
         if entry.value.len() > self.max_item_bytes {
             return;
         }
-        let copy = NewEntry::new(copy::encode(entry, place.epoch, times))
-            .ttl(Duration::from_millis(times.kept))
-            .meta(entry.meta.clone());
+        // This ttl frees the copy and judges nothing: it runs from whenever its turn to be put comes.
+        let copy = NewEntry::new(copy::encode(entry, place.epoch, ends)).ttl(left).meta(entry.meta.clone());
         // A refusal says that it raced with a change, or that there is no room.
         drop(self.near.put(key, copy, PutMode::Update(place.stands)).await);
     }

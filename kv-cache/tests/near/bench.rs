@@ -1,5 +1,6 @@
 //! A near tier before a store that counts what reaches it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -124,6 +125,19 @@ pub(crate) fn bench(has_news: bool) -> Bench {
 
 pub(crate) fn changed(id: &str) -> Change {
     Change::Key { collection: "c".to_owned(), id: id.to_owned() }
+}
+
+/// Does `work`, and calls `others` each time it lets other tasks run; what tokio's budget ends early does not count.
+pub(crate) async fn giving_way<T>(work: impl Future<Output = T>, mut others: impl FnMut()) -> T {
+    let mut work = pin!(tokio::task::unconstrained(work));
+    std::future::poll_fn(|cx| {
+        let polled = work.as_mut().poll(cx);
+        if polled.is_pending() {
+            others();
+        }
+        polled
+    })
+    .await
 }
 
 /// Lets the follower hear what was sent.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use kv_cache::{Near, NearExt as _};
-use kv_core::testing::{Fault, Faults, Faulty};
-use kv_core::{Clock, ErrorKind, NewEntry, PutMode, Store, StoreExt as _};
+use kv_core::testing::{Fault, Faults, Faulty, ReferenceStore};
+use kv_core::{AnyStore, Clock, ErrorKind, NewEntry, PutMode, Store, StoreExt as _};
 
-use crate::bench::{Counted, KEY};
+use crate::bench::{Counted, KEY, put, value};
 
 /// How often the store is asked while the entry is read twice.
 async fn asked_twice(far: &Counted, store: &impl Store) -> u64 {
@@ -73,4 +73,46 @@ async fn on_either_side_of_a_policy_of_ttls_a_copy_ends_with_its_entry() {
         clock.advance(ttl + Duration::from_millis(50));
         assert!(store.get(KEY).await.expect("read").is_none(), "outside: {outside}");
     }
+}
+
+/// A store behind a fallback and a near tier, in one order or another.
+type Stack = fn(Faulty<Counted>, ReferenceStore, &Near) -> AnyStore;
+
+#[tokio::test]
+async fn what_a_fallback_read_elsewhere_is_used_for_a_second_however_long_copies_are_kept() {
+    let stacks: [Stack; 3] = [
+        |first, replica, near| first.falling_back(replica).near_cached(near).erased(),
+        |first, replica, near| first.falling_back(replica).retried().near_cached(near).erased(),
+        |first, replica, near| {
+            let routed =
+                ReferenceStore::new(&near.clock).routed().collection("c", first.falling_back(replica));
+            routed.retried().near_cached(near).erased()
+        },
+    ];
+    for stack in stacks {
+        let (clock, faults) = (Clock::manual(), Faults::none());
+        let near = Near::default().ttl(Duration::from_secs(3_600)).clock(clock.clone());
+        let replica = ReferenceStore::new(&clock);
+        put(&replica, "id", "old").await;
+        let store = stack(Faulty::new(Counted::new(&clock, true), &faults), replica, &near);
+        put(&store, "id", "new").await;
+        faults.next("get", Fault::refused(ErrorKind::Throttled));
+        assert_eq!(value(&store, "id").await, Some("old".into()), "the first store is away");
+        clock.advance(Duration::from_millis(999));
+        assert_eq!(value(&store, "id").await, Some("old".into()), "it was copied");
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(value(&store, "id").await, Some("new".into()), "nobody told");
+    }
+}
+
+#[tokio::test]
+async fn over_a_store_that_reads_ahead_copies_are_kept_as_long_as_they_are_to_be() {
+    let (clock, faults) = (Clock::manual(), Faults::none());
+    let far = Counted::new(&clock, false);
+    let ahead = Faulty::new(far.clone(), &faults).telling(|store| store.reads_ahead = true);
+    let store = ahead.near_cached(&Near::default().ttl(Duration::from_secs(3_600)).clock(clock.clone()));
+    put(&store, "id", "x").await;
+    assert_eq!(asked_twice(&far, &store).await, 1);
+    clock.advance(Duration::from_secs(3_599));
+    assert_eq!(asked_twice(&far, &store).await, 0);
 }

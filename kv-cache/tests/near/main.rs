@@ -17,4 +17,6 @@ mod reading;
 #[cfg(test)]
 mod room;
 #[cfg(test)]
+mod turns;
+#[cfg(test)]
 mod writing;

@@ -19,6 +19,9 @@ use crate::{
 /// second store that cannot list does not count: no listing comes from it). All others hold as they hold in the first
 /// store. `close` closes both.
 ///
+/// Who keeps what was read may keep what is old: no news says so, since the first store never held it. A near cache around
+/// this keeps its copies for a second at most, as [`reads_elsewhere`](Capabilities::reads_elsewhere) asks for.
+///
 /// It stands inside [`Retry`](crate::Retry) and [`Timeout`](crate::Timeout). A first store that hangs uses up that
 /// timeout before the second is asked: give it a shorter one of its own, `first.timeout(..).falling_back(second)`.
 #[derive(Clone, Debug)]
@@ -39,6 +42,7 @@ impl<S: Store, F: Store> Fallback<S, F> {
             consistency: Consistency::BestEffort,
             scan: listing(first.capabilities().scan, second.capabilities().scan),
             reads_ahead: true, // the second need not have what the first acknowledged
+            reads_elsewhere: true,
             ..first.capabilities().clone()
         };
         Self { first, second, capabilities }

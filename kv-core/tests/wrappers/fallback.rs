@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use kv_core::testing::{Fault, Faults, Faulty};
 use kv_core::{
-    Consistency, Cursor, ErrorKind, Fallback, Item, Key, Listing, NewEntry, PutMode, Scan, Store, StoreExt,
-    Version,
+    AnyStore, Consistency, Cursor, ErrorKind, Fallback, Item, Key, Listing, NewEntry, PutMode, Scan, Stats,
+    Store, StoreExt, Version,
 };
 use kv_memory::MemoryStore;
 
-use super::{A, memory, put};
+use super::{A, HOUR, memory, put};
 
 const B: Key<'static> = Key::new("c", "b");
 const DOWN: ErrorKind = ErrorKind::Unavailable;
@@ -148,6 +148,34 @@ async fn it_lists_in_order_only_if_both_stores_do() {
     let routed = || memory().routed().collection("elsewhere", memory());
     assert_eq!(memory().falling_back(routed()).capabilities().scan, Listing::Unordered);
     assert_eq!(routed().falling_back(memory()).capabilities().scan, Listing::Unordered);
+}
+
+#[test]
+fn that_it_reads_elsewhere_is_told_through_every_wrapper_and_of_no_other_store() {
+    let wrappers: Vec<fn(AnyStore) -> AnyStore> = vec![
+        |store| store.clone(),
+        |store| store.prefixed("p").erased(),
+        |store| store.read_only().erased(),
+        |store| store.default_ttl(HOUR).erased(),
+        |store| store.timeout(HOUR).erased(),
+        |store| store.retried().erased(),
+        |store| store.limited(1_000).erased(),
+        |store| memory().routed().collection("c", store).erased(),
+        |store| store.routed().collection("c", memory()).erased(),
+        |store| store.counted(&Stats::new()).erased(),
+        |store| Faulty::new(store, &Faults::none()).erased(),
+        #[cfg(feature = "compress")]
+        |store| store.compressed().erased(),
+        #[cfg(feature = "metrics")]
+        |store| store.metered().erased(),
+        #[cfg(feature = "tracing")]
+        |store| store.traced().erased(),
+    ];
+    for (at, wrap) in wrappers.into_iter().enumerate() {
+        let told = |store: AnyStore| wrap(store).capabilities().reads_elsewhere;
+        assert!(told(memory().falling_back(memory()).erased()), "wrapper {at}");
+        assert!(!told(memory().erased()), "wrapper {at}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

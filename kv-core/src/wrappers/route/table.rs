@@ -79,6 +79,7 @@ pub(super) fn weakest(one: &Capabilities, other: &Capabilities) -> Capabilities 
         exclusive: one.exclusive && other.exclusive,
         consistency: weaker(one.consistency, other.consistency),
         reads_ahead: one.reads_ahead || other.reads_ahead,
+        reads_elsewhere: one.reads_elsewhere || other.reads_elsewhere,
         max_value: one.max_value.into_iter().chain(other.max_value).min(),
         read_batch: one.read_batch.min(other.read_batch),
         write_batch: one.write_batch.min(other.write_batch),
