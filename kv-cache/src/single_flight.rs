@@ -32,7 +32,7 @@ struct Flight<V> {
     began: Instant,
     run: Run<V>,
     /// The one that grew old, and that this one has taken the place of.
-    before: Option<Run<V>>,
+    before: Option<Box<Flight<V>>>,
 }
 
 type Run<V> = WeakShared<BoxFuture<'static, Landed<V>>>;
@@ -83,7 +83,7 @@ where
         let listed = Listed { flights: Arc::downgrade(&self.0), key: key.clone(), number };
         let run = run(listed, fetch).boxed().shared();
         if let Some(weak) = run.downgrade() {
-            let before = flights.runs.remove(&key).map(|flight| flight.run);
+            let before = flights.runs.remove(&key).map(|old| Box::new(Flight { before: None, ..old }));
             flights.runs.insert(key, Flight { number, began: Instant::now(), run: weak, before });
         }
         Joined { run, began: true }
@@ -93,7 +93,7 @@ where
     pub(crate) fn has_two(&self, key: &K) -> bool {
         let flights = lock(&self.0);
         let both = flights.runs.get(key).map(|flight| (flight.run.upgrade(), &flight.before));
-        let both = both.map(|(run, before)| (run, before.as_ref().and_then(WeakShared::upgrade)));
+        let both = both.map(|(run, before)| (run, before.as_ref().and_then(|before| before.run.upgrade())));
         drop(flights); // before what may be the last hold on a run
         matches!(both, Some((Some(_), Some(_))))
     }
@@ -165,7 +165,7 @@ impl<V> fmt::Debug for Joined<V> {
 /// `fetch` drops `listed` before anybody learns the output: who asks after that begins anew.
 async fn run<K, V, F, R>(listed: Listed<K, V>, fetch: F) -> Landed<V>
 where
-    K: Eq + Hash + Send,
+    K: Clone + Eq + Hash + Send,
     V: Send + Sync,
     F: FnOnce(Listed<K, V>) -> R + Send,
     R: Future<Output = V> + Send,
@@ -174,20 +174,28 @@ where
 }
 
 /// A run's place on the list, where others find it: until it lands, panics or is dropped midway, or gives this up.
-pub(crate) struct Listed<K: Eq + Hash, V> {
+pub(crate) struct Listed<K: Clone + Eq + Hash, V> {
     flights: Weak<Mutex<Flights<K, V>>>,
     key: K,
     number: u64,
 }
 
-impl<K: Eq + Hash, V> Drop for Listed<K, V> {
+impl<K: Clone + Eq + Hash, V> Drop for Listed<K, V> {
     fn drop(&mut self) {
         let Some(flights) = self.flights.upgrade() else { return };
         let mut flights = lock(&flights);
         // After `forget`, when it grew old, or when the last waiter left, another run may stand there already.
-        if flights.runs.get(&self.key).is_some_and(|flight| flight.number == self.number) {
-            flights.runs.remove(&self.key);
+        if flights.runs.get(&self.key).is_none_or(|flight| flight.number != self.number) {
+            return;
         }
+        let before = flights.runs.remove(&self.key).and_then(|flight| flight.before);
+        let goes_on = before.and_then(|before| Some((before.run.upgrade()?, before)));
+        let hold = goes_on.map(|(hold, before)| {
+            flights.runs.insert(self.key.clone(), *before); // nobody joins it, but it counts
+            hold
+        });
+        drop(flights); // before what may be the last hold on a run
+        drop(hold);
     }
 }
 

@@ -183,5 +183,5 @@ fn generation_of(entry: &Entry) -> Option<Generation> {
 }
 
 fn is_race(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Conflict)
+    matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Conflict) // of a tag, done or not: it is read again
 }

@@ -10,6 +10,8 @@ use crate::{
 };
 
 const TRIES: u32 = 64;
+/// A read that takes longer was repeated, or held up where nobody knows: its answer is not older than this.
+const LONGEST_WAY: Duration = Duration::from_millis(200);
 
 /// Whether an entry that the store calls `Corrupt` is an error or counts as absent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub(crate) enum OnCorrupt {
 /// Runs `step` on what stands under `key` until its answer could be written without a race.
 ///
 /// `step` answers what to write, `None` to remove, and what to hand to the caller once that is done. It is told when the
-/// entry was asked for: [`left`] of its ttl then.
+/// entry was asked for, as far as can be told: [`left`] of its ttl then.
 pub(crate) async fn run<S: Store, R: Send>(
     store: &S,
     key: Key<'_>,
@@ -29,8 +31,10 @@ pub(crate) async fn run<S: Store, R: Send>(
     mut step: impl FnMut(Option<Entry>, Instant) -> Result<(Option<NewEntry>, R)> + Send,
 ) -> Result<R> {
     for attempt in 0..TRIES {
-        let asked = Instant::now();
-        let entry = match store.get(key).await {
+        let before = Instant::now();
+        let got = store.get(key).await;
+        let asked = before.max(Instant::now().checked_sub(LONGEST_WAY).unwrap_or(before));
+        let entry = match got {
             Err(error) if error.kind() == ErrorKind::Corrupt && on_corrupt == OnCorrupt::Remove => {
                 on_corrupt = OnCorrupt::Fail; // once: what cannot be removed is an error after all
                 remove_corrupt(store, key, error.version()).await?;
@@ -70,10 +74,7 @@ async fn written<S: Store>(
 /// Removes an entry, readable or not; whether there was one. Of two who remove it one is told so, unless it is damaged.
 pub(crate) async fn remove<S: Store>(store: &S, key: Key<'_>) -> Result<bool> {
     match store.take(key, None).await {
-        Ok(Some(_)) => Ok(true),
-        // Somebody may have removed it whose write can still be undone: a delete waits for that.
-        Ok(None) if store.capabilities().reads_ahead => store.delete(key).await.map(|()| false),
-        Ok(None) => Ok(false),
+        Ok(taken) => Ok(taken.is_some()),
         // Some stores do not touch what they cannot decide on, ..
         Err(error) if error.kind() == ErrorKind::Corrupt && error.outcome() == Outcome::NotDone => {
             store.delete(key).await.map(|()| true)
@@ -130,8 +131,10 @@ pub(crate) async fn remove_corrupt<S: Store>(
     }
 }
 
+/// Whether another writer came first, and nothing was done.
 fn is_race(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists)
+    error.outcome() == Outcome::NotDone
+        && matches!(error.kind(), ErrorKind::Conflict | ErrorKind::AlreadyExists)
 }
 
 /// At first a yield, which is all that an embedded store needs; then up to 64 ms, by chance.

@@ -10,12 +10,12 @@ use std::time::Duration;
 use kv_core::{ErrorKind, Result};
 use rand::RngExt as _;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::AbortHandle;
 
 use crate::http::Content;
 use crate::inner::Inner;
-use crate::wire::{LONG_AGO_MS, claimed_at};
+use crate::wire::{CLAIMS_BELOW, claimed_at};
 
 /// At most so many documents a round; a round that found as many is soon followed by another one.
 const ROUND: u64 = 5_000;
@@ -76,47 +76,29 @@ fn spread(pause: Duration) -> Duration {
 }
 
 impl Inner {
-    /// One round: what has been expired, or taken, for longer than `after`. The most that one search deleted.
+    /// One round: deletes what has been expired, or taken, for longer than `after`; how many documents that were. By what was
+    /// taken just now a write is known again: whoever took it may be about to look.
     async fn round(&self, after: Duration) -> Result<u64> {
-        let _inside = self.gate.enter()?;
-        let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-        let before = self.clock.unix_ms().saturating_sub(after);
-        let entries = self.reap(&self.expired(before)).await?;
-        // Apart, since a cluster may forbid the range of a keyword as an expensive query.
-        let claims = self.reap(&self.claimed(before)).await?;
-        Ok(entries.max(claims))
-    }
-
-    /// Deletes what the query finds; how many documents that were.
-    async fn reap(&self, query: &Value) -> Result<u64> {
         #[derive(Deserialize)]
         struct Deleted {
             #[serde(default)]
             deleted: u64,
         }
+        let _inside = self.gate.enter()?;
+        let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        let before = self.clock.unix_ms().saturating_sub(after);
         // A document that was written since the search saw it is a conflict, and stays.
         let path = format!("_delete_by_query?conflicts=proceed&max_docs={ROUND}&filter_path=deleted");
-        let query = json!({ "query": { "bool": query } });
+        let deadlines = [
+            json!({ "range": { "deadline": { "gte": CLAIMS_BELOW, "lt": before } } }),
+            json!({ "range": { "deadline": { "lt": claimed_at(before) } } }),
+        ];
+        let namespace = json!({ "term": { "namespace": self.namespace } });
+        let query =
+            json!({ "query": { "bool": { "filter": [namespace, { "bool": { "should": deadlines } }] } } });
         let answer: Deleted = self.http.post(&self.path(&path), Content::json(&query)).await?.json()?;
         self.counts.entries.fetch_add(answer.deleted, Ordering::Relaxed);
         Ok(answer.deleted)
-    }
-
-    /// Entries.
-    fn expired(&self, before: u64) -> Value {
-        json!({ "filter": [
-            { "term": { "namespace": self.namespace } },
-            { "range": { "deadline": { "gt": LONG_AGO_MS, "lt": before } } },
-        ] })
-    }
-
-    /// Claims, by which a write is known again: whoever made it may be about to look. Those that tell no moment were made by an
-    /// older version, for which they were always due.
-    fn claimed(&self, before: u64) -> Value {
-        json!({
-            "filter": [{ "term": { "namespace": self.namespace } }, { "term": { "deadline": LONG_AGO_MS } }],
-            "must_not": [{ "range": { "hash": { "gte": claimed_at(before) } } }],
-        })
     }
 }
 

@@ -14,8 +14,9 @@ use tokio::task::spawn_blocking;
 use crate::error;
 use crate::names;
 
-/// A deadline before every time: that of claims alone.
-pub(crate) const LONG_AGO_MS: u64 = 1;
+/// A deadline below is a claim's, and tells in seconds when that was made: as milliseconds, which it is for whoever does not
+/// know, it is long ago. It is the one field that tells it and that indexes made earlier can be searched by.
+pub(crate) const CLAIMS_BELOW: u64 = 100_000_000_000;
 /// Under this tag a claim holds the version of the entry that it took.
 const TAKEN: &str = "taken";
 /// What is coded on the caller's thread: it takes less than a millisecond.
@@ -25,16 +26,14 @@ const INLINE: usize = 128 << 10;
 /// case that there is none.
 const UPSERT: (&[u8], &[u8]) = (br#"{"doc":{},"upsert":"#, b"}");
 
-/// When a claim was made, as it stands in its `hash`: of the fields that are indexed and can hold it the only one that nobody
-/// reads of a claim. These sort by time, behind the hashes of all entries.
-pub(crate) fn claimed_at(now_ms: u64) -> String {
-    format!("taken {now_ms:020}")
+/// The deadline of a claim that is made now.
+pub(crate) fn claimed_at(now_ms: u64) -> u64 {
+    (now_ms / 1_000).min(CLAIMS_BELOW - 1)
 }
 
 /// An entry on its way in. It owns all of itself, so that it can be coded on another thread.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    /// The document's id, except in a claim.
     pub(crate) hash: String,
     pub(crate) version: Version,
     namespace: String,
@@ -120,12 +119,12 @@ impl Draft {
         let mut meta = Meta::default();
         meta.tags = vec![(TAKEN.into(), *taken.as_bytes())];
         Ok(Self {
-            hash: claimed_at(now_ms),
+            hash: names::hash(namespace, key),
             version,
             namespace: namespace.to_owned(),
             collection: key.collection.to_owned(),
             id: key.id.to_owned(),
-            deadline: Some(LONG_AGO_MS),
+            deadline: Some(claimed_at(now_ms)),
             meta: header::encode_meta(&meta)?,
             value: Bytes::new(),
         })
@@ -306,12 +305,12 @@ impl Stored {
     }
 
     fn is_claim(&self) -> bool {
-        self.deadline == Some(LONG_AGO_MS)
+        self.deadline.is_some_and(|deadline| deadline < CLAIMS_BELOW)
     }
 
-    /// Whether it is a claim that was made after `ms`.
+    /// Whether it is a claim that was made after `ms`, in whole seconds.
     pub(crate) fn was_claimed_after(&self, ms: u64) -> bool {
-        self.is_claim() && self.hash > claimed_at(ms)
+        self.is_claim() && self.deadline.is_some_and(|made| made > claimed_at(ms))
     }
 
     /// The entry, if it lives at `now_ms`.
@@ -346,10 +345,10 @@ pub(crate) async fn decoded<T: Send + 'static>(
 mod tests {
     use std::time::Duration;
 
-    use kv_core::{ErrorKind, Key, Meta, NewEntry};
+    use kv_core::{ErrorKind, Key, Meta, NewEntry, Version};
     use serde_json::value::RawValue;
 
-    use super::{Coded, Draft, Stored, claimed_at};
+    use super::{Coded, Draft, Stored};
 
     const LIMIT: usize = 1 << 20;
 
@@ -385,10 +384,14 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_moments_of_claims_sort_by_time_and_behind_every_hash() {
-        let moments = [0, 9, 10, 1_763_900_000_000, u64::MAX].map(claimed_at);
-        assert!(moments.is_sorted() && moments[0] > "f".repeat(64));
+    #[tokio::test]
+    async fn a_claim_has_expired_by_every_clock_and_tells_when_it_was_made() {
+        let (version, taken, now_ms) = (Version::random(), Version::random(), 1_763_900_000_000);
+        let claim = Draft::claim("n", Key::new("c", "i"), version, taken, now_ms).unwrap();
+        let claim = Stored::decode(&raw(&claim.coded(LIMIT).await.unwrap().document())).unwrap();
+        assert!(claim.tells_of(version) && claim.tells_of(taken) && !claim.tells_of(Version::random()));
+        assert!(claim.was_claimed_after(now_ms - 1_000) && !claim.was_claimed_after(now_ms + 1_000));
+        assert!(!claim.is_live(now_ms / 100) && claim.at(now_ms / 100).is_none());
     }
 
     #[tokio::test]

@@ -242,7 +242,7 @@ impl Cluster {
     /// cluster down may have been cut off from it, with a map of its own: it is believed where no other says more.
     async fn ask_anybody(&self) -> Result<Vec<Owner>> {
         let mut last = error::not_done(ErrorKind::Unavailable, "no node of the cluster is known");
-        let mut spare = None;
+        let mut spare: Option<Told> = None;
         let mut known: Vec<_> = self.map().nodes.iter().map(|node| node.link.clone()).collect();
         known.sort_by_key(|link| link.standing().is_none());
         let seeds = self.seeds.iter().map(|seed| self.passing(seed)); // made only once nobody known answers
@@ -254,17 +254,19 @@ impl Cluster {
             let are_all_asked = asked.len() == before;
             let answer = match tokio::time::timeout(STAGGER, asked.next()).await {
                 // Those who are silent know no better.
-                Err(_) if spare.is_some() && are_all_asked => return spare.ok_or(last),
+                Err(_) if spare.is_some() && are_all_asked => break,
                 Err(_) => continue,
-                Ok(None) => return spare.ok_or(last),
+                Ok(None) => break,
                 Ok(Some(answer)) => answer,
             };
             match answer {
-                Ok(Told { owners, is_up: true }) => return Ok(owners),
-                Ok(Told { owners, is_up: false }) => spare = Some(owners),
+                Ok(told) if told.is_up => return Ok(told.owners),
+                Ok(told) if spare.as_ref().is_none_or(|spare| spare.epoch < told.epoch) => spare = Some(told),
+                Ok(_) => {}
                 Err(error) => last = error.with_outcome(Outcome::NotDone),
             }
         }
+        spare.map(|told| told.owners).ok_or(last)
     }
 
     /// The node at this address, if it is known.
@@ -302,6 +304,8 @@ struct Told {
     owners: Vec<Owner>,
     /// Whether it takes requests there.
     is_up: bool,
+    /// Of what it knows; more is newer.
+    epoch: u64,
 }
 
 async fn owners(link: Link) -> Result<Told> {
@@ -311,9 +315,9 @@ async fn owners(link: Link) -> Result<Told> {
     if owners.is_empty() {
         return Err(error::not_done(ErrorKind::Unavailable, "the cluster owns no slots yet"));
     }
-    let is_up = match link.send_on(live, &server::cluster_info()).await {
-        Ok(info) => server::is_cluster_up(&info),
-        Err(_) => true, // it may be asked for its map alone
+    let (is_up, epoch) = match link.send_on(live, &server::cluster_info()).await {
+        Ok(info) => server::state_of_cluster(&info),
+        Err(_) => (true, 0), // it may be asked for its map alone
     };
-    Ok(Told { owners, is_up })
+    Ok(Told { owners, is_up, epoch })
 }

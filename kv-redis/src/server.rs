@@ -122,9 +122,11 @@ pub(crate) fn cluster_info() -> Cmd {
     of_cluster("INFO")
 }
 
-/// Whether a node takes requests, by its answer to [`cluster_info`]. One that may not be asked does.
-pub(crate) fn is_cluster_up(info: &Value) -> bool {
-    wire::text(info).and_then(|info| line(info, "cluster_state")).is_none_or(|state| state == "ok")
+/// Whether a node takes requests, and the epoch of what it knows, by its answer to [`cluster_info`].
+pub(crate) fn state_of_cluster(info: &Value) -> (bool, u64) {
+    let said = |name| wire::text(info).and_then(|info| line(info, name));
+    let epoch = said("cluster_current_epoch").and_then(|epoch| epoch.parse().ok());
+    (said("cluster_state").is_none_or(|state| state == "ok"), epoch.unwrap_or_default())
 }
 
 /// The command that asks a node what it knows of all nodes.

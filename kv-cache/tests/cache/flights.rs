@@ -310,22 +310,28 @@ async fn a_refresh_slower_than_a_fetch_may_be_replaces_the_old_value_all_the_sam
 
 #[tokio::test(start_paused = true)]
 async fn of_refreshes_that_hang_there_are_two_and_no_more() {
-    let (clock, gate, dropped) = (Clock::manual(), Arc::default(), Count::default());
-    let cache = hung_refresh(&clock, &gate, &dropped).await.fetch_timeout(s(5));
-    for _ in 0..4 {
-        pass(&clock, s(6)).await;
+    let (clock, dropped) = (Clock::manual(), Count::default());
+    let cache: Cache<u8> = Cache::new(ReferenceStore::new(&clock), "c").ttl(s(60)).fetch_timeout(s(5));
+    let cache = cache.stale_while_revalidate(s(30));
+    cache.get_or_fetch("id", || async { Ok::<_, &str>(1) }).await.unwrap();
+    clock.advance(s(61));
+    for fails in [false, true, false, false, false] {
         let guard = OnDrop(dropped.clone());
-        let hangs = move || async move {
+        let refresh = move || async move {
             let _guard = guard;
-            pending::<Result<u8, Infallible>>().await
+            if fails { Err("down") } else { pending::<Result<u8, &str>>().await }
         };
-        assert_eq!(cache.get_or_fetch("id", hangs).await, Ok(1), "at once");
+        assert_eq!(cache.get_or_fetch("id", refresh).await, Ok(1), "at once");
+        pass(&clock, s(5)).await;
     }
-    pass(&clock, s(0)).await;
-    assert_eq!(cache.statistics().fetches, 3, "the first value, and two that hang");
+    assert_eq!(
+        cache.statistics().fetches,
+        4,
+        "the first value, two that hang, and one that failed beside the first of them"
+    );
     pass(&clock, s(60)).await;
     assert_eq!(dropped.read(), 5, "and they end");
-    assert_eq!(patient(&cache, 3).await, Some(3));
+    assert_eq!(cache.get_or_fetch("id", || async { Ok::<_, &str>(3) }).await, Ok(3));
 }
 
 #[tokio::test(start_paused = true)]

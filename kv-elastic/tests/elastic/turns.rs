@@ -211,7 +211,10 @@ async fn a_create_that_meets_an_expired_entry_which_is_deleted_meanwhile_is_no_e
     assert_eq!((&first.path, &first.body), (&again.path, &again.body));
     assert!(over.path.ends_with("?if_seq_no=7&if_primary_term=3"), "{}", over.path);
     let over: Value = serde_json::from_str(&over.body).unwrap();
-    assert_eq!((&over["deadline"], &over["value"]), (&json!(1), &json!("")), "no entry that could be lost");
+    assert!(
+        over["deadline"].as_u64().unwrap() < 100_000_000_000 && over["value"] == "",
+        "no entry that could be lost"
+    );
 }
 
 #[tokio::test]
