@@ -122,7 +122,7 @@ async fn the_ttl_is_the_collections_unless_a_write_names_its_own() {
     assert_eq!(tokens.get("a").await.unwrap(), None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_update_keeps_tags_and_what_was_left_or_takes_the_collections_ttl() {
     let clock = Clock::manual();
     let tokens = memory(&clock).collection::<Token>("tokens");

@@ -371,7 +371,7 @@ async fn jitter_shortens_within_its_bound_and_differs() {
     put(&memory().default_ttl(Duration::from_millis(1)).jitter(100), A, None).await; // never zero
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn jitter_is_taken_off_once_however_often_an_entry_is_updated() {
     let store = memory().default_ttl(HOUR).jitter(10);
     let counters = store.collection::<u64>("counters");
@@ -422,7 +422,7 @@ async fn destroy_removes_one_collection_and_says_how_much() {
     assert_eq!(all(&store).await, [("many2".to_owned(), "stays".to_owned())]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn shorthands_do_what_they_say() {
     let store = memory();
     assert!(!store.exists(A).await.unwrap());
