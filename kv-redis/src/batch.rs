@@ -2,16 +2,17 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use kv_core::each::Pause;
 use kv_core::{Entry, Error, Key, NewEntry, PutMode, Result, Version};
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, Pipeline, ServerError, Value};
 
 use crate::cluster::{FOLLOWS, Way, moving};
-use crate::error::{Fault, nonsense};
-use crate::fleet::{Division, Fleet, Homeless, Part, Share, moved};
+use crate::error::{self, Fault, nonsense};
+use crate::fleet::{Division, Fleet, Homeless, Part, Share};
 use crate::link::ServerClock;
 use crate::node::Node;
 use crate::store::Inner;
@@ -142,29 +143,31 @@ impl Inner {
     /// Asks the owners of all keys at once. What was not executed for want of an owner goes to the next one.
     async fn everywhere<P: Part, T, F>(
         &self,
-        mut parts: Vec<P>,
+        parts: Vec<P>,
         ask: impl Fn(Share<P>, Pause) -> F,
     ) -> Vec<Answer<T>>
     where
         F: Future<Output = Told<P, T>>,
     {
         let mut answers = Vec::with_capacity(parts.len());
+        let mut division = self.fleet.divide(parts);
         for _ in 0..FOLLOWS {
-            let Division { map, shares, mut homeless } = self.fleet.divide(parts);
+            let Division { lead, shares, mut homeless } = division;
             let count = shares.len();
             let asked = shares.into_iter().map(|share| ask(share, Pause::every(BYTES_A_TURN).among(count)));
             for told in join_all(asked).await {
                 answers.extend(told.answers);
                 homeless.extend(told.homeless);
             }
-            let (again, failed) = self.fleet.rehomed(map.as_ref(), homeless).await;
+            let (again, failed) = self.fleet.rehomed(&lead, homeless).await;
             answers.extend(failed.into_iter().map(|(part, error)| (part.place(), Err(error))));
-            if again.is_empty() {
+            if again.shares.is_empty() {
                 return answers;
             }
-            parts = again;
+            division = again;
         }
-        answers.extend(parts.iter().map(|part| (part.place(), Err(moving()))));
+        let left = division.shares.iter().flat_map(|share| &share.parts);
+        answers.extend(left.map(|part| (part.place(), Err(moving()))));
         answers
     }
 
@@ -180,24 +183,38 @@ impl Inner {
     }
 
     async fn read_share(&self, share: Share<Asked>, mut pause: Pause) -> Told<Asked, Option<Entry>> {
-        let mut answers = Vec::with_capacity(share.parts.len());
+        let (mut answers, mut homeless) = (Vec::with_capacity(share.parts.len()), Vec::new());
         for (number, chunk) in share.parts.chunks(MOST).enumerate() {
             let values = match self.read_chunk(&share.node, chunk).await {
                 Ok(values) => values,
                 Err(fault) if fault.is_homeless() => {
-                    let left = share.parts.iter().skip(number * MOST).cloned();
-                    return Told { answers, homeless: homeless(&share.node, left, &fault.into()) };
+                    homeless.extend(left_by(
+                        &share.node,
+                        share.parts.iter().skip(number * MOST).cloned(),
+                        &fault,
+                    ));
+                    return Told { answers, homeless };
                 }
                 Err(fault) => {
                     answers.extend(all_failed(chunk.iter(), fault.into()));
                     continue;
                 }
             };
-            for (Asked { place, key }, value) in chunk.iter().zip(values) {
-                let value = if moved(&value) {
-                    self.fleet.send(key, &wire::of_key("GET", key), Way::Read).await
-                } else {
-                    Ok(value)
+            for (asked, value) in chunk.iter().zip(values) {
+                let Asked { place, key } = asked;
+                let value = match value {
+                    Value::ServerError(refusal) if is_elsewhere(&refusal) => {
+                        homeless.extend(left_by(
+                            &share.node,
+                            iter::once(asked.clone()),
+                            &Fault::Said(refusal),
+                        ));
+                        continue;
+                    }
+                    Value::ServerError(refusal) if refusal.code() == "ASK" => {
+                        self.fleet.send(key, &wire::of_key("GET", key), Way::Read).await
+                    }
+                    value => Ok(value),
                 };
                 let entry = value.map_err(Error::from).and_then(|value| {
                     if self.names.are_foreign() {
@@ -209,7 +226,7 @@ impl Inner {
                 answers.push((*place, entry));
             }
         }
-        Told { answers, homeless: Vec::new() }
+        Told { answers, homeless }
     }
 
     /// One command reads any number of keys, but in a cluster only those of one slot.
@@ -233,15 +250,16 @@ impl Inner {
         check: fn(&Value) -> Result<()>,
     ) -> Told<Write, ()> {
         let Share { node, parts } = share;
-        let mut answers = Vec::with_capacity(parts.len());
+        let (mut answers, mut homeless) = (Vec::with_capacity(parts.len()), Vec::new());
         let clock = match node.clock().await {
             Ok(clock) => clock,
             Err(fault) if fault.is_homeless() => {
-                return Told { answers, homeless: homeless(&node, parts.into_iter(), &fault.into()) };
+                homeless.extend(left_by(&node, parts.into_iter(), &fault));
+                return Told { answers, homeless };
             }
             Err(fault) => {
                 answers.extend(all_failed(parts.iter().map(|write| &write.asked), fault.into()));
-                return Told { answers, homeless: Vec::new() };
+                return Told { answers, homeless };
             }
         };
         let mut parts = parts.into_iter().peekable();
@@ -265,18 +283,23 @@ impl Inner {
             match node.write_all(pipeline).await {
                 // What comes behind may write the same keys again: it keeps its place.
                 Err(fault) if fault.is_homeless() => {
-                    let left = writes.into_iter().chain(parts);
-                    return Told { answers, homeless: homeless(&node, left, &fault.into()) };
+                    homeless.extend(left_by(&node, writes.into_iter().chain(parts), &fault));
+                    return Told { answers, homeless };
                 }
                 Err(fault) => {
                     answers.extend(all_failed(writes.iter().map(|write| &write.asked), fault.into()));
                 }
                 Ok(values) => {
-                    for (write, value) in writes.iter().zip(values) {
-                        let value = if moved(&value) {
-                            self.fleet.send(write.key(), write, Way::Write).await
-                        } else {
-                            Ok(value)
+                    for (write, value) in writes.into_iter().zip(values) {
+                        let value = match value {
+                            Value::ServerError(refusal) if is_elsewhere(&refusal) => {
+                                homeless.extend(left_by(&node, iter::once(write), &Fault::Said(refusal)));
+                                continue;
+                            }
+                            Value::ServerError(refusal) if refusal.code() == "ASK" => {
+                                self.fleet.send(write.key(), &write, Way::Write).await
+                            }
+                            value => Ok(value),
                         };
                         let outcome = value.map_err(Error::from).and_then(|value| check(&value));
                         pause.after(0).await;
@@ -285,7 +308,7 @@ impl Inner {
                 }
             }
         }
-        Told { answers, homeless: Vec::new() }
+        Told { answers, homeless }
     }
 }
 
@@ -315,8 +338,17 @@ fn was_counted(answer: &Value) -> Result<()> {
     wire::number(answer).map(drop)
 }
 
-fn homeless<P>(node: &Arc<Node>, parts: impl Iterator<Item = P>, error: &Error) -> Vec<Homeless<P>> {
-    parts.map(|part| Homeless { part, node: Some(Arc::clone(node)), error: error.clone() }).collect()
+/// Whether another node may own the key; nothing was executed then. What moves just now (`ASK`) is followed by itself.
+fn is_elsewhere(refusal: &ServerError) -> bool {
+    matches!(error::code(refusal), "MOVED" | "READONLY" | "CLUSTERDOWN")
+}
+
+fn left_by<P>(
+    node: &Arc<Node>,
+    parts: impl Iterator<Item = P>,
+    fault: &Fault,
+) -> impl Iterator<Item = Homeless<P>> {
+    parts.map(|part| Homeless { part, node: Some(Arc::clone(node)), fault: fault.clone() })
 }
 
 fn all_failed<'a, T>(

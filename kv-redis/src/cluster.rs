@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, Shared};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use kv_core::{ErrorKind, Outcome, Result};
-use redis::Value;
+use redis::{ServerError, Value};
 
 use crate::error::{self, Fault};
 use crate::link::{Address, AnyOf, Dial, Link, Target};
@@ -122,7 +122,7 @@ impl Cluster {
             match fault {
                 Fault::Said(refusal) if refusal.code() == "MOVED" => {
                     self.refresh(Some(&map)).await.map_err(Fault::Unsent)?;
-                    next = map::redirected(&refusal, node.link.host()).and_then(|address| self.at(&address));
+                    next = self.pointed(&refusal, &node);
                 }
                 Fault::Said(refusal) if refusal.code() == "ASK" => {
                     let Some(address) = map::redirected(&refusal, node.link.host()) else {
@@ -228,8 +228,7 @@ impl Cluster {
         let news = Arc::new(News::new(self.names.clone()));
         let target = || Target::Node(address.clone());
         let link = Link::new(target(), Arc::clone(&self.dial), news, true);
-        let (dial, names) = (&self.dial, &self.names);
-        Arc::new(Node::new(id, Some(address.clone()), link, self.wait, target, dial, names))
+        Arc::new(Node::new(id, Some(address.clone()), link, self.wait, target, &self.names))
     }
 
     /// A link for one question.
@@ -267,6 +266,11 @@ impl Cluster {
             }
         }
         spare.map(|told| told.owners).ok_or(last)
+    }
+
+    /// The node that this one points to, if it does and that is known.
+    pub(crate) fn pointed(&self, refusal: &ServerError, node: &Node) -> Option<Arc<Node>> {
+        self.at(&map::redirected(refusal, node.link.host())?)
     }
 
     /// The node at this address, if it is known.

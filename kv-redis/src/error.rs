@@ -6,7 +6,7 @@ use kv_core::{Error, ErrorKind, Outcome};
 use redis::{RedisError, ServerError};
 
 /// How a request failed, while it can still be sent elsewhere.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Fault {
     /// There was no connection to send it on.
     Unsent(Error),
@@ -74,16 +74,20 @@ impl Refusal {
     }
 }
 
-/// The code of a refusal. Before version 7 a script that is refused a command hides that one's code in its text.
+/// The code of a refusal. A script that is refused a command may hide that one's code in its text: the right to it before
+/// Redis 7.2, all others before version 7.
 pub(crate) fn code(error: &ServerError) -> &str {
     let text = error.details().unwrap_or_default();
     match error.code() {
         "ERR" if text.contains("-OOM ") || text.contains("OOM command not allowed") => "OOM",
         "ERR" if text.contains("-MISCONF ") => "MISCONF",
         "ERR" if text.contains("-READONLY ") => "READONLY",
+        "ERR" if text.contains(LACKS_RIGHT) || text.contains("ACL failure in script") => "NOPERM",
         code => code,
     }
 }
+
+const LACKS_RIGHT: &str = "The user executing the script";
 
 /// A refusal by the server. Whatever the reason, the command was not executed.
 pub(crate) fn refused(error: &ServerError) -> Error {
@@ -286,6 +290,20 @@ mod tests {
             ("WRONGPASS invalid username-password pair or user is disabled.", ErrorKind::Denied),
             ("NOAUTH Authentication required.", ErrorKind::Denied),
             ("NOPERM this user has no permissions to run the 'get' command", ErrorKind::Denied),
+            (
+                "ERR The user executing the script can't run this command or subcommand script: fbf8, on \
+                 @user_script:1.",
+                ErrorKind::Denied,
+            ),
+            (
+                "ERR Error running script (call to f_1): @user_script:1: The user executing the script can't \
+                 access at least one of the keys mentioned in the command arguments",
+                ErrorKind::Denied,
+            ),
+            (
+                "ERR ACL failure in script: User ann has no permissions to run the 'get' command",
+                ErrorKind::Denied,
+            ),
             ("ERR AUTH <password> called without any password configured", ErrorKind::Denied),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", ErrorKind::Corrupt),
             ("ERR something new", ErrorKind::Unexpected),

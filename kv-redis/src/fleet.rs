@@ -40,14 +40,23 @@ pub(crate) trait Part {
 pub(crate) struct Homeless<T> {
     pub(crate) part: T,
     pub(crate) node: Option<Arc<Node>>,
-    pub(crate) error: Error,
+    pub(crate) fault: Fault,
 }
 
-/// A batch, divided by a map of the cluster.
+/// What leads to the servers.
+#[derive(Debug)]
+pub(crate) enum Lead {
+    /// The connection to a server alone, by the number of attempts to make one.
+    Connection(u64),
+    /// The map of the cluster.
+    Map(Arc<Map>),
+}
+
+/// A batch, divided among the servers.
 #[derive(Debug)]
 pub(crate) struct Division<T> {
-    /// The map that it was made by.
-    pub(crate) map: Option<Arc<Map>>,
+    /// What it was made by.
+    pub(crate) lead: Lead,
     pub(crate) shares: Vec<Share<T>>,
     pub(crate) homeless: Vec<Homeless<T>>,
 }
@@ -100,52 +109,70 @@ impl Fleet {
         let cluster = match self {
             Self::One(node) => {
                 let shares = vec![Share { node: Arc::clone(node), parts: batch }];
-                return Division { map: None, shares, homeless: Vec::new() };
+                return Division { shares, ..Division::by(self.lead()) };
             }
             Self::Cluster(cluster) => cluster,
         };
         let map = cluster.map();
-        let (mut shares, mut homeless): (Vec<Share<T>>, _) = (Vec::new(), Vec::new());
+        let mut division = Division::by(Lead::Map(Arc::clone(&map)));
         for part in batch {
-            let Some(node) = map.owner_of(part.key()) else {
-                homeless.push(Homeless { part, node: None, error: unowned() });
-                continue;
-            };
-            match shares.iter_mut().find(|share| Arc::ptr_eq(&share.node, node)) {
-                Some(share) => share.parts.push(part),
-                None => shares.push(Share { node: Arc::clone(node), parts: vec![part] }),
+            match map.owner_of(part.key()) {
+                Some(node) => division.give(node, part),
+                None => division.homeless.push(Homeless { part, node: None, fault: unowned() }),
             }
         }
-        Division { map: Some(map), shares, homeless }
+        division
     }
 
-    /// Of parts that were left homeless those that have another owner by now, and the others with what befell them.
+    /// Of parts that were left homeless those that may be asked for elsewhere by now, divided anew, and the others with what
+    /// befell them.
     pub(crate) async fn rehomed<T: Part>(
         &self,
-        map: Option<&Arc<Map>>,
+        lead: &Lead,
         homeless: Vec<Homeless<T>>,
-    ) -> (Vec<T>, Vec<(T, Error)>) {
-        let (mut again, mut failed) = (Vec::new(), Vec::new());
-        if homeless.is_empty() {
-            return (again, failed);
+    ) -> (Division<T>, Vec<(T, Error)>) {
+        if let (Self::Cluster(cluster), Lead::Map(map)) = (self, lead)
+            && !homeless.is_empty()
+        {
+            // Without a new map there is only what the nodes point to.
+            let _unanswered = cluster.refresh(Some(map)).await;
         }
-        if let Self::Cluster(cluster) = self {
-            // Without a new map nobody has another owner.
-            let _unanswered = cluster.refresh(map).await;
-        }
-        for Homeless { part, node, error } in homeless {
-            let owner = match self {
-                Self::One(_) => None,
-                Self::Cluster(cluster) => cluster.owner(part.key()),
-            };
-            let is_other = |owner: &Arc<Node>| node.as_ref().is_none_or(|node| !Arc::ptr_eq(node, owner));
-            if owner.as_ref().is_some_and(is_other) {
-                again.push(part);
-            } else {
-                failed.push((part, error));
+        let (mut again, mut failed) = (Division::by(self.lead()), Vec::new());
+        for Homeless { part, node, fault } in homeless {
+            match self.next(lead, part.key(), node.as_ref(), &fault) {
+                Some(next) => again.give(&next, part),
+                None => failed.push((part, fault.into())),
             }
         }
         (again, failed)
+    }
+
+    /// Who is to be asked for what this node did not do: the one that it points to, another owner, or whoever is there once
+    /// a replica was left.
+    fn next(&self, lead: &Lead, key: &[u8], node: Option<&Arc<Node>>, fault: &Fault) -> Option<Arc<Node>> {
+        let refusal = match fault {
+            Fault::Said(refusal) => Some(refusal),
+            Fault::Unsent(_) | Fault::Lost(_) | Fault::Unconfirmed => None,
+        };
+        match self {
+            Self::One(one) => {
+                let is_same = matches!(lead, Lead::Connection(number) if *number == one.link.attempts());
+                let was_left = !is_same || one.link.standing().is_none();
+                (refusal.is_some() && was_left).then(|| Arc::clone(one))
+            }
+            Self::Cluster(cluster) => {
+                let pointed = node.zip(refusal).and_then(|(node, refusal)| cluster.pointed(refusal, node));
+                let is_other = |owner: &Arc<Node>| node.is_none_or(|node| !Arc::ptr_eq(node, owner));
+                pointed.or_else(|| cluster.owner(key).filter(is_other))
+            }
+        }
+    }
+
+    fn lead(&self) -> Lead {
+        match self {
+            Self::One(node) => Lead::Connection(node.link.attempts()),
+            Self::Cluster(cluster) => Lead::Map(cluster.map()),
+        }
     }
 
     /// Whether a command may have keys of its own choice.
@@ -161,11 +188,20 @@ impl Fleet {
     }
 }
 
-/// Whether the answer points to another node: the single command follows it.
-pub(crate) fn moved(answer: &Value) -> bool {
-    matches!(answer, Value::ServerError(refusal) if matches!(error::code(refusal), "MOVED" | "ASK" | "READONLY" | "CLUSTERDOWN"))
+impl<T> Division<T> {
+    const fn by(lead: Lead) -> Self {
+        Self { lead, shares: Vec::new(), homeless: Vec::new() }
+    }
+
+    fn give(&mut self, node: &Arc<Node>, part: T) {
+        match self.shares.iter_mut().find(|share| Arc::ptr_eq(&share.node, node)) {
+            Some(share) => share.parts.push(part),
+            None => self.shares.push(Share { node: Arc::clone(node), parts: vec![part] }),
+        }
+    }
 }
 
-fn unowned() -> Error {
-    error::not_done(ErrorKind::Unavailable, "no node of the cluster owns this part of its keys")
+fn unowned() -> Fault {
+    let message = "no node of the cluster owns this part of its keys";
+    Fault::Unsent(error::not_done(ErrorKind::Unavailable, message))
 }

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! - One connection carries all callers; each operation is one command and one round trip. It comes back by itself, and an
-//!   error says whether the request may have been executed: what found no connection was not.
+//!   error says whether the request may have been executed: what found no connection was not. One more brings signals.
 //! - The server judges expiry. A crash or failover of it may undo the last acknowledged writes: `docs/backends/redis.md`
 //!   has the counts, and what `appendfsync` and `?wait=1` change about them.
 //! - Signals are pub/sub, [`changes`](kv_core::Store::changes) is client tracking of the keys that were read through this

@@ -4,7 +4,7 @@
 //! the end has sent nothing, and the error says so. A new connection is handed out only once it tracks and subscribes
 //! what the old one did, so that no read slips through untracked.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,7 +55,9 @@ struct Inner {
     attempts: AtomicU64,
     /// Handles of the connection that stands: nearly all who send something find one there.
     stock: Stock,
-    clock: ServerClock,
+    clock: Arc<ServerClock>,
+    /// Whether a master was ever there.
+    led_to_master: AtomicBool,
     news: Arc<News>,
     tended: bool,
     keeper: Running,
@@ -94,25 +96,18 @@ enum Slot {
 impl Link {
     /// A link that is not connected yet. With `tended`, a task keeps its clock and notices when it dies unused.
     pub(crate) fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
-        let wake = news.wake();
-        let (slot, clock) = (Mutex::new(Slot::Down), ServerClock::unread());
-        let (stock, keeper, prover) = (Stock::default(), Running::default(), Running::default());
-        let attempts = AtomicU64::new(0);
-        let link = Self(Arc::new(Inner {
-            target,
-            dial,
-            slot,
-            attempts,
-            stock,
-            clock,
-            news,
-            tended,
-            keeper,
-            prover,
-            wake,
-        }));
+        let link = Self(Arc::new(Inner::new(target, dial, news, tended)));
         link.tend();
         link
+    }
+
+    /// Another link to the same server, by the same clock, whichever of them reads it anew: what is written over one is told
+    /// of over the other. Its trouble has the first one looked after, and nobody tends it else.
+    pub(crate) fn beside(&self, target: Target, news: Arc<News>) -> Self {
+        let mut inner = Inner::new(target, Arc::clone(&self.0.dial), news, false);
+        inner.clock = Arc::clone(&self.0.clock);
+        inner.wake = Arc::clone(&self.0.wake);
+        Self(Arc::new(inner))
     }
 
     /// The connection that stands, or a new one.
@@ -149,6 +144,11 @@ impl Link {
         }
     }
 
+    /// How many attempts to connect there were: as long as they are as many, no other connection has come.
+    pub(crate) fn attempts(&self) -> u64 {
+        self.0.attempts.load(Ordering::Relaxed)
+    }
+
     /// The host that the link always leads to, if it has a name.
     pub(crate) fn host(&self) -> Option<&str> {
         match &self.0.target {
@@ -160,6 +160,11 @@ impl Link {
     /// The server's clock, as far as it is known.
     pub(crate) fn clock(&self) -> &ServerClock {
         &self.0.clock
+    }
+
+    /// What is told over this link unasked.
+    pub(crate) fn news(&self) -> &News {
+        &self.0.news
     }
 
     /// Sends one command.
@@ -247,12 +252,13 @@ impl Link {
         Fault::Lost(error)
     }
 
-    /// Lets the connection go, for good.
+    /// Lets the connection go, for good, and ends what it told.
     pub(crate) fn close(&self) {
         let mut slot = self.0.slot();
         *slot = Slot::Closed;
         self.0.stock.close();
         drop(slot);
+        self.0.news.end();
         self.0.wake.notify_one();
     }
 
@@ -310,6 +316,7 @@ impl Link {
             })
             .await?;
         target.check(live.facts())?;
+        self.0.note_role(live.facts().is_replica);
         clock.read(live.clone()).await?;
         news.restore(&live).await?;
         Ok(live)
@@ -371,6 +378,24 @@ impl Drop for Awaited<'_> {
 }
 
 impl Inner {
+    fn new(target: Target, dial: Arc<Dial>, news: Arc<News>, tended: bool) -> Self {
+        let wake = news.wake();
+        Self {
+            target,
+            dial,
+            slot: Mutex::new(Slot::Down),
+            attempts: AtomicU64::new(0),
+            stock: Stock::default(),
+            clock: Arc::new(ServerClock::unread()),
+            led_to_master: AtomicBool::new(false),
+            news,
+            tended,
+            keeper: Running::default(),
+            prover: Running::default(),
+            wake,
+        }
+    }
+
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -388,6 +413,15 @@ impl Inner {
             self.end(live);
             self.wake.notify_one();
         }
+    }
+
+    /// Takes note of what the server says it is; whether it is a replica where a master was. Where none ever was, a replica
+    /// is what was asked for.
+    fn note_role(&self, is_replica: bool) -> bool {
+        if !is_replica {
+            self.led_to_master.store(true, Ordering::Relaxed);
+        }
+        is_replica && self.led_to_master.load(Ordering::Relaxed)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use kv_core::{Change, Changes, Result, Signal, Signals};
+use kv_core::{Change, Changes, ErrorKind, Result, Signal, Signals};
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -19,7 +19,7 @@ use crate::names::Names;
 const SIGNALS_KEPT: usize = 256;
 const CHANGES_KEPT: usize = 4_096;
 
-/// The subscriptions of one store.
+/// The subscriptions over one link.
 #[derive(Debug)]
 pub(crate) struct News {
     names: Names,
@@ -57,6 +57,7 @@ impl News {
     pub(crate) async fn signals(&self, link: &Link, topic: &str) -> Result<Signals> {
         let channel = self.names.channel(topic);
         let _turn = self.turn.lock().await;
+        link.live().await?; // who listens by then is told of a gap
         let receiver = {
             let mut state = self.open()?;
             let topic = state.topics.entry(channel.clone());
@@ -91,19 +92,38 @@ impl News {
         }
     }
 
-    /// Subscribes a new connection to what the old one told.
+    /// Subscribes a new connection to what the old one told. What the user has no right to any more ends: others who use
+    /// the connection have lost nothing.
     pub(crate) async fn restore(&self, live: &Live) -> Result<()> {
         let (channels, tracks) = {
             let state = self.state();
             (state.topics.keys().cloned().collect::<Vec<_>>(), state.changes.is_some())
         };
-        if tracks {
-            live.track(true).await?;
+        if tracks && !is_allowed(live.track(true).await)? {
+            self.end_changes();
         }
-        if !channels.is_empty() {
-            live.subscribe(&channels).await?;
+        // One that is denied is the end of the whole command.
+        if channels.is_empty() || is_allowed(live.subscribe(&channels).await)? {
+            return Ok(());
+        }
+        for channel in channels {
+            if !is_allowed(live.subscribe(std::slice::from_ref(&channel)).await)? {
+                self.end_topic(&channel);
+            }
         }
         Ok(())
+    }
+
+    fn end_topic(&self, channel: &[u8]) {
+        if let Some(sender) = self.state().topics.remove(channel) {
+            let _nobody = sender.send(Signal::Gap);
+        }
+    }
+
+    fn end_changes(&self) {
+        if let Some(sender) = self.state().changes.take() {
+            let _nobody = sender.send(Change::All);
+        }
     }
 
     /// The connection is gone: from now on nothing is told.
@@ -195,6 +215,15 @@ impl News {
 
     fn leaving(&self) -> Leaving {
         Leaving(Arc::clone(&self.wake))
+    }
+}
+
+/// Whether the server lets the user do what it answered to.
+fn is_allowed(answer: Result<()>) -> Result<bool> {
+    match answer {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::Denied => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One server that holds entries: reads go over the shared connection, and so do writes unless replicas are waited for.
 
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use redis::{Arg, Cmd, Pipeline, Value};
 
 use crate::cluster::Way;
 use crate::error::{self, Fault};
-use crate::link::{Address, Dial, Link, ServerClock, Target};
+use crate::link::{Address, Link, ServerClock, Target};
 use crate::names::Names;
 use crate::news::News;
 use crate::wire::{self, Command};
@@ -39,19 +40,14 @@ impl Node {
         link: Link,
         wait: Option<Wait>,
         target: impl Fn() -> Target,
-        dial: &Arc<Dial>,
         names: &Names,
     ) -> Self {
+        let lane = |_| {
+            let news = Arc::new(News::new(names.clone()));
+            Lane { link: link.beside(target(), news), turn: tokio::sync::Mutex::new(()) }
+        };
         let replicated = wait.map(|wait| Replicated {
-            lanes: (0..WAITING_CONNECTIONS)
-                .map(|_| {
-                    let news = Arc::new(News::new(names.clone()));
-                    Lane {
-                        link: Link::new(target(), Arc::clone(dial), news, false),
-                        turn: tokio::sync::Mutex::new(()),
-                    }
-                })
-                .collect(),
+            lanes: (0..WAITING_CONNECTIONS).map(lane).collect(),
             next: AtomicUsize::new(0),
             wait,
         });
@@ -90,10 +86,13 @@ impl Node {
         said(answers.into_iter().nth(1))
     }
 
-    /// The server's clock, as a connection to it has told it.
+    /// The server's clock, as the connections to it have told it, that of the next write among them.
     pub(crate) async fn clock(&self) -> Result<&ServerClock, Fault> {
-        if self.link.standing().is_none() {
-            self.link.live().await.map_err(Fault::Unsent)?;
+        let lane = self.replicated.as_ref().and_then(Replicated::coming);
+        for link in iter::once(&self.link).chain(lane.map(|lane| &lane.link)) {
+            if link.standing().is_none() {
+                link.live().await.map_err(Fault::Unsent)?;
+            }
         }
         Ok(self.link.clock())
     }
@@ -162,6 +161,11 @@ impl Lane {
 }
 
 impl Replicated {
+    /// The lane of the next write, if nobody is quicker.
+    fn coming(&self) -> Option<&Lane> {
+        self.lanes.get(self.next.load(Ordering::Relaxed) % self.lanes.len().max(1))
+    }
+
     async fn send_one(&self, command: &impl Command) -> Result<Value, Fault> {
         let make = |clock: &ServerClock| {
             let mut pipeline = Pipeline::with_capacity(2);

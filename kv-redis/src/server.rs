@@ -29,14 +29,11 @@ impl Facts {
     /// From the answers to `HELLO` and `INFO server`.
     pub(crate) fn read(answers: &[Value]) -> Result<Self> {
         let hello = match answers.first() {
-            Some(Value::Map(pairs)) => pairs.as_slice(),
+            Some(hello @ Value::Map(_)) => hello,
             Some(Value::ServerError(refusal)) => return Err(error::refused(refusal)),
             _ => return Err(error::nonsense()),
         };
-        let said = |name: &str| {
-            let pair = hello.iter().find(|(key, _)| wire::text(key) == Some(name));
-            pair.and_then(|(_, value)| wire::text(value)).unwrap_or_default()
-        };
+        let said = |name| said(hello, name).unwrap_or_default();
         let info = answers.get(1).and_then(wire::text).unwrap_or_default();
         check_version(said("server"), said("version"), info)?;
         let mode = match said("mode") {
@@ -46,10 +43,22 @@ impl Facts {
         };
         Ok(Self {
             mode,
-            is_replica: matches!(said("role"), "replica" | "slave"),
+            is_replica: is_replica(hello).unwrap_or_default(),
             run_id: line(info, "run_id").map(str::to_owned),
         })
     }
+}
+
+/// Whether the server that answered this to `HELLO` is a replica, if it says so. No user can be denied that question.
+pub(crate) fn is_replica(hello: &Value) -> Option<bool> {
+    said(hello, "role").map(|role| matches!(role, "replica" | "slave"))
+}
+
+/// What the answer to `HELLO` has under this name.
+fn said<'a>(hello: &'a Value, name: &str) -> Option<&'a str> {
+    let Value::Map(pairs) = hello else { return None };
+    let pair = pairs.iter().find(|(key, _)| wire::text(key) == Some(name));
+    pair.and_then(|(_, value)| wire::text(value))
 }
 
 /// What the settings of a server mean for the store; asked once, at open.

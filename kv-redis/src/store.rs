@@ -24,7 +24,7 @@ use crate::server::Settings;
 use crate::wire::{self, Put};
 use kv_core::backend::Gate;
 
-/// A store in Redis or Valkey. Cheap to clone; clones share one connection to each server.
+/// A store in Redis or Valkey. Cheap to clone; clones share one connection to each server, and one for signals.
 #[derive(Clone)]
 pub struct RedisStore(Arc<Inner>);
 
@@ -32,9 +32,9 @@ pub struct RedisStore(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) names: Names,
     pub(crate) fleet: Fleet,
-    /// Where signals and changes come in: of a server alone its one connection, of a cluster one to any node.
+    /// Where signals come in: a connection of its own, made once somebody listens. A server ends a subscriber's connection
+    /// as soon as 32 MiB wait for it, which an answer of that size would be (`client-output-buffer-limit pubsub`).
     home: Link,
-    news: Arc<News>,
     gate: Gate,
     capabilities: Capabilities,
     config: RedisConfig,
@@ -67,26 +67,26 @@ impl Inner {
         let names =
             if config.foreign { Names::foreign(database) } else { Names::new(&config.namespace, database) };
         let dial = Arc::new(Dial::new(&config)?);
-        let news = Arc::new(News::new(names.clone()));
+        let link = |target, dial| Link::new(target, dial, Arc::new(News::new(names.clone())), true);
         let wait = wait_of(&config);
         let (fleet, home) = match &config.place {
             Place::Cluster(hosts) => {
                 let cluster = Cluster::open(addresses(hosts), Arc::clone(&dial), names.clone(), wait).await?;
-                let home = Link::new(Target::AnyOf(Arc::clone(&cluster.any)), dial, Arc::clone(&news), true);
+                let home = link(Target::AnyOf(Arc::clone(&cluster.any)), dial);
                 (Fleet::Cluster(cluster), home)
             }
             place => {
                 let target = || target_of(place, &config, &dial);
-                let link = Link::new(target(), Arc::clone(&dial), Arc::clone(&news), true);
-                let node = Node::new(String::new(), None, link.clone(), wait, target, &dial, &names);
-                (Fleet::One(Arc::new(node)), link)
+                let data = link(target(), Arc::clone(&dial));
+                let node = Node::new(String::new(), None, data, wait, target, &names);
+                (Fleet::One(Arc::new(node)), link(target(), dial))
             }
         };
         let (settings, lists) = asked(&fleet).await?;
         let mut capabilities = capabilities::of(settings, !fleet.is_one(), lists);
         capabilities.writable = !config.foreign;
         capabilities.reads_ahead = wait.is_some(); // a read waits for no replica
-        Ok(Self { names, fleet, home, news, gate: Gate::default(), capabilities, config })
+        Ok(Self { names, fleet, home, gate: Gate::default(), capabilities, config })
     }
 
     /// What writes `entry`, which is found fit to be sent.
@@ -170,7 +170,25 @@ impl Inner {
         let channel = self.names.channel(topic);
         let mut publish = Cmd::with_capacity(3, 16 + channel.len() + message.len());
         publish.arg("PUBLISH").arg(channel).arg(message.as_ref());
-        wire::number(&self.home.send(&publish).await?).map(drop)
+        wire::number(&self.speaking().send(&publish).await?).map(drop)
+    }
+
+    /// Over what signals go out: what only speaks needs no connection more to a server alone.
+    fn speaking(&self) -> &Link {
+        match &self.fleet {
+            Fleet::One(node) => &node.link,
+            Fleet::Cluster(_) => &self.home,
+        }
+    }
+
+    async fn changes(&self) -> Result<Changes> {
+        let _pass = self.gate.enter()?;
+        match &self.fleet {
+            Fleet::One(node) => node.link.news().changes(&node.link).await,
+            Fleet::Cluster(_) => {
+                Err(Error::new(ErrorKind::Unsupported, "a cluster does not tell what changed"))
+            }
+        }
     }
 }
 
@@ -220,26 +238,21 @@ impl Store for RedisStore {
         self.0.signal(topic, message).await.map_err(|error| error.during("signal"))
     }
 
+    /// Ends, after a `Gap`, once the user has no right to the topic's channel any more.
     async fn signals(&self, topic: &str) -> Result<Signals> {
         let signals = async {
             let _pass = self.0.gate.enter()?;
-            self.0.news.signals(&self.0.home, topic).await
+            self.0.home.news().signals(&self.0.home, topic).await
         };
         signals.await.map_err(|error| error.during("signals"))
     }
 
     /// Keys that were read through this store, by `get` or `get_many`, and then written, removed or expired: the server
     /// tells of each once, until it is read again. Own writes are told too. A value that was read before its key is told may
-    /// still be on its way to its reader: who keeps copies looks whether a key was told since it was asked for.
+    /// still be on its way to its reader: who keeps copies looks whether a key was told since it was asked for. Ends, after
+    /// an `All`, once the user has no right to it any more.
     async fn changes(&self) -> Result<Changes> {
-        let changes = async {
-            let _pass = self.0.gate.enter()?;
-            if !self.0.capabilities.changes {
-                return Err(Error::new(ErrorKind::Unsupported, "a cluster does not tell what changed"));
-            }
-            self.0.news.changes(&self.0.home).await
-        };
-        changes.await.map_err(|error| error.during("changes"))
+        self.0.changes().await.map_err(|error| error.during("changes"))
     }
 
     fn capabilities(&self) -> &Capabilities {
@@ -248,7 +261,6 @@ impl Store for RedisStore {
 
     async fn close(&self) -> Result<()> {
         self.0.gate.close().await;
-        self.0.news.end();
         self.0.home.close();
         self.0.fleet.close();
         Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::{Inner, Link, Slot};
+use super::{Inner, Link, Live, Slot};
 use crate::running::Run;
 
 /// How often the clock is read.
@@ -61,6 +61,23 @@ fn prove(link: &Link, here: &Handle) {
     });
 }
 
+/// Lets a master go that became a replica: its name may lead to the one that took its place. Where it leads there again,
+/// that one is read on, and let go again after a while.
+async fn leave_if_demoted(inner: &Inner, live: &Live) {
+    let settled = if live.facts().is_replica { CLOCK } else { Duration::ZERO };
+    if !inner.target.may_move() || live.age() < settled {
+        return;
+    }
+    match live.is_replica().await {
+        Ok(Some(is_replica)) if inner.note_role(is_replica) => {
+            live.retire();
+            inner.news.lost();
+        }
+        Ok(_) => {}
+        Err(_) => inner.end(live),
+    }
+}
+
 /// Looks after the link once; how long it can be left alone, or `None` once nobody needs it.
 async fn tend(weak: &Weak<Inner>) -> Option<Duration> {
     let link = Link(weak.upgrade()?);
@@ -76,6 +93,7 @@ async fn tend(weak: &Weak<Inner>) -> Option<Duration> {
         Some(live) if live.is_alive() && link.0.clock.read(live.clone()).await.is_err() => {
             link.0.end(&live);
         }
+        Some(live) if live.is_alive() => leave_if_demoted(&link.0, &live).await,
         _ => {}
     }
     let back = link.live().await.is_ok();

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use super::gather::Heard;
 use super::patience::Patience;
 use crate::error::{self, Fault};
-use crate::server::Facts;
+use crate::server::{self, Facts};
 use crate::wire;
 
 /// To pack as many bytes takes longer than others need to queue theirs.
@@ -104,6 +104,11 @@ impl Live {
         self.session.since.elapsed()
     }
 
+    /// Lets nobody ask anything more; who waits for an answer still gets it.
+    pub(super) fn retire(&self) {
+        self.session.death.note();
+    }
+
     /// Ends the connection for all who have it.
     pub(super) fn kill(&self) {
         self.session.death.note();
@@ -127,6 +132,12 @@ impl Live {
     /// Asks for any answer at all.
     pub(super) async fn ping(&self) -> RedisResult<Value> {
         self.clone().send(&redis::cmd("PING")).await
+    }
+
+    /// Whether the server is a replica now; `None` if it does not say.
+    pub(super) async fn is_replica(&self) -> RedisResult<Option<bool>> {
+        let answer = self.clone().send(&redis::cmd("HELLO")).await?;
+        Ok(server::is_replica(&answer))
     }
 
     /// Subscribes to channels.

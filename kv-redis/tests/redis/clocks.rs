@@ -1,4 +1,4 @@
-//! A connection that comes back from another server, whose clock is another one.
+//! Servers whose clock is set, and connections that come back from another server with another clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::place::config;
-use crate::private::{Server, until};
+use crate::private::{PROGRAMS, Server, until};
 
 const TTL: Duration = Duration::from_secs(60);
 /// What of it may be gone until it is looked at, on a busy machine.
@@ -72,13 +72,36 @@ fn shift(answer: &mut [u8], ahead: i64) {
     answer[9..19].copy_from_slice((seconds + ahead).to_string().as_bytes());
 }
 
+/// A store on the other side.
+async fn opened(between: &Between, wait: u8) -> RedisStore {
+    let mut config = config(&format!("redis://127.0.0.1:{}", between.port), "test");
+    config.wait = wait;
+    RedisStore::open(config).await.unwrap()
+}
+
+fn entry() -> NewEntry {
+    NewEntry::new("x").ttl(TTL)
+}
+
+async fn left(store: &RedisStore, key: Key<'_>) -> Duration {
+    store.get(key).await.unwrap().unwrap().ttl.unwrap()
+}
+
+fn is_told_well(left: Duration) -> bool {
+    left <= TTL && left + GONE > TTL
+}
+
 #[tokio::test]
 async fn a_write_tells_its_deadline_by_the_clock_of_the_server_that_gets_it() {
-    let Some(server) = Server::start(&[]).await else { return };
+    let Some((server, _replica)) = Server::replicated(PROGRAMS[0], &[]).await else { return };
+    for wait in [0, 1] {
+        told_by_who_gets_it(&server, wait).await;
+    }
+}
+
+async fn told_by_who_gets_it(server: &Server, wait: u8) {
     let between = Between::start(server.port).await;
-    let store =
-        RedisStore::open(config(&format!("redis://127.0.0.1:{}", between.port), "test")).await.unwrap();
-    let entry = || NewEntry::new("x").ttl(TTL);
+    let store = opened(&between, wait).await;
     let (one, many) = (Key::new("c", "one"), Key::new("c", "many"));
     for ahead in [3_600, -3_600, 0] {
         for key in [one, many] {
@@ -91,10 +114,34 @@ async fn a_write_tells_its_deadline_by_the_clock_of_the_server_that_gets_it() {
                 }
             })
             .await;
-            let left = store.get(key).await.unwrap().unwrap().ttl.unwrap();
-            assert!(left <= TTL && left + GONE > TTL, "{left:?} are left, {ahead} s ahead");
+            let left = left(&store, key).await;
+            assert!(is_told_well(left), "{left:?} of {key:?} are left, {ahead} s ahead, wait={wait}");
             between.moves(0);
             until("the first server is back", async || store.get(key).await.is_ok()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_meanwhile_is_that_of_all_connections() {
+    let Some((server, _replica)) = Server::replicated(PROGRAMS[0], &[]).await else { return };
+    for wait in [0, 1] {
+        let between = Between::start(server.port).await;
+        let store = opened(&between, wait).await;
+        let _listening = store.changes().await.unwrap(); // the clock is read more often
+        let (earlier, later) = (Key::new("c", "earlier"), Key::new("c", "later"));
+        for ahead in [3_600, 0] {
+            // Over as many connections as there are.
+            for _ in 0..8 {
+                store.put(earlier, entry(), PutMode::Replace).await.unwrap();
+            }
+            between.ahead.store(ahead, Ordering::SeqCst);
+            until("the clock is read", async || !is_told_well(left(&store, earlier).await)).await;
+            for _ in 0..8 {
+                store.put(later, entry(), PutMode::Replace).await.unwrap();
+                let left = left(&store, later).await;
+                assert!(is_told_well(left), "{left:?} are left, {ahead} s ahead, wait={wait}");
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use kv_redis::RedisStore;
 use redis::Value;
 
 use crate::place::{config, namespace};
-use crate::private::{Server, say, until};
+use crate::private::{Server, counted, say, until};
 
 const NODES: usize = 2;
 const CLUSTER: [&str; 4] = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"];
@@ -230,9 +230,10 @@ async fn is_listened_at(node: &Server) -> bool {
     clients.contains(" sub=1 ")
 }
 
-/// Takes all slots from one node, which then is no part of the cluster any more, though it goes on.
-async fn take_out(gone: &Server, stays: &Server) {
-    let (gone_id, stays_id) = (id_of(gone).await, id_of(stays).await);
+/// Gives all slots to one of two nodes.
+async fn give_all(gone: &Server, stays: &Server) {
+    let stays_id = id_of(stays).await;
+    say(&mut stays.raw().await, "CLUSTER BUMPEPOCH").await;
     for node in [stays, gone] {
         // Else it becomes a replica when its last slot goes.
         say(&mut node.raw().await, "CONFIG SET cluster-allow-replica-migration no").await;
@@ -243,6 +244,12 @@ async fn take_out(gone: &Server, stays: &Server) {
         all.exec_async(&mut node.raw().await).await.unwrap();
     }
     say(&mut stays.raw().await, "CLUSTER BUMPEPOCH").await;
+}
+
+/// Takes all slots from one node, which then is no part of the cluster any more, though it goes on.
+async fn take_out(gone: &Server, stays: &Server) {
+    let gone_id = id_of(gone).await;
+    give_all(gone, stays).await;
     say(&mut stays.raw().await, &format!("CLUSTER FORGET {gone_id}")).await;
     say(&mut gone.raw().await, "CLUSTER RESET SOFT").await;
 }
@@ -269,6 +276,32 @@ async fn who_listens_at_a_node_that_leaves_the_cluster_listens_at_another() {
         matches!(heard, Ok(Some(Signal::Message(_))))
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_of_a_batch_that_have_moved_are_followed_together() {
+    let Some(nodes) = cluster().await else { return };
+    let [puts, gets, deletes] = [open(&nodes).await, open(&nodes).await, open(&nodes).await];
+    give_all(&nodes[0], &nodes[1]).await;
+    let mut raw = nodes[1].raw().await;
+    let ids: Vec<_> = (0..1_000).map(|n| n.to_string()).collect();
+    let keys: Vec<_> = ids.iter().map(|id| Key::new("c", id)).collect();
+    let entries = keys.iter().map(|key| (*key, NewEntry::new("x"))).collect();
+
+    let mut before = counted(&mut raw, "total_reads_processed").await;
+    let mut few_reads = async |what: &str| {
+        let now = counted(&mut raw, "total_reads_processed").await;
+        assert!(now - before < 200, "{what}: {}", now - before);
+        before = now;
+    };
+    assert!(puts.put_many(entries).await.unwrap().iter().all(Result::is_ok));
+    few_reads("put_many").await;
+    let found = gets.get_many(&keys).await.unwrap();
+    assert!(found.iter().all(|entry| matches!(entry, Ok(Some(_)))));
+    few_reads("get_many").await;
+    assert!(deletes.delete_many(&keys).await.unwrap().iter().all(Result::is_ok));
+    few_reads("delete_many").await;
+    assert!(gets.get_many(&keys).await.unwrap().iter().all(|entry| matches!(entry, Ok(None))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,15 @@
 //! Users, passwords, rights and certificates.
 
 use std::path::Path;
+use std::time::Duration;
 
+use futures_util::{Stream, StreamExt as _};
 use kv_core::testing::service;
-use kv_core::{ErrorKind, Key, Listing, NewEntry, Outcome, PutMode, Scan, Store, StoreUrl};
+use kv_core::{Change, ErrorKind, Key, Listing, NewEntry, Outcome, PutMode, Scan, Signal, Store, StoreUrl};
 use kv_redis::{RedisConfig, RedisStore};
 
 use crate::place::{config, namespace};
-use crate::private::{PROGRAMS, Sentinel, Server, free_port, say, until};
+use crate::private::{PATIENCE, PROGRAMS, Sentinel, Server, free_port, say, until};
 
 async fn refused(config: RedisConfig) -> kv_core::Error {
     RedisStore::open(config).await.expect_err("it must not open")
@@ -60,6 +62,74 @@ async fn a_right_that_is_missing_is_denied_for_what_needs_it_alone() {
     assert!(
         answers.iter().all(|answer| answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Denied))
     );
+}
+
+#[tokio::test]
+async fn a_right_that_a_script_lacks_is_denied() {
+    for program in PROGRAMS {
+        let Some(server) = Server::of(program, &[]).await else { continue };
+        let mut raw = server.raw().await;
+        say(&mut raw, "ACL SETUSER ann on >pw ~app:* &app:* +@all -@dangerous +info").await;
+        let store = RedisStore::open(login(&server, "ann", "pw")).await.unwrap();
+        let key = Key::new("c", "a");
+        let version = store.put(key, NewEntry::new("x"), PutMode::Create).await.unwrap();
+        say(&mut raw, "ACL SETUSER ann -set -getdel").await;
+        let errors = [
+            store.put(key, NewEntry::new("y"), PutMode::Update(version)).await.unwrap_err(),
+            store.take(key, Some(version)).await.unwrap_err(),
+        ];
+        for error in errors {
+            let found = (error.kind(), error.outcome());
+            assert_eq!(found, (ErrorKind::Denied, Outcome::NotDone), "{program}: {error:?}");
+        }
+        assert_eq!(store.get(key).await.unwrap().unwrap().version, version, "{program}");
+    }
+}
+
+/// All that is told before the end.
+async fn to_the_end<T>(told: impl Stream<Item = T>) -> Vec<T> {
+    tokio::time::timeout(PATIENCE, told.collect()).await.expect("it never ends")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_denied_meanwhile_ends_its_signals_and_nothing_else() {
+    for program in PROGRAMS {
+        let Some(server) = Server::of(program, &[]).await else { continue };
+        let mut raw = server.raw().await;
+        say(&mut raw, "ACL SETUSER ann on >pw ~app:* &app:* +@all -@dangerous +info").await;
+        let store = RedisStore::open(login(&server, "ann", "pw")).await.unwrap();
+        let (ends, mut stays) = (store.signals("ends").await.unwrap(), store.signals("stays").await.unwrap());
+        say(&mut raw, "ACL SETUSER ann resetchannels &app:0:stays").await; // it ends the connection
+
+        let told = to_the_end(ends).await;
+        assert!(!told.is_empty() && told.iter().all(|signal| *signal == Signal::Gap), "{told:?}");
+        assert_eq!(store.signals("ends").await.unwrap_err().kind(), ErrorKind::Denied, "{program}");
+        until("the other topic is heard", async || {
+            store.signal("stays", "wake".into()).await.unwrap();
+            let wait = tokio::time::timeout(Duration::from_millis(200), stays.next()).await;
+            matches!(wait, Ok(Some(Signal::Message(_))))
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tracking_that_is_denied_meanwhile_ends_changes_and_nothing_else() {
+    for program in PROGRAMS {
+        let Some(server) = Server::of(program, &[]).await else { continue };
+        let mut raw = server.raw().await;
+        say(&mut raw, "ACL SETUSER ann on >pw ~app:* &app:* +@all -@dangerous +info").await;
+        let store = RedisStore::open(login(&server, "ann", "pw")).await.unwrap();
+        let changes = store.changes().await.unwrap();
+        say(&mut raw, "ACL SETUSER ann -client|tracking").await;
+        say(&mut raw, "CLIENT KILL USER ann").await;
+
+        let told = to_the_end(changes).await;
+        assert!(!told.is_empty() && told.iter().all(|change| *change == Change::All), "{told:?}");
+        store.get(Key::new("c", "a")).await.unwrap();
+        assert_eq!(store.changes().await.unwrap_err().kind(), ErrorKind::Denied, "{program}");
+        store.get(Key::new("c", "a")).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -221,11 +221,7 @@ async fn what_no_replica_confirmed_is_not_told_as_done_however_often_it_is_tried
 #[tokio::test]
 async fn a_delete_that_no_replica_confirmed_is_not_told_as_done_when_it_finds_nothing_more() {
     for program in PROGRAMS {
-        let Some(master) = Server::of(program, &[]).await else { continue };
-        let of = master.port.to_string();
-        let settings = ["--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", &of];
-        let Some(replica) = Server::of(program, &settings).await else { continue };
-        replica.follows().await;
+        let Some((master, replica)) = Server::replicated(program, &[]).await else { continue };
         let mut settings = master.config();
         settings.wait = 1;
         let patient = open(&settings).await;
@@ -246,5 +242,34 @@ async fn a_delete_that_no_replica_confirmed_is_not_told_as_done_when_it_finds_no
         until("the replica confirms", async || all_done(PATIENCE, patient.delete_many(&keys)).await).await;
         let copied: u64 = redis::cmd("DBSIZE").query_async(&mut replica.raw().await).await.unwrap();
         assert_eq!(copied, 0, "{program}");
+    }
+}
+
+#[tokio::test]
+async fn each_kind_of_write_that_waits_is_on_the_replica_when_it_returns() {
+    for program in PROGRAMS {
+        let Some((master, replica)) = Server::replicated(program, &[]).await else { continue };
+        let mut settings = master.config();
+        settings.wait = 1;
+        let (store, copy) = (open(&settings).await, open(&replica.config()).await);
+        let key = Key::new("c", "a");
+        let copied = async || copy.get(key).await.unwrap().map(|entry| entry.value);
+        for _ in 0..10 {
+            let version = store.put(key, NewEntry::new("1"), PutMode::Create).await.unwrap();
+            assert_eq!(copied().await, Some("1".into()), "{program}");
+            let version = store.put(key, NewEntry::new("2"), PutMode::Update(version)).await.unwrap();
+            assert_eq!(copied().await, Some("2".into()), "{program}");
+            assert!(store.take(key, Some(version)).await.unwrap().is_some());
+            assert_eq!(copied().await, None, "{program}");
+            store.put(key, NewEntry::new("3"), PutMode::Replace).await.unwrap();
+            assert_eq!(copied().await, Some("3".into()), "{program}");
+            assert!(store.take(key, None).await.unwrap().is_some());
+            assert_eq!(copied().await, None, "{program}");
+            assert!(all_done(PATIENCE, store.put_many(vec![(key, NewEntry::new("4"))])).await);
+            assert_eq!(copied().await, Some("4".into()), "{program}");
+            assert!(all_done(PATIENCE, store.delete_many(&[key])).await);
+            assert_eq!(copied().await, None, "{program}");
+            assert!(all_done(PATIENCE, store.delete_many(&[key])).await, "{program}: nothing is there");
+        }
     }
 }

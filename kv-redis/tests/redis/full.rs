@@ -12,13 +12,17 @@ const LARGE: usize = 64 << 10;
 async fn a_full_server_refuses_writes_and_goes_on_reading_and_deleting() {
     for program in PROGRAMS {
         let settings = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
-        let Some(server) = Server::of(program, &settings).await else { continue };
-        full(&server).await;
+        for wait in [0, 1] {
+            let Some((server, _replica)) = Server::replicated(program, &settings).await else { continue };
+            full(&server, wait).await;
+        }
     }
 }
 
-async fn full(server: &Server) {
-    let store = RedisStore::open(server.config()).await.unwrap();
+async fn full(server: &Server, wait: u8) {
+    let mut settings = server.config();
+    settings.wait = wait;
+    let store = RedisStore::open(settings).await.unwrap();
     assert!(!store.capabilities().evicts);
     let value = Bytes::from(vec![7; LARGE]);
     let mut written = Vec::new();
@@ -49,6 +53,8 @@ async fn full(server: &Server) {
         let entry = store.get(Key::new("c", &id)).await.unwrap().expect("nothing was evicted");
         assert_eq!((entry.version, entry.value.len()), (*written, LARGE));
     }
+    let absent = store.delete_many(&[Key::new("c", "absent")]).await.unwrap();
+    assert!(absent[0].is_ok(), "wait={wait}: {absent:?}");
     let last = written.len() - 1;
     let ids: Vec<_> = (1..last).map(|n| n.to_string()).collect();
     let keys: Vec<_> = ids.iter().map(|id| Key::new("c", id)).collect();

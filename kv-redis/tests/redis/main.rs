@@ -21,6 +21,7 @@ mod news;
 mod open;
 mod place;
 mod private;
+mod roles;
 mod scan;
 mod scripts;
 mod shared;

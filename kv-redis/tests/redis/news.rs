@@ -7,7 +7,7 @@ use kv_core::{Change, Changes, Key, NewEntry, PutMode, Signal, Signals, Store};
 use kv_redis::RedisStore;
 
 use crate::place::{namespace, open};
-use crate::private::{PATIENCE, Server, say, until};
+use crate::private::{PATIENCE, PROGRAMS, Server, say, until};
 
 const KEY: Key<'static> = Key::new("c", "a");
 
@@ -105,6 +105,30 @@ async fn subscriptions_go_on_after_a_lost_connection_and_the_gap_is_told() {
         })
         .await;
         while tokio::time::timeout(Duration::from_millis(300), heard.next()).await.is_ok() {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_gets_answers_that_are_larger_than_what_a_server_keeps_for_subscribers() {
+    for program in PROGRAMS {
+        let Some(server) = Server::of(program, &[]).await else { continue };
+        let store = RedisStore::open(server.config()).await.unwrap();
+        let (mut heard, _changes) = (store.signals("t").await.unwrap(), store.changes().await.unwrap());
+        // More than the 32 MiB of `client-output-buffer-limit pubsub`, in one answer and in another.
+        store.put(KEY, NewEntry::new(vec![7; 34 << 20]), PutMode::Create).await.unwrap();
+        let ids: Vec<_> = (0..1_000).map(|n| n.to_string()).collect();
+        let keys: Vec<_> = ids.iter().map(|id| Key::new("many", id)).collect();
+        let entries = keys.iter().map(|key| (*key, NewEntry::new(vec![7; 40 << 10]))).collect();
+        assert!(store.put_many(entries).await.unwrap().iter().all(Result::is_ok));
+
+        let (one, taken) = tokio::join!(store.get(KEY), store.take(keys[0], None));
+        assert_eq!(one.unwrap().unwrap().value.len(), 34 << 20, "{program}");
+        assert!(taken.unwrap().is_some(), "{program}");
+        let many = store.get_many(&keys).await.unwrap();
+        assert_eq!(many.iter().filter(|entry| matches!(entry, Ok(Some(_)))).count(), 999, "{program}");
+        store.signal("t", "wake".into()).await.unwrap();
+        let first = tokio::time::timeout(PATIENCE, heard.next()).await.expect("no signal");
+        assert_eq!(first, Some(Signal::Message("wake".into())), "{program}: no gap before");
     }
 }
 

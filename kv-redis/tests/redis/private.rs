@@ -44,6 +44,16 @@ impl Server {
         Some(server)
     }
 
+    /// The same, with a replica that has what it has.
+    pub(crate) async fn replicated(program: &str, arguments: &[&str]) -> Option<(Self, Self)> {
+        let at_once = ["--repl-diskless-sync-delay", "0"];
+        let master = Self::of(program, &[arguments, &at_once].concat()).await?;
+        let of = ["--replicaof", "127.0.0.1", &master.port.to_string()];
+        let replica = Self::of(program, &of).await?;
+        replica.follows().await;
+        Some((master, replica))
+    }
+
     /// Starts it again on what it left behind.
     pub(crate) async fn restart(&mut self) {
         until("its port is free again", async || self.started().await).await;
@@ -187,6 +197,13 @@ pub(crate) async fn calls(connection: &mut MultiplexedConnection, name: &str) ->
     let stats: String = redis::cmd("INFO").arg("commandstats").query_async(connection).await.unwrap();
     let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
     line.and_then(|line| line.split(',').next()).map_or(0, |count| count.parse().unwrap())
+}
+
+/// What the server has counted so far under this name.
+pub(crate) async fn counted(connection: &mut MultiplexedConnection, name: &str) -> u64 {
+    let stats: String = redis::cmd("INFO").arg("stats").query_async(connection).await.unwrap();
+    let count = stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    count.unwrap().parse().unwrap()
 }
 
 /// Waits until `condition` holds.
