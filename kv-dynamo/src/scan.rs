@@ -19,10 +19,13 @@ const REQUESTS: usize = 16;
 /// .. and none is begun after so long: who waits for the page has less patience than for one request each.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// What of all items lives at `:now`.
-const ALIVE: &str = "attribute_not_exists(x) OR x >= :now";
-const ALIVE_UNDER: &str =
-    "begins_with(pk, :pk) AND begins_with(sk, :sk) AND (attribute_not_exists(x) OR x >= :now)";
+/// .. and each looks at so many times more items than the one before at most, if that found few that are asked for.
+const GROWTH: usize = 4;
+
+/// What of all items lives at `:now`, or cannot be judged: a comparison with what is no number never holds.
+const ALIVE: &str = "attribute_not_exists(x) OR x >= :now OR NOT attribute_type(x, :n)";
+const ALIVE_UNDER: &str = "begins_with(pk, :pk) AND begins_with(sk, :sk) \
+                           AND (attribute_not_exists(x) OR x >= :now OR NOT attribute_type(x, :n))";
 
 /// Where a listing reads, and for whom.
 pub(crate) struct Reader<'a> {
@@ -50,12 +53,12 @@ impl Reader<'_> {
             Some((Bound::Excluded(last), _)) => Some(position(&last)?),
             Some(_) => None,
         };
-        let (mut draft, begun) = (Draft::new(scan, self), Instant::now());
-        for round in 0..REQUESTS {
-            let limit = (round == 0).then_some(scan.limit); // later ones pass over what the first found expired
+        let (mut draft, begun, mut looks) = (Draft::new(scan, self), Instant::now(), scan.limit);
+        for _ in 0..REQUESTS {
+            let before = draft.len();
             let batch = match scan.collections {
-                Collections::One(_) => self.query(&scan, (&pk, &sk), start, limit).await,
-                Collections::Under(_) => self.sweep(&scan, (&pk, &sk), start).await,
+                Collections::One(_) => self.query(&scan, (&pk, &sk), start, looks).await,
+                Collections::Under(_) => self.sweep(&scan, (&pk, &sk), start, looks).await,
             };
             let batch = match batch {
                 // What was passed over is paid for: the next page goes on from here.
@@ -71,6 +74,7 @@ impl Reader<'_> {
             if draft.is_full() || begun.elapsed() > LONGEST {
                 break;
             }
+            looks = next_looks(looks, draft.len() - before, scan.limit - draft.len());
         }
         let last = draft.last.take();
         Ok(draft.page(last.map(|last| range.cursor(&last))))
@@ -105,7 +109,7 @@ impl Reader<'_> {
         scan: &Scan<'_>,
         (pk, sk): (&str, &str),
         start: Option<Item>,
-        limit: Option<usize>,
+        looks: usize,
     ) -> Result<Batch> {
         let request = self
             .client
@@ -117,14 +121,21 @@ impl Reader<'_> {
             .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
             .expression_attribute_values(":sk", AttributeValue::S(sk.to_owned()))
             .expression_attribute_values(":now", AttributeValue::N(self.now_ms.to_string()))
+            .expression_attribute_values(":n", AttributeValue::S("N".to_owned()))
             .set_projection_expression((!scan.values).then(|| NAMES_ONLY.to_owned()))
-            .set_limit(limit.and_then(|limit| i32::try_from(limit).ok()))
+            .set_limit(i32::try_from(looks).ok())
             .set_exclusive_start_key(start);
         let answer = request.send().await.map_err(|e| classify(&e))?;
         Ok(Batch { items: answer.items.unwrap_or_default(), next: answer.last_evaluated_key })
     }
 
-    async fn sweep(&self, scan: &Scan<'_>, (pk, sk): (&str, &str), start: Option<Item>) -> Result<Batch> {
+    async fn sweep(
+        &self,
+        scan: &Scan<'_>,
+        (pk, sk): (&str, &str),
+        start: Option<Item>,
+        looks: usize,
+    ) -> Result<Batch> {
         let request = self
             .client
             .scan()
@@ -134,11 +145,21 @@ impl Reader<'_> {
             .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
             .expression_attribute_values(":sk", AttributeValue::S(sk.to_owned()))
             .expression_attribute_values(":now", AttributeValue::N(self.now_ms.to_string()))
+            .expression_attribute_values(":n", AttributeValue::S("N".to_owned()))
             .set_projection_expression((!scan.values).then(|| NAMES_ONLY.to_owned()))
+            .set_limit(i32::try_from(looks).ok())
             .set_exclusive_start_key(start);
         let answer = request.send().await.map_err(|e| classify(&e))?;
         Ok(Batch { items: answer.items.unwrap_or_default(), next: answer.last_evaluated_key })
     }
+}
+
+/// At how many items the next request looks, behind one that looked at so many and found some of them, with so many missing
+/// still: at those that hold what is missing if they are like the last ones. What is read beyond that is paid for twice.
+fn next_looks(looks: usize, found: usize, missing: usize) -> usize {
+    let most = looks.saturating_mul(GROWTH);
+    let alike = missing.saturating_mul(looks).checked_div(found).unwrap_or(most);
+    alike.clamp(missing.min(most), most)
 }
 
 /// The key that a cursor stands at.
@@ -184,8 +205,12 @@ impl<'a> Draft<'a> {
         Ok(None)
     }
 
+    fn len(&self) -> usize {
+        self.items.len() + self.damaged.len()
+    }
+
     fn is_full(&self) -> bool {
-        self.items.len() + self.damaged.len() >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES
+        self.len() >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES
     }
 
     fn pass(&mut self, item: &Item) {
@@ -239,4 +264,20 @@ enum Found {
     Nothing,
     Name,
     Entry(Entry),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_looks;
+
+    #[test]
+    fn the_next_request_looks_at_what_should_hold_the_rest_and_at_four_times_as_much_at_most() {
+        assert_eq!(next_looks(100, 99, 1), 1, "of a hundred one had expired");
+        assert_eq!(next_looks(100, 50, 50), 100);
+        assert_eq!(next_looks(100, 10, 90), 400);
+        assert_eq!(next_looks(100, 0, 100), 400);
+        assert_eq!((next_looks(1, 0, 1), next_looks(4, 0, 1)), (4, 16));
+        assert_eq!(next_looks(4_000, 4, 1), 1_000, "few are missing");
+        assert_eq!(next_looks(usize::MAX, 0, 1_000), usize::MAX);
+    }
 }

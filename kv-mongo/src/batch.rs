@@ -10,7 +10,7 @@ use mongodb::options::WriteConcern;
 
 use crate::MAX_TIME;
 use crate::error;
-use crate::inner::Inner;
+use crate::inner::Call;
 use crate::names::Name;
 use crate::now::Now;
 use crate::wire::{self, Draft, ID};
@@ -24,17 +24,25 @@ const TURN_BYTES: usize = 512 << 10;
 
 type Found = HashMap<String, Result<Option<Entry>>>;
 
-impl Inner {
+impl Call {
     pub(crate) async fn get_many(&self, keys: &[Key<'_>]) -> Vec<Result<Option<Entry>>> {
         let mut answers = Vec::with_capacity(keys.len());
-        for chunk in keys.chunks(CHUNK) {
+        let mut chunks = keys.chunks(CHUNK);
+        while let Some(chunk) = chunks.next() {
             let names: Vec<_> = chunk.iter().map(|key| self.names.name(*key)).collect();
             match self.find(&names).await {
                 Ok(found) => {
                     let of = |name: &Name| found.get(&name.id).cloned().unwrap_or(Ok(None));
                     answers.extend(names.iter().map(of));
                 }
-                Err(failed) => answers.extend(names.iter().map(|_| Err(failed.clone()))),
+                Err(failed) => {
+                    answers.extend(names.iter().map(|_| Err(failed.clone())));
+                    if error::is_trouble(&failed) {
+                        let unsent = error::unsent(failed);
+                        answers.extend(chunks.flatten().map(|_| Err(unsent.clone())));
+                        break;
+                    }
+                }
             }
         }
         answers
@@ -48,9 +56,9 @@ impl Inner {
         let pipeline = [doc! { "$match": { ID: { "$in": ids } } }, doc! { "$project": wire::fields_at(now) }];
         let size = u32::try_from(by_id.len() + 1).unwrap_or(u32::MAX);
         let reading = self.collection().aggregate(pipeline).batch_size(size).max_time(MAX_TIME);
-        let mut cursor = self.in_time(reading.into_future()).await?;
+        let mut cursor = self.ask(reading.into_future()).await?;
         let (mut found, mut pause) = (Found::new(), Pause::every(TURN_BYTES));
-        while self.in_time(cursor.advance()).await? {
+        while self.ask(cursor.advance()).await? {
             let document = cursor.current();
             let length = document.as_bytes().len();
             if let Some(name) = document.get_str(ID).ok().and_then(|id| by_id.get(id)) {
@@ -86,30 +94,43 @@ impl Inner {
         self.send(batch).await
     }
 
-    /// Sends a batch, chunk by chunk; upserts that met others once more.
+    /// Sends a batch, chunk by chunk, up to one at which the server is in trouble: each of the others would wait as long.
     async fn send<T>(&self, mut batch: Batch<T>) -> Vec<Result<T>> {
-        for chunk in batch.chunks() {
-            let failed = self.write(&mut batch, &chunk).await;
-            let again: Vec<_> = failed.into_iter().filter(|line| batch.met(*line)).collect();
-            if !again.is_empty() {
-                self.write(&mut batch, &again).await;
+        let mut chunks = batch.chunks().into_iter();
+        while let Some(chunk) = chunks.next() {
+            if let Err(trouble) = self.write_chunk(&mut batch, &chunk).await {
+                let unsent: Vec<_> = chunks.flatten().collect();
+                batch.fail(&unsent, &error::unsent(trouble));
+                break;
             }
         }
         batch.answers()
     }
 
-    /// Sends these lines as one command, and notes which of them failed, and why.
-    async fn write<T>(&self, batch: &mut Batch<T>, lines: &[usize]) -> Vec<usize> {
-        let command = batch.command(lines, self.collection().name(), self.collection().write_concern());
-        match self.in_time(self.database().run_raw_command(command).into_future()).await {
-            Ok(answer) => batch.note(lines, &answer),
-            Err(failed) => {
-                for line in lines {
-                    batch.fail(*line, failed.clone());
-                }
-                lines.to_vec()
-            }
+    /// Writes a chunk; upserts that met others once more.
+    async fn write_chunk<T>(&self, batch: &mut Batch<T>, chunk: &[usize]) -> Result<()> {
+        let failed = self.write(batch, chunk).await?;
+        let again: Vec<_> = failed.into_iter().filter(|line| batch.met(*line)).collect();
+        if !again.is_empty() {
+            self.write(batch, &again).await?;
         }
+        Ok(())
+    }
+
+    /// Sends these lines as one command, and notes which of them failed, and why; answers those.
+    ///
+    /// # Errors
+    /// What shows that the server is in trouble. It is noted already.
+    async fn write<T>(&self, batch: &mut Batch<T>, lines: &[usize]) -> Result<Vec<usize>> {
+        let command = batch.command(lines, self.collection().name(), self.collection().write_concern());
+        let (failed, why) = match self.ask(self.database().run_raw_command(command).into_future()).await {
+            Ok(answer) => (batch.note(lines, &answer), late(&answer)),
+            Err(failed) => {
+                batch.fail(lines, &failed);
+                (lines.to_vec(), Some(failed))
+            }
+        };
+        why.filter(error::is_trouble).map_or(Ok(failed), Err)
     }
 }
 
@@ -210,9 +231,11 @@ impl<T> Batch<T> {
         command
     }
 
-    fn fail(&mut self, line: usize, why: Error) {
-        if let Some(line) = self.lines.get_mut(line) {
-            line.failed = Some(why);
+    fn fail(&mut self, lines: &[usize], why: &Error) {
+        for line in lines {
+            if let Some(line) = self.lines.get_mut(*line) {
+                line.failed = Some(why.clone());
+            }
         }
     }
 
@@ -222,7 +245,7 @@ impl<T> Batch<T> {
 
     /// Reads what the server says of each line; answers those that failed.
     fn note(&mut self, lines: &[usize], answer: &Document) -> Vec<usize> {
-        let late = answer.get_document("writeConcernError").ok().map(|error| error::concern(code(error)));
+        let late = late(answer);
         for line in lines {
             if let Some(line) = self.lines.get_mut(*line) {
                 line.failed.clone_from(&late);
@@ -251,6 +274,11 @@ impl<T> Batch<T> {
             .map(|key| key.and_then(|(line, answer)| fate(line).map_or(Ok(answer), Err)))
             .collect()
     }
+}
+
+/// Why no majority has what was done.
+fn late(answer: &Document) -> Option<Error> {
+    answer.get_document("writeConcernError").ok().map(|error| error::concern(code(error)))
 }
 
 fn code(error: &Document) -> i32 {

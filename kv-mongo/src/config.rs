@@ -13,6 +13,9 @@ const DEFAULT_NAME: &str = "larder";
 /// How long a write waits for a majority to have it, unless `wtimeoutMS` says otherwise.
 const MAJORITY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long opening may take, but for the index, unless the URL allows a try more.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Which servers, which collection, and how to talk to them.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -29,6 +32,9 @@ pub struct MongoConfig {
     /// How long an operation waits for a server that takes it, unless the URL says `serverSelectionTimeoutMS`.
     /// Default 1.5 s.
     pub patience: Duration,
+    /// How long opening may take, but for the index: to make a missing one takes its own time, 30 s and `wtimeoutMS` at most.
+    /// Default 10 s, or the URL's `timeout` if that is longer.
+    pub open_timeout: Duration,
     /// The wall clock that decides that an entry has expired. `None` is the server's, unless it cannot be asked.
     pub clock: Option<Clock>,
 }
@@ -67,6 +73,7 @@ impl MongoConfig {
             create: true,
             namespace,
             patience: Duration::from_millis(1_500),
+            open_timeout: OPEN_TIMEOUT.max(url.reserved().timeout.unwrap_or_default()),
             clock: None,
         })
     }
@@ -128,7 +135,7 @@ fn invalid(message: &'static str) -> Error {
 
 impl fmt::Debug for MongoConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, database, collection, create, namespace, patience, clock } = self;
+        let Self { address, database, collection, create, namespace, patience, open_timeout, clock } = self;
         f.debug_struct("MongoConfig")
             .field("address", address)
             .field("database", database)
@@ -136,6 +143,7 @@ impl fmt::Debug for MongoConfig {
             .field("create", create)
             .field("namespace", namespace)
             .field("patience", patience)
+            .field("open_timeout", open_timeout)
             .field("clock", clock)
             .finish()
     }
@@ -161,6 +169,8 @@ mod tests {
         assert_eq!(names, ["larder"; 3]);
         let options = config.options().await.unwrap();
         assert_eq!(options.server_selection_timeout, Some(Duration::from_millis(1_500)));
+        assert_eq!(config.open_timeout, Duration::from_secs(10));
+        assert_eq!(read("mongodb://h/?timeout=60s").unwrap().open_timeout, Duration::from_secs(60));
         let concern = options.write_concern.unwrap();
         assert_eq!((concern.w, concern.journal), (Some(Acknowledgment::Majority), Some(true)));
     }

@@ -9,10 +9,10 @@ use crate::MongoStore;
 
 impl Diagnose for MongoStore {
     async fn diagnose(&self) -> Vec<Finding> {
-        let database = self.inner().database();
+        let hello = self.inner().database().run_command(doc! { "hello": 1 }).into_future();
         let mut findings = Vec::new();
         let asked = now_ms();
-        match database.run_command(doc! { "hello": 1 }).await {
+        match self.inner().in_time(hello).await {
             Ok(hello) => {
                 findings.push(server(&hello));
                 let judges = self.capabilities().judge == Judge::Caller;

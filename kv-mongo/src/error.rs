@@ -37,11 +37,39 @@ pub(crate) fn silent() -> Error {
     Error::new(ErrorKind::Timeout, "the server did not answer in time")
 }
 
+/// Nobody waits for the answer any more, and nobody reads this.
+pub(crate) fn unwanted() -> Error {
+    Error::new(ErrorKind::Unavailable, "the caller has gone").with_outcome(Outcome::NotDone)
+}
+
+/// Whether the server is in a state in which the next request would fare no better.
+pub(crate) fn is_trouble(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable)
+}
+
+/// What was not sent, since what went before it met `trouble`.
+pub(crate) fn unsent(trouble: Error) -> Error {
+    Error::new(trouble.kind(), "not sent, since an earlier part of the batch met a server in trouble")
+        .with_outcome(Outcome::NotDone)
+        .because(trouble)
+}
+
 /// Any error of an operation.
 pub(crate) fn driver(error: &DriverError) -> Error {
     let (kind, outcome, message) = classify(error);
     let outcome = if error.contains_label(NO_WRITES_PERFORMED) { Outcome::NotDone } else { outcome };
     Error::new(kind, message).with_outcome(outcome).because(Cause::of(error))
+}
+
+/// What the driver says of its parameters, before it connects to anything.
+pub(crate) fn parameters(error: &DriverError) -> Error {
+    match &*error.kind {
+        DriverKind::Io(_) => {
+            let message = "the file that `tlsCertificateKeyFile` names cannot be read";
+            Error::new(ErrorKind::Invalid, message).because(Cause::of(error))
+        }
+        _ => driver(error),
+    }
 }
 
 /// Whether two upserts met, and one of them is to be sent again.
@@ -97,12 +125,13 @@ fn of_kind(error: &DriverError) -> Class {
             let (kind, _, message) = of_code(error.code);
             (kind, Unknown, message)
         }
+        Kind::Io(error) if is_tls(error) => of_tls(&error.to_string()).unwrap_or_else(|| of_io(error)),
         // So the driver marks what failed while it connected.
         Kind::Io(_) if error.contains_label(SYSTEM_OVERLOADED_ERROR) => {
             (Unavailable, NotDone, "no connection to the server can be made")
         }
         Kind::Io(error) => of_io(error),
-        Kind::ServerSelection { .. } => (Unavailable, NotDone, "no server takes the operation"),
+        Kind::ServerSelection { message, .. } => of_selection(message),
         Kind::DnsResolve { .. } => (Unavailable, NotDone, "the name of a server cannot be looked up"),
         Kind::ConnectionPoolCleared { .. } => (Unavailable, Unknown, "the connection to the server broke"),
         Kind::InvalidTlsConfig { .. } => (Invalid, NotDone, "the parameters of TLS are wrong"),
@@ -160,6 +189,53 @@ fn of_atlas(text: &str) -> Class {
     of_code(ATLAS)
 }
 
+/// Why no server was found. The driver keeps it in a text alone, with each server and what it last met there.
+fn of_selection(message: &str) -> Class {
+    let mut met = message.split("{ Address: ").skip(1).map(of_tls);
+    let first = met.next().flatten();
+    let final_one = first.filter(|_| met.all(|other| other.is_some()));
+    final_one.unwrap_or((ErrorKind::Unavailable, Outcome::NotDone, "no server takes the operation"))
+}
+
+/// Whether it is from within a TLS session.
+fn is_tls(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData
+}
+
+/// What ended a TLS session for good before anything was sent, as `rustls` words it.
+fn of_tls(text: &str) -> Option<Class> {
+    let alert = text.split("received fatal alert: ").nth(1).unwrap_or_default();
+    let message = if text.contains("invalid peer certificate") {
+        UNTRUSTED
+    } else if FINAL_ALERTS.iter().any(|name| alert.starts_with(name)) {
+        REFUSED
+    } else {
+        return None;
+    };
+    Some((ErrorKind::Denied, Outcome::NotDone, message))
+}
+
+/// By which a server refuses the client's certificate, or TLS as it is offered (RFC 8446, section 6.2).
+const FINAL_ALERTS: [&str; 13] = [
+    "CertificateRequired",
+    "NoCertificate",
+    "BadCertificate",
+    "UnsupportedCertificate",
+    "CertificateRevoked",
+    "CertificateExpired",
+    "CertificateUnknown",
+    "UnknownCA",
+    "AccessDenied",
+    "DecryptError",
+    "HandshakeFailure",
+    "ProtocolVersion",
+    "InsufficientSecurity",
+];
+const UNTRUSTED: &str = "the server's certificate is not trusted: name its authority in `tlsCAFile`, and the server by a name \
+                         that its certificate has";
+const REFUSED: &str =
+    "the server refuses TLS as it is offered: it may want a certificate, see `tlsCertificateKeyFile`";
+
 fn of_io(error: &io::Error) -> Class {
     match error.kind() {
         // Never connected, so nothing was sent: the driver hands on the error of a request that was, if there was one.
@@ -211,7 +287,7 @@ mod tests {
     use kv_core::{ErrorKind, Outcome};
     use mongodb::error::Error as DriverError;
 
-    use super::{driver, of_atlas, of_code};
+    use super::{driver, of_atlas, of_code, of_selection, of_tls};
 
     #[test]
     fn each_number_has_its_kind() {
@@ -240,6 +316,25 @@ mod tests {
         assert_eq!(of_atlas("you are over your space quota").0, ErrorKind::Full);
         assert_eq!(of_atlas("bad auth : Authentication failed.").0, ErrorKind::Denied);
         assert_eq!(of_atlas("something else").0, ErrorKind::Unexpected);
+    }
+
+    #[test]
+    fn tls_is_refused_for_good_by_certificates_and_only_where_each_server_refuses_it() {
+        let untrusted = "Kind: I/O error: invalid peer certificate: UnknownIssuer, labels: {}";
+        let unwanted = "Kind: I/O error: received fatal alert: CertificateRequired, labels: {}";
+        let down = "Kind: I/O error: Connection refused (os error 111), labels: {}";
+        for (first, second, kind) in [
+            (untrusted, untrusted, ErrorKind::Denied),
+            (untrusted, unwanted, ErrorKind::Denied),
+            (untrusted, down, ErrorKind::Unavailable),
+            (down, unwanted, ErrorKind::Unavailable),
+        ] {
+            let server = |error| format!("{{ Address: a:1, Type: Unknown, Error: {error} }}");
+            let message = format!("Servers: [ {}, {} ] }}", server(first), server(second));
+            assert_eq!(of_selection(&message).0, kind, "{message}");
+        }
+        assert_eq!(of_selection("no server at all").0, ErrorKind::Unavailable);
+        assert!(of_tls("received fatal alert: InternalError").is_none());
     }
 
     #[test]

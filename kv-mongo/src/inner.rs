@@ -1,4 +1,8 @@
-//! What the handles of a store share, and the operations on one entry.
+//! What the handles of a store share, a call of theirs, and the operations on one entry.
+
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use kv_core::{Capabilities, Entry, Error, ErrorKind, Key, NewEntry, PutMode, Result, Version};
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
@@ -11,6 +15,7 @@ use crate::error;
 use crate::names::{Name, Names};
 use crate::now::{self, Now, Time};
 use crate::open::{Link, twice};
+use crate::places::Places;
 use crate::wire::{self, DEADLINE, Draft, ID, VERSION};
 use kv_core::backend::Gate;
 
@@ -22,6 +27,7 @@ const LOOKS: usize = 8;
 pub(crate) struct Inner {
     pub(crate) link: Link,
     pub(crate) names: Names,
+    pub(crate) places: Places,
     pub(crate) gate: Gate,
     pub(crate) capabilities: Capabilities,
 }
@@ -42,13 +48,49 @@ impl Inner {
     /// What the request brings, if it comes in time. A server that stops in the middle of a write would hold a connection for
     /// ever, and whoever waits for one.
     pub(crate) async fn in_time<T>(&self, request: impl Future<Output = Answer<T>>) -> Result<T> {
-        let waits = self.collection().write_concern().and_then(|concern| concern.w_timeout);
-        let answer = tokio::time::timeout(MAX_TIME + waits.unwrap_or_default(), request).await;
+        let answer = tokio::time::timeout(longest(self.collection()), request).await;
         answer.map_err(|_| error::silent())?.map_err(|e| error::driver(&e))
     }
 
     pub(crate) fn draft(&self, key: Key<'_>, entry: NewEntry) -> Result<Draft> {
         Draft::of(self.names.name(key), entry)
+    }
+}
+
+/// How long a request to this collection may take.
+pub(crate) fn longest(collection: &Collection<RawDocumentBuf>) -> Duration {
+    let waits = collection.write_concern().and_then(|concern| concern.w_timeout);
+    MAX_TIME + waits.unwrap_or_default()
+}
+
+/// A call. It may outlive its caller, but sends nothing more then.
+#[derive(Debug)]
+pub(crate) struct Call {
+    inner: Arc<Inner>,
+    /// Gone with the caller.
+    caller: Weak<()>,
+}
+
+impl Deref for Call {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Call {
+    /// A call that is wanted as long as somebody holds `caller`.
+    pub(crate) fn new(inner: Arc<Inner>, caller: &Arc<()>) -> Self {
+        Self { inner, caller: Arc::downgrade(caller) }
+    }
+
+    /// [`Inner::in_time`], as long as somebody waits for it.
+    pub(crate) async fn ask<T>(&self, request: impl Future<Output = Answer<T>>) -> Result<T> {
+        if self.caller.strong_count() == 0 {
+            return Err(error::unwanted());
+        }
+        self.in_time(request).await
     }
 
     pub(crate) async fn get(&self, name: &Name) -> Result<Option<Entry>> {
@@ -74,7 +116,7 @@ impl Inner {
             let pipeline = vec![doc! { "$replaceWith": draft.document(self.time().now()) }];
             self.collection().update_one(doc! { ID: &draft.name.id }, pipeline).upsert(true).into_future()
         });
-        self.in_time(replaced).await?;
+        self.ask(replaced).await?;
         Ok(draft.version)
     }
 
@@ -99,7 +141,7 @@ impl Inner {
             let condition = doc! { "$and": [wire::is_there(), now.alive()] };
             self.choose(draft, doc! { "$cond": [condition, "$$ROOT", draft.document(now)] }, true)
         });
-        self.in_time(written).await
+        self.ask(written).await
     }
 
     /// Writes over the live entry of this version, in one step. Whose version comes back tells whether we did, also if
@@ -109,7 +151,7 @@ impl Inner {
         let is_expected = doc! { "$eq": [format!("${VERSION}"), wire::version(expected)] };
         let condition = doc! { "$and": [is_expected, now::is_dated(), now.alive()] };
         let chosen = doc! { "$cond": [condition, draft.document(now), "$$ROOT"] };
-        let written = self.in_time(self.choose(draft, chosen, false)).await?;
+        let written = self.ask(self.choose(draft, chosen, false)).await?;
         match written {
             Some(written) if is_ours(&written, draft)? => Ok(draft.version),
             _ => Err(conflict()),
@@ -129,7 +171,7 @@ impl Inner {
         for _ in 0..LOOKS {
             let now = self.time().now();
             let removing = self.collection().find_one_and_delete(alive(name, version, now));
-            let removed = self.in_time(removing.projection(wire::fields()).into_future()).await?;
+            let removed = self.ask(removing.projection(wire::fields()).into_future()).await?;
             if let Some(removed) = removed {
                 return self.taken(&removed, name, now).map(Some).map_err(error::removed);
             }
@@ -164,7 +206,7 @@ impl Inner {
             let mut cursor = self.collection().aggregate(pipeline).batch_size(2).max_time(MAX_TIME).await?;
             Ok(cursor.advance().await?.then(|| cursor.current().to_owned()))
         };
-        self.in_time(found).await
+        self.ask(found).await
     }
 }
 

@@ -35,6 +35,7 @@ mod inner;
 mod names;
 mod now;
 mod open;
+mod places;
 mod scan;
 mod store;
 mod wire;

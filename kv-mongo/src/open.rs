@@ -1,19 +1,23 @@
 //! Connecting: what the server is, the index that cleans up, the marker, and whose clock judges.
 
-use kv_core::{Clock, Consistency, Error, ErrorKind, Result};
+use std::time::Duration;
+
+use kv_core::{Clock, Consistency, Error, ErrorKind, Outcome, Result};
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::Result as Answer;
 use mongodb::options::{CollectionOptions, IndexOptions, ReadConcern, ReturnDocument};
 use mongodb::{Client, Collection, Database, IndexModel};
+use tokio::time::timeout;
 
 use crate::config::MongoConfig;
 use crate::error;
+use crate::inner::longest;
 use crate::now::{Ahead, NEVER_MS, Now, Time, never};
 use crate::wire::{self, DEADLINE, ID};
 
 /// How long after its deadline the server may remove an entry. It only cleans, so it may be late, and must never be
 /// early by another clock than the one that judges.
-const CLEAN_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+const CLEAN_AFTER: Duration = Duration::from_secs(60);
 
 /// The `_id` of the marker. No entry has it: the name of each has two slashes at least.
 const MARKER: &str = "";
@@ -30,6 +34,8 @@ pub(crate) struct Link {
     pub(crate) client: Client,
     pub(crate) database: Database,
     pub(crate) collection: Collection<RawDocumentBuf>,
+    /// To a server at most; 0 is no limit.
+    pub(crate) connections: u32,
     pub(crate) time: Time,
     pub(crate) consistency: Consistency,
     pub(crate) warnings: Vec<String>,
@@ -37,13 +43,23 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) async fn open(config: &MongoConfig) -> Result<Self> {
-        let client = Client::with_options(config.options().await?).map_err(|e| error::driver(&e))?;
+        let limit = config.open_timeout;
+        let mut link = timeout(limit, Self::meet(config)).await.map_err(|_| silent(limit))??;
+        if config.create {
+            link.warnings.extend(clean_up_expired(&link.collection).await?);
+        }
+        Ok(link)
+    }
+
+    /// All but the index.
+    async fn meet(config: &MongoConfig) -> Result<Self> {
+        let options = config.options().await?;
+        let connections = options.max_pool_size.unwrap_or(0);
+        let client = Client::with_options(options).map_err(|e| error::parameters(&e))?;
         let database = client.database(&config.database);
         let is_standalone = look_at(&database).await?;
         let collection = database.collection(&config.collection);
-        let mut warnings = Vec::new();
         if config.create {
-            warnings.extend(clean_up_expired(&collection).await?);
             check_format(mark(&collection).await?.as_ref())?;
         } else {
             check_format(Some(&marked(&collection, config).await?))?;
@@ -53,8 +69,15 @@ impl Link {
             Some(clock) => Time::Caller(clock.clone()),
             None => judge(&collection).await?,
         };
-        Ok(Self { client, database, collection, time, consistency, warnings })
+        Ok(Self { client, database, collection, connections, time, consistency, warnings: Vec::new() })
     }
+}
+
+fn silent(limit: Duration) -> Error {
+    let message = format!(
+        "the server did not answer within {limit:?}: is it stopped, or its data locked (`fsyncLock`)? Else allow more by `timeout`"
+    );
+    Error::new(ErrorKind::Timeout, message).with_outcome(Outcome::NotDone)
 }
 
 /// Asks the server what it is: whether it stands alone.
@@ -72,22 +95,26 @@ fn whole(number: &mongodb::bson::Bson) -> Option<i64> {
     number.as_i64().or_else(|| number.as_i32().map(i64::from))
 }
 
-/// Makes the TTL index, and with it the collection. Without the right to, or over another index, expired entries stay,
-/// unseen: a warning.
+/// Makes the TTL index. Without the right to, over another index, or where that takes too long, expired entries stay, unseen:
+/// a warning.
 async fn clean_up_expired(collection: &Collection<RawDocumentBuf>) -> Result<Option<String>> {
     let options = IndexOptions::builder().expire_after(CLEAN_AFTER).build();
     let index = IndexModel::builder().keys(doc! { DEADLINE: 1 }).options(options).build();
     // It waits for every member that holds data, and one may be down.
     let making = collection.create_index(index).max_time(crate::MAX_TIME);
-    let Err(failed) = making.await else { return Ok(None) };
-    let failed = error::driver(&failed);
+    let failed = match timeout(longest(collection), making.into_future()).await {
+        Ok(Ok(_)) => return Ok(None),
+        Ok(Err(failed)) => error::driver(&failed),
+        Err(_) => error::silent(),
+    };
     match failed.kind() {
         ErrorKind::Denied => {
             Ok(Some("no right to make the TTL index: expired entries are not removed".to_owned()))
         }
         ErrorKind::Unexpected | ErrorKind::Timeout => Ok(Some(format!(
             "no TTL index on `{DEADLINE}`: expired entries are not removed ({})",
-            std::error::Error::source(&failed).map(ToString::to_string).unwrap_or_default()
+            std::error::Error::source(&failed)
+                .map_or_else(|| failed.message().to_owned(), ToString::to_string)
         ))),
         _ => Err(failed),
     }

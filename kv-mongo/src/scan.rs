@@ -1,7 +1,7 @@
 //! One page of a listing.
 //!
-//! Where no index serves what is asked for, names are passed over in stretches: each request looks at so many and no more,
-//! and a page that has taken its time ends where it has come to, however little it found.
+//! No index tells what lives, or which ids of several collections begin as wanted: names are passed over in stretches. Each
+//! request looks at so many and no more, and a page that has taken its time ends where it has come to, however little it found.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use mongodb::bson::{Document, RawDocument, doc};
 
 use crate::MAX_TIME;
 use crate::error;
-use crate::inner::Inner;
+use crate::inner::Call;
 use crate::names::Range;
 use crate::wire::{self, DEADLINE, ID, NAME, literal};
 
@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 
 /// A page in the making.
 struct Draft<'a> {
-    inner: &'a Inner,
+    call: &'a Call,
     scan: Scan<'a>,
     range: &'a Range<'a>,
     items: Vec<Item>,
@@ -42,13 +42,13 @@ struct Draft<'a> {
     last: String,
 }
 
-impl Inner {
+impl Call {
     pub(crate) async fn scan(&self, scan: Scan<'_>, from: Option<&Cursor>) -> Result<Page> {
         scan.check()?;
         let range = self.names.range(&scan);
         let position = range.position(from)?;
         let mut draft = Draft {
-            inner: self,
+            call: self,
             scan,
             range: &range,
             items: Vec::new(),
@@ -87,23 +87,19 @@ impl Draft<'_> {
         self.seen >= self.scan.limit || self.bytes >= Scan::MAX_PAGE_BYTES
     }
 
-    /// The last of the `length` names behind the position; `None` if there are fewer, or if no stretches are needed since
-    /// the range alone leads to what is wanted. It is found before the stretch is read, so that what others write
-    /// meanwhile is neither missed nor listed twice.
+    /// The last of the `length` names behind the position; `None` if there are fewer. It is found before the stretch is
+    /// read, so that what others write meanwhile is neither missed nor listed twice.
     async fn end_of_stretch(&self, position: Option<&str>, length: usize) -> Result<Option<String>> {
-        if self.range.filter.is_empty() {
-            return Ok(None);
-        }
         let before = u64::try_from(length).unwrap_or(u64::MAX).saturating_sub(1);
-        let finding = self.inner.collection().find_one(covered(self.range, position, None));
+        let finding = self.call.collection().find_one(covered(self.range, position, None));
         let finding = finding.sort(doc! { ID: 1 }).skip(before).projection(doc! { ID: 1 }).max_time(MAX_TIME);
-        let Some(found) = self.inner.in_time(finding.into_future()).await? else { return Ok(None) };
+        let Some(found) = self.call.ask(finding.into_future()).await? else { return Ok(None) };
         Ok(Some(found.get_str(ID).map_err(|_| error::damaged())?.to_owned()))
     }
 
     /// Adds what is wanted of these names, until the page is full; whether there is more of it.
     async fn read(&mut self, mut names: Document) -> Result<bool> {
-        let now = self.inner.time().now();
+        let now = self.call.time().now();
         names.insert("$expr", doc! { "$and": [now.alive(), self.begins_so()] });
         let fields = if self.scan.values {
             wire::fields_at(now)
@@ -120,10 +116,10 @@ impl Draft<'_> {
             doc! { "$project": fields },
         ];
         let size = u32::try_from(limit + 1).unwrap_or(u32::MAX);
-        let reading = self.inner.collection().aggregate(pipeline).batch_size(size).max_time(MAX_TIME);
-        let mut cursor = self.inner.in_time(reading.into_future()).await?;
+        let reading = self.call.collection().aggregate(pipeline).batch_size(size).max_time(MAX_TIME);
+        let mut cursor = self.call.ask(reading.into_future()).await?;
         let mut pause = Pause::every(TURN_BYTES);
-        while self.inner.in_time(cursor.advance()).await? {
+        while self.call.ask(cursor.advance()).await? {
             if self.is_full() {
                 return Ok(true);
             }
@@ -142,7 +138,7 @@ impl Draft<'_> {
         stored.clone_into(&mut self.last);
         let whole = wire::whole_of(document).map(|whole| whole.unwrap_or(stored));
         let Some((whole, (collection, id))) =
-            whole.ok().and_then(|whole| Some((whole, self.inner.names.split(whole)?)))
+            whole.ok().and_then(|whole| Some((whole, self.call.names.split(whole)?)))
         else {
             self.damaged.push(self.scan.pass_over(None, error::damaged())?);
             return Ok(());

@@ -22,6 +22,7 @@ async fn empty(url: &str, clock: Option<&Clock>) -> MongoStore {
     let mut config = MongoConfig::new(&format!("{url}&connectTimeoutMS=60000")).unwrap();
     config.collection = format!("laws-{:032x}", rand::random::<u128>());
     config.patience = Duration::from_secs(60);
+    config.open_timeout = Duration::from_secs(60);
     config.clock = clock.cloned();
     MongoStore::open(config).await.unwrap()
 }

@@ -72,7 +72,7 @@ async fn a_listing_judges_expiry_where_the_items_are_and_fetches_values_only_if_
         let filter = request["FilterExpression"].as_str().unwrap();
         assert!(filter.contains("attribute_not_exists(x) OR x >= :now"), "{filter}");
     }
-    assert_eq!(whole.get("Limit"), None, "a limit would count what other programs have in the table");
+    assert_eq!(whole["Limit"], json!(7));
     assert_eq!(whole["ExpressionAttributeValues"][":pk"]["S"], "larder/c");
 }
 
@@ -88,7 +88,8 @@ async fn an_empty_batch_asks_for_nothing() {
     }
 }
 
-/// A service with any number of items in one collection, which is throttled at every request after so many.
+/// A service with any number of items in one collection, a hundred of which fill an answer, which is throttled at every request
+/// after so many.
 async fn endless(throttled_after: usize) -> Scripted {
     let asked = AtomicUsize::new(0);
     Scripted::start(ready(move |_, body| {
@@ -98,7 +99,7 @@ async fn endless(throttled_after: usize) -> Scripted {
         let from: u32 =
             body["ExclusiveStartKey"]["sk"]["S"].as_str().map_or(0, |sk| sk[1..].parse().unwrap());
         let item = |n| json!({ "pk": { "S": "larder/c" }, "sk": { "S": format!("i{n:03}") } });
-        let to = from + body["Limit"].as_u64().map_or(100, |limit| u32::try_from(limit).unwrap());
+        let to = from + body["Limit"].as_u64().map_or(100, |limit| u32::try_from(limit).unwrap().min(100));
         let items: Vec<_> = (from + 1..=to).map(item).collect();
         Answer::ok(json!({ "Items": items, "LastEvaluatedKey": item(to) }))
     }))
@@ -114,6 +115,65 @@ async fn a_full_page_is_one_request() {
     assert_eq!((first.items.len(), second.items.len()), (10, 10));
     assert_eq!((&*first.items[0].id, &*second.items[0].id), ("001", "011"));
     assert_eq!(server.asked("Query").len(), 2);
+}
+
+/// A service with so many items, every so-manieth of which is wanted, and four thousand of which fill an answer.
+async fn table_of(items: usize, every: usize) -> Scripted {
+    Scripted::start(ready(move |_, body| {
+        let from = body["ExclusiveStartKey"]["sk"]["S"].as_str().map_or(0, |sk| sk[1..].parse().unwrap());
+        let most = body["Limit"].as_u64().map_or(4_000, |limit| usize::try_from(limit).unwrap().min(4_000));
+        let key = |n: usize| json!({ "pk": { "S": "larder/c" }, "sk": { "S": format!("i{n:05}") } });
+        let to = items.min(from + most);
+        let wanted: Vec<_> = (from + 1..=to).filter(|n| n % every == 0).map(key).collect();
+        let mut answer = json!({ "Items": wanted, "ScannedCount": to - from });
+        if to < items {
+            answer["LastEvaluatedKey"] = key(to);
+        }
+        Answer::ok(answer)
+    }))
+    .await
+}
+
+/// The ids that all pages of the scan list, and how many items its requests looked at.
+async fn listed(server: &Scripted, scan: Scan<'_>) -> (Vec<String>, usize) {
+    let (store, mut ids, mut from) = (server.open().await, Vec::new(), None);
+    loop {
+        let page = store.scan(scan, from.as_ref()).await.unwrap();
+        ids.extend(page.items.into_iter().map(|item| item.id.to_string()));
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    let requests = [server.asked("Scan"), server.asked("Query")].concat();
+    let looks = |body: &Value| usize::try_from(body["Limit"].as_u64().unwrap_or(4_000)).unwrap().min(4_000);
+    (ids, requests.iter().map(looks).sum())
+}
+
+#[tokio::test]
+async fn a_listing_reads_the_table_once_whatever_its_limit() {
+    const ITEMS: usize = 5_000;
+    for every in [1, 2, 10] {
+        for limit in [100, 1_000] {
+            for scan in [Scan::under(""), Scan::one(C)] {
+                let server = table_of(ITEMS, every).await;
+                let (ids, looked) = listed(&server, scan.limit(limit)).await;
+                let all: Vec<_> = (1..=ITEMS).filter(|n| n % every == 0).map(|n| format!("{n:05}")).collect();
+                assert_eq!(ids, all, "one in {every}, limit {limit}");
+                assert!(looked <= ITEMS * 3 / 2, "one in {every}, limit {limit}: {looked} of {ITEMS}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_look_at_more_and_more_where_they_find_little() {
+    let server = table_of(2_000, 2_000).await;
+    let store = server.open().await;
+    let page = store.scan(Scan::under("").limit(10), None).await.unwrap();
+    assert_eq!((page.items.len(), page.next), (1, None));
+    let limits: Vec<_> = server.asked("Scan").iter().map(|body| body["Limit"].as_u64().unwrap()).collect();
+    assert_eq!(limits, [10, 40, 160, 640, 2_560]);
 }
 
 #[tokio::test]

@@ -181,3 +181,28 @@ async fn time_to_live_that_is_off_elsewhere_or_refused_is_a_warning() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_item_whose_deadline_is_no_number_is_told_in_listings_too() {
+    let Some(table) = Table::unmade() else { return };
+    let store = table.open().await;
+    for id in ["a", "b", "c"] {
+        put(&store, id, "x").await.unwrap();
+    }
+    let spoilt =
+        [AttributeValue::S("1000".to_owned()), AttributeValue::Null(true), AttributeValue::Bool(true)];
+    for deadline in spoilt {
+        let key = |sk: &str| AttributeValue::S(sk.to_owned());
+        let change = table.client().update_item().table_name(&table.name);
+        let change = change.key("pk", key("larder/c")).key("sk", key("ib")).update_expression("SET x = :x");
+        change.expression_attribute_values(":x", deadline).send().await.unwrap();
+        assert_eq!(store.get(Key::new(C, "b")).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        for scan in [Scan::one(C), Scan::one(C).values(), Scan::under(""), Scan::under("").values()] {
+            let error = store.scan(scan, None).await.unwrap_err();
+            assert_eq!((error.kind(), error.key()), (ErrorKind::Corrupt, Some("c/b")));
+            let page = store.scan(scan.skip_damaged(), None).await.unwrap();
+            assert_eq!(page.items.iter().map(|item| &*item.id).collect::<String>(), "ac");
+            assert_eq!(page.damaged.len(), 1);
+        }
+    }
+}

@@ -85,7 +85,7 @@ async fn who_may_only_read_reads_and_each_write_is_denied() {
     assert_eq!(value(&store, "a").await.as_deref(), Some("x"));
 }
 
-/// An authority, and a certificate of the loopback that it signed.
+/// An authority, a certificate of the loopback that it signed, one of a client, and one of a stranger, which it did not.
 fn certificates(dir: &Path) {
     let run = |line: &str| {
         let made = Command::new("openssl").args(line.split(' ')).current_dir(dir).output();
@@ -103,6 +103,15 @@ fn certificates(dir: &Path) {
     run(
         "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 7 -extfile names -out server.pem",
     );
+    run(&format!("req {key} -keyout client.key -out client.csr -subj /CN=client"));
+    run(
+        "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 7 -extfile names -out client.crt",
+    );
+    run(&format!("req -x509 {key} -keyout stranger.key -out stranger.crt -days 7 -subj /CN=stranger"));
+    for name in ["client", "stranger"] {
+        let part = |part| std::fs::read_to_string(dir.join(format!("{name}.{part}"))).unwrap();
+        std::fs::write(dir.join(format!("{name}.pem")), part("crt") + &part("key")).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -119,13 +128,46 @@ async fn over_tls_only_a_server_with_a_certificate_that_is_trusted_is_talked_to(
     assert_eq!(value(&store, "a").await.as_deref(), Some("x"));
 
     // One that trusts only the usual authorities, and one that speaks in the clear.
-    for url in [format!("{}&tls=true", server.url()), server.url()] {
-        let mut config = config(&url);
-        config.patience = std::time::Duration::from_secs(2);
-        let opening = tokio::time::timeout(PATIENCE, MongoStore::open(config));
-        let error = opening.await.expect("it gives up").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    for (url, kind, advice) in [
+        (format!("{}&tls=true", server.url()), ErrorKind::Denied, "`tlsCAFile`"),
+        (server.url(), ErrorKind::Unavailable, ""),
+    ] {
+        let error = refused(&url).await;
+        assert_eq!((error.kind(), error.outcome()), (kind, Outcome::NotDone), "{error:?}");
+        assert!(error.message().contains(advice), "{error}");
     }
-    let error = MongoStore::open(config(&tls(Path::new("/no/such/file")))).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unavailable), "{error:?}");
+    for parameter in ["tlsCAFile", "tlsCertificateKeyFile"] {
+        let error = refused(&format!("{}&tls=true&{parameter}=/no/such/file", server.url())).await;
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+    }
+}
+
+/// What opening answers, which must not take.
+async fn refused(url: &str) -> kv_core::Error {
+    let mut config = config(url);
+    config.patience = std::time::Duration::from_secs(2);
+    let opening = tokio::time::timeout(PATIENCE, MongoStore::open(config));
+    opening.await.expect("it gives up").unwrap_err()
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_takes_whom_its_authority_signed_and_nobody_else() {
+    let dir = TempDir::new().unwrap();
+    certificates(dir.path());
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let (ca, signed, own) = (file("ca.pem"), file("client.pem"), file("stranger.pem"));
+    let options = ["--tls-cert-file", "server.pem", "--tls-key-file", "server.key"];
+    let options = [&options[..], &["--tls-ca-file", "ca.pem", "--tls-require-client-cert"]].concat();
+    let Some(server) = Server::start_in(dir, &options, &[]) else { return };
+    let url = format!("{}&tls=true&tlsCAFile={ca}", server.url());
+
+    let store = MongoStore::open(config(&format!("{url}&tlsCertificateKeyFile={signed}"))).await.unwrap();
+    put(&store, "a", "x").await.unwrap();
+    assert_eq!(value(&store, "a").await.as_deref(), Some("x"));
+
+    for url in [url.clone(), format!("{url}&tlsCertificateKeyFile={own}")] {
+        let error = refused(&url).await;
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error:?}");
+        assert!(error.message().contains("`tlsCertificateKeyFile`"), "{error}");
+    }
 }

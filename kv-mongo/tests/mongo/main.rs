@@ -2,6 +2,8 @@
 //! that somebody changed, and servers that lack something.
 
 #[cfg(test)]
+mod abandoned;
+#[cfg(test)]
 mod access;
 #[cfg(test)]
 mod clocks;
@@ -21,6 +23,8 @@ mod names;
 mod restart;
 #[cfg(test)]
 mod sharing;
+#[cfg(test)]
+mod silent;
 #[cfg(test)]
 mod stretches;
 #[cfg(test)]

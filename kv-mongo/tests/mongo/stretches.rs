@@ -1,8 +1,8 @@
-//! Listings whose matches no index leads to: ids of a prefix, in several collections.
+//! Listings whose matches no index leads to: ids of a prefix, in several collections, and what lives among what expired.
 
-use kv_core::{Key, NewEntry, Page, Scan, Store};
+use kv_core::{Key, NewEntry, Page, PutMode, Scan, Store};
 use kv_mongo::MongoStore;
-use mongodb::bson::doc;
+use mongodb::bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
 
 use crate::support::Server;
 
@@ -74,4 +74,36 @@ async fn pages_of_any_length_list_each_match_once() {
         let pages = pages(&store, WANTED.values().limit(limit)).await;
         assert_eq!(pages.iter().flat_map(names).collect::<Vec<_>>(), wanted, "{limit}");
     }
+}
+
+/// How many have expired before the first that lives.
+const EXPIRED: usize = 2_300;
+
+fn expired(n: usize) -> Document {
+    let binary = |bytes: &[u8]| Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() };
+    let deadline = DateTime::from_millis(DateTime::now().timestamp_millis() - 1_000);
+    doc! { "_id": format!("larder/c/{n:05}"), "v": binary(&[7; 16]), "x": deadline, "d": binary(b"x") }
+}
+
+#[tokio::test]
+async fn a_long_run_of_expired_entries_is_passed_over_in_stretches() {
+    let Some(server) = Server::start(&["--enable-test-commands"]) else { return };
+    let store = server.open().await;
+    server.documents().await.insert_many((0..EXPIRED).map(expired)).await.unwrap();
+    let mut alive = Vec::new();
+    for id in ["00777-alive", "y", "z"] {
+        store.put(Key::new("c", id), NewEntry::new("x"), PutMode::Replace).await.unwrap();
+        alive.push(("c".to_owned(), id.to_owned()));
+    }
+    for scan in [Scan::one("c"), Scan::under("").values()] {
+        // As above: a page is one stretch.
+        let slow = doc! { "blockConnection": true, "blockTimeMS": 1_100 };
+        server.fail("aggregate", 5, slow).await;
+        let pages = pages(&store, scan.limit(10)).await;
+        let lengths: Vec<_> = pages.iter().map(|page| page.items.len()).collect();
+        assert_eq!(lengths, [0, 1, 0, 0, 2], "each request looks at 500 names");
+        assert_eq!(pages.iter().flat_map(names).collect::<Vec<_>>(), alive);
+    }
+    let quick = pages(&store, Scan::one("c").limit(10)).await;
+    assert_eq!(quick.iter().flat_map(names).collect::<Vec<_>>(), alive);
 }

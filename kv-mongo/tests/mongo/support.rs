@@ -127,6 +127,7 @@ fn spawn(
 pub(crate) fn config(url: &str) -> MongoConfig {
     let mut config = MongoConfig::new(&format!("{url}&connectTimeoutMS=60000")).unwrap();
     config.patience = PATIENCE;
+    config.open_timeout = PATIENCE;
     config
 }
 
