@@ -45,7 +45,8 @@ impl fmt::Debug for Credentials {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ElasticConfig {
-    /// Nodes of one cluster, as `name:port`. The first that can be reached is used; others stand in for it.
+    /// Nodes of one cluster, as `name:port`. The first that can be reached is used; others stand in for it, and for one that
+    /// is silent.
     pub hosts: Vec<String>,
     /// The index that holds the entries of all namespaces, and nothing else. Default `larder`.
     pub index: String,
@@ -63,6 +64,9 @@ pub struct ElasticConfig {
     pub body_limit: Option<u64>,
     /// How long to wait for one answer. Default 30 s; the wrapper `timeout` sets shorter limits.
     pub patience: Duration,
+    /// How long opening may take, all that is asked included; to make a missing index takes its own time, each answer up to
+    /// `patience`. Default 5 s.
+    pub open_timeout: Duration,
     /// How often expired entries are deleted. Default 1 min; zero leaves that to others.
     pub reap_every: Duration,
     /// How long an entry has to be expired to be deleted, so that a caller whose clock is behind still finds it.
@@ -85,6 +89,7 @@ impl ElasticConfig {
             create: true,
             body_limit: None,
             patience: Duration::from_secs(30),
+            open_timeout: Duration::from_secs(5),
             reap_every: Duration::from_secs(60),
             reap_after: Duration::from_secs(60),
             clock: Clock::system(),

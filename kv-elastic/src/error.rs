@@ -1,6 +1,8 @@
 //! What the server, or the way to it, answered, as a kind to act on.
 
 use std::fmt;
+use std::io;
+use std::iter::successors;
 
 use kv_core::{Error, ErrorKind, Outcome};
 use serde::Deserialize;
@@ -39,10 +41,15 @@ struct Said {
     error: Exception,
 }
 
+const UNPROVEN: &str = "the server cannot prove who it is, or does not speak TLS: its certificate must be for the host of the \
+     URL, by an authority that the system trusts or `ca_file` names";
+
 /// A request that got no answer.
 pub(crate) fn unanswered(cause: reqwest::Error) -> Error {
     let cause = cause.without_url();
-    let (kind, message, outcome) = if cause.is_connect() {
+    let (kind, message, outcome) = if cause.is_connect() && is_tls(&cause) {
+        (ErrorKind::Denied, UNPROVEN, Outcome::NotDone)
+    } else if cause.is_connect() {
         (ErrorKind::Unavailable, "the server cannot be reached", Outcome::NotDone)
     } else if cause.is_builder() {
         (ErrorKind::Invalid, "the request cannot be built", Outcome::NotDone)
@@ -52,6 +59,24 @@ pub(crate) fn unanswered(cause: reqwest::Error) -> Error {
         (ErrorKind::Unavailable, "the connection broke before the answer was there", Outcome::Unknown)
     };
     Error::new(kind, message).with_outcome(outcome).because(cause)
+}
+
+/// Whether TLS itself failed: rustls' errors come as `InvalidData`.
+fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let mut layers = successors(Some(cause), |layer| beneath(*layer));
+    layers.any(|layer| {
+        layer.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
+    })
+}
+
+/// An `io::Error` passes over what it holds when it is asked for its source.
+fn beneath<'a>(
+    layer: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a (dyn std::error::Error + 'static)> {
+    match layer.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(held) => Some(held),
+        None => layer.source(),
+    }
 }
 
 /// A request that was answered with another status than it should.
@@ -139,10 +164,11 @@ pub(crate) fn unsupported(message: &'static str) -> Error {
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;
+    use std::io;
 
     use kv_core::{ErrorKind, Outcome};
 
-    use super::refused;
+    use super::{is_tls, refused};
 
     fn body(name: &str, reason: &str) -> Vec<u8> {
         let error = serde_json::json!({ "error": { "type": name, "reason": reason }, "status": 400 });
@@ -194,6 +220,15 @@ mod tests {
             let error = refused(status, &body("some_exception", ""));
             assert_eq!((error.kind(), error.outcome()), (kind, Outcome::Unknown), "{status}");
         }
+    }
+
+    #[test]
+    fn a_failure_of_tls_is_found_under_whatever_holds_it() {
+        use tokio_rustls::rustls::{CertificateError, Error};
+        let untrusted = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let failure = io::Error::new(io::ErrorKind::InvalidData, untrusted); // so tokio-rustls has it
+        assert!(is_tls(&io::Error::other(io::Error::other(failure))));
+        assert!(!is_tls(&io::Error::other(io::Error::from(io::ErrorKind::ConnectionReset))));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +21,8 @@ use crate::error;
 const CONNECT: Duration = Duration::from_secs(1);
 /// Shorter than what balancers in between allow, so that they do not cut a connection that is about to be used.
 const IDLE: Duration = Duration::from_secs(50);
+/// Who drops a request sooner than this changed his mind: it tells nothing of the node.
+const SILENT: Duration = Duration::from_millis(100);
 
 /// What a request carries.
 #[derive(Clone, Debug)]
@@ -65,7 +67,7 @@ pub(crate) struct Http {
     client: Client,
     /// `http://host:port` of each node.
     nodes: Vec<String>,
-    /// The node to ask first: the one behind the last that could not be reached.
+    /// The node to ask first: the one behind the last that could not be reached, or was silent.
     preferred: AtomicUsize,
     authorization: Option<HeaderValue>,
 }
@@ -99,21 +101,38 @@ impl Http {
         Ok(Self { client, nodes, preferred: AtomicUsize::new(0), authorization })
     }
 
-    /// Asks the preferred node, and another one if it cannot be reached: then nothing was sent.
+    pub(crate) const fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Asks the preferred node, and another one if it cannot be reached: then nothing was sent. Where a node was silent, or the
+    /// caller gave up before it answered, the next call begins at another one.
     pub(crate) async fn call(&self, method: Method, path: &str, content: Content) -> Result<Answer> {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut unreachable = None;
         for (at, node) in self.nodes.iter().enumerate().cycle().skip(first).take(self.nodes.len()) {
-            match self.ask(node, method.clone(), path, content.clone()).await {
+            let mut waiting = Waiting { http: self, at, since: Instant::now(), is_over: false };
+            let answer = self.ask(node, method.clone(), path, content.clone()).await;
+            waiting.is_over = true;
+            match answer {
                 Err(error) if never_sent(&error) => {
+                    self.pass_over(at); // at once, since the caller may give up while the next one is asked
                     unreachable = Some(error);
-                    // At once, since the caller may give up while the next one is asked.
-                    self.preferred.store((at + 1) % self.nodes.len(), Ordering::Relaxed);
+                }
+                Err(error) if error.kind() == ErrorKind::Timeout => {
+                    self.pass_over(at);
+                    return Err(error);
                 }
                 answer => return answer,
             }
         }
         Err(unreachable.unwrap_or_else(error::garbled))
+    }
+
+    /// Lets the next call begin behind this node, unless another call has done so.
+    fn pass_over(&self, at: usize) {
+        let next = (at + 1) % self.nodes.len();
+        let _ = self.preferred.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Answer> {
@@ -141,8 +160,25 @@ impl Http {
     }
 }
 
+/// A node that was asked. Dropped before it answered, as by a limit further out, it counts as silent.
+struct Waiting<'a> {
+    http: &'a Http,
+    at: usize,
+    since: Instant,
+    is_over: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.is_over && self.since.elapsed() >= SILENT {
+            self.http.pass_over(self.at);
+        }
+    }
+}
+
+/// The node cannot be reached, or cannot prove who it is.
 fn never_sent(error: &Error) -> bool {
-    error.kind() == ErrorKind::Unavailable && error.outcome() == Outcome::NotDone
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Denied) && error.outcome() == Outcome::NotDone
 }
 
 fn authorization(credentials: &Credentials) -> Result<Option<HeaderValue>> {
@@ -172,5 +208,28 @@ impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { client: _, nodes, preferred: _, authorization: _ } = self;
         f.debug_struct("Http").field("nodes", nodes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+    use std::time::{Duration, Instant};
+
+    use super::{Http, SILENT, Waiting};
+    use crate::config::ElasticConfig;
+
+    #[tokio::test]
+    async fn who_gives_up_on_a_silent_node_begins_elsewhere_and_who_changes_his_mind_does_not() {
+        let http = Http::new(&ElasticConfig::new(["a:1", "b:1", "c:1"])).await.unwrap();
+        let gives_up = |at, ago, is_over| {
+            drop(Waiting { http: &http, at, since: Instant::now().checked_sub(ago).unwrap(), is_over });
+            http.preferred.load(Ordering::Relaxed)
+        };
+        assert_eq!(gives_up(0, SILENT, true), 0, "it was answered");
+        assert_eq!(gives_up(0, Duration::ZERO, false), 0, "too soon to tell");
+        assert_eq!(gives_up(0, SILENT, false), 1);
+        assert_eq!(gives_up(0, SILENT, false), 1, "others have begun elsewhere already");
+        assert_eq!([gives_up(1, SILENT, false), gives_up(2, SILENT, false)], [2, 0]);
     }
 }

@@ -1,32 +1,61 @@
 //! The index: its mapping, and whether an existing one has it.
 
+use std::time::Duration;
+
 use kv_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value, json};
+use tokio::time::{sleep, timeout};
 
+use crate::config::ElasticConfig;
 use crate::http::{Answer, Content, Http};
 use crate::product::Product;
 
 /// What this version of Larder writes into an index, recorded in its mapping.
 const FORMAT: u64 = 1;
+/// What a node answers for a part of an index that it has not begun to serve.
+const NOT_READY: u16 = 503;
+const LOOKED_FOR_EVERY: Duration = Duration::from_millis(50);
 
-/// Makes sure that the index is there and Larder's.
+/// The index's mapping, or 404.
+pub(crate) async fn mapping(http: &Http, index: &str) -> Result<Answer> {
+    http.get(&format!("/{index}/_mapping")).await
+}
+
+/// Makes sure that the index, of which this mapping was found, is there and Larder's.
 ///
 /// # Errors
 /// `Invalid` for an index with another mapping, and for a missing one that is not to be created.
-pub(crate) async fn ensure(http: &Http, product: &Product, index: &str, create: bool) -> Result<()> {
-    let path = format!("/{index}/_mapping");
-    let mut found = http.get(&path).await?;
+pub(crate) async fn ensure(
+    http: &Http,
+    product: &Product,
+    config: &ElasticConfig,
+    mut found: Answer,
+) -> Result<()> {
+    let index = &config.index;
     if found.status == 404 {
-        if !create {
+        if !config.create {
             let message = format!(
                 "there is no index `{index}`, and none is to be made here: leave out `create=false`, or write first"
             );
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         create_index(http, product, index).await?;
-        found = http.get(&path).await?;
+        found = mapping(http, index).await?;
     }
-    check(index, &found.json()?)
+    check(index, &found.json()?)?;
+    served(http, config).await
+}
+
+/// Waits until the index serves reads, for as long as opening may take: another process may have made it a moment ago.
+async fn served(http: &Http, config: &ElasticConfig) -> Result<()> {
+    let path = format!("/{}/_doc/larder-was-here", config.index); // no document of ours is called so
+    let serving = async {
+        while http.get(&path).await?.status == NOT_READY {
+            sleep(LOOKED_FOR_EVERY).await;
+        }
+        Ok(())
+    };
+    timeout(config.open_timeout, serving).await.unwrap_or(Ok(())) // who asks on is told what is the matter
 }
 
 async fn create_index(http: &Http, product: &Product, index: &str) -> Result<()> {

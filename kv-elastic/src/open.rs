@@ -1,13 +1,15 @@
 //! Opening: who answers, what it takes, and whether the index is ours.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use kv_core::backend::Gate;
-use kv_core::{Error, ErrorKind, Result};
+use kv_core::{Error, ErrorKind, Outcome, Result};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::config::ElasticConfig;
-use crate::http::Http;
+use crate::http::{Answer, Http};
 use crate::index;
 use crate::inner::{Inner, capabilities};
 use crate::product::Product;
@@ -21,17 +23,24 @@ const ACTION: usize = 1 << 10;
 const LEAST: u64 = 64 << 10;
 /// No server is asked to take more at once, whatever it allows.
 const MOST: u64 = 100 << 20;
+/// A node that has not said by then who it is gives way to the next one, in the first round.
+const SHARE: Duration = Duration::from_secs(1);
+
+/// What is to be known of the cluster before its index is used or made.
+struct Met {
+    product: Product,
+    body_limit: u64,
+    /// The answer to who asks for the index's mapping.
+    mapping: Answer,
+}
 
 pub(crate) async fn open(config: ElasticConfig) -> Result<Arc<Inner>> {
     config.check()?;
     let http = Http::new(&config).await?;
-    let product = Product::of(&http.get("/").await?.ok()?)?;
-    let body_limit = match config.body_limit {
-        Some(limit) => limit,
-        None => enough(told_limit(&http).await?.unwrap_or(CAUTIOUS))?,
-    };
+    let met = timeout(config.open_timeout, meet(&http, &config)).await;
+    let Met { product, body_limit, mapping } = met.map_err(|_| silent(config.open_timeout))??;
     let body_limit = usize::try_from(body_limit.min(MOST)).unwrap_or(usize::MAX) - ACTION;
-    index::ensure(&http, &product, &config.index, config.create).await?;
+    index::ensure(&http, &product, &config, mapping).await?;
     let inner = Arc::new(Inner {
         http,
         capabilities: capabilities(&product, body_limit),
@@ -51,9 +60,42 @@ pub(crate) async fn open(config: ElasticConfig) -> Result<Arc<Inner>> {
     Ok(inner)
 }
 
-/// `http.max_content_length` of the node that takes least; `None` where nobody may ask.
+async fn meet(http: &Http, config: &ElasticConfig) -> Result<Met> {
+    let product = Product::of(&greeting(http).await?.ok()?)?;
+    let body_limit = match config.body_limit {
+        Some(limit) => limit,
+        None => enough(told_limit(http).await?.unwrap_or(CAUTIOUS))?,
+    };
+    let mapping = index::mapping(http, &config.index).await?;
+    Ok(Met { product, body_limit, mapping })
+}
+
+/// What the first node says that answers. One that is silent gives way to the next, round after round for longer.
+async fn greeting(http: &Http) -> Result<Answer> {
+    if http.node_count() == 1 {
+        return http.get("/").await;
+    }
+    let mut share = SHARE;
+    loop {
+        for _ in 0..http.node_count() {
+            if let Ok(answer) = timeout(share, http.get("/")).await {
+                return answer;
+            }
+        }
+        share = share.saturating_mul(2);
+    }
+}
+
+fn silent(limit: Duration) -> Error {
+    let message =
+        format!("opening took longer than {limit:?}: name hosts that answer, or allow more by `timeout`");
+    Error::new(ErrorKind::Timeout, message).with_outcome(Outcome::NotDone)
+}
+
+/// `http.max_content_length` of the node that takes least; `None` where nobody may ask. The node that answers asks the others
+/// and waits for each: not for long, since one that has just frozen is still among them.
 async fn told_limit(http: &Http) -> Result<Option<u64>> {
-    let path = "/_nodes/http?filter_path=nodes.*.http.max_content_length_in_bytes";
+    let path = "/_nodes/http?timeout=1s&filter_path=nodes.*.http.max_content_length_in_bytes";
     let answer = http.get(path).await?;
     if answer.status != 200 {
         return Ok(None);

@@ -41,9 +41,9 @@ impl ElasticStore {
     /// Connects, asks who answers, and makes sure that the index is there and Larder's. Needs a tokio runtime.
     ///
     /// # Errors
-    /// `Unavailable` and `Timeout` where no host answers; `Denied` for wrong credentials and missing rights; `Invalid`
-    /// for a server that is too old or something else, for an index that is not Larder's, and for a missing index that
-    /// is not to be created.
+    /// `Unavailable` and `Timeout` where no host answers; `Denied` for wrong credentials, missing rights and a certificate that
+    /// is not trusted; `Invalid` for a server that is too old or something else, for an index that is not Larder's, and for a
+    /// missing index that is not to be created.
     pub async fn open(config: ElasticConfig) -> Result<Self> {
         open::open(config).await.map(Self).map_err(|error| error.during("open"))
     }
@@ -64,6 +64,12 @@ impl ElasticStore {
     /// `Closed` after `close`, else what the server says.
     pub async fn held(&self) -> Result<Held> {
         self.count().await.map_err(|error| error.during("held"))
+    }
+
+    /// What no server can do fails as such only while the store is open.
+    fn refuse<T>(&self, why: Error) -> Result<T> {
+        let _inside = self.0.gate.enter()?;
+        Err(why)
     }
 
     async fn count(&self) -> Result<Held> {
@@ -161,16 +167,16 @@ impl Store for ElasticStore {
     }
 
     async fn signal(&self, _topic: &str, _message: Bytes) -> Result<()> {
-        Err(no_signals().during("signal"))
+        self.refuse(no_signals()).map_err(|error| error.during("signal"))
     }
 
     async fn signals(&self, _topic: &str) -> Result<Signals> {
-        Err(no_signals().during("signals"))
+        self.refuse(no_signals()).map_err(|error| error.during("signals"))
     }
 
     async fn changes(&self) -> Result<Changes> {
-        Err(error::unsupported("Elasticsearch and OpenSearch do not tell what others change")
-            .during("changes"))
+        let why = error::unsupported("Elasticsearch and OpenSearch do not tell what others change");
+        self.refuse(why).map_err(|error| error.during("changes"))
     }
 
     fn capabilities(&self) -> &Capabilities {

@@ -31,6 +31,7 @@ impl Harness for Elastic {
         config.clock = self.clock.clone();
         config.reap_every = Duration::from_millis(500);
         config.reap_after = Duration::ZERO;
+        config.open_timeout = Duration::from_secs(30); // the machine may be busy
         ElasticStore::open(config).await.expect("the server")
     }
 

@@ -85,6 +85,8 @@ impl Dialer {
         let unreachable = |e: std::io::Error| error::unreachable(&identity(server)).because(e);
         let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
+        // Closed, it discards what was not sent yet: the system would send that later, after what goes over the next connection.
+        stream.set_zero_linger().map_err(unreachable)?;
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             let stream = tls.connect(host, stream).await?;

@@ -1,5 +1,5 @@
 //! One connection to one server, shared by all callers: requests go out in the order of their calls, answers come back
-//! in the same order. So a write that was dropped lands before any later one of this store, or not at all.
+//! in the same order. So a write that was dropped lands before any later one over the same connection, or not at all.
 
 use std::collections::VecDeque;
 use std::io;

@@ -23,11 +23,16 @@ async fn a_full_disk_refuses_writes_keeps_what_is_there_and_takes_writes_again()
         let error = answer.unwrap_err();
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Full, Outcome::NotDone));
     }
+    let take = store.take(key, None).await.unwrap_err();
+    let delete = store.delete_many(&[key]).await.unwrap().remove(0).unwrap_err();
+    for error in [take, delete] {
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Full, Outcome::NotDone), "{error}");
+    }
     assert_eq!(value(&store, "a").await.as_deref(), Some("old"));
     assert_eq!(value(&store, "b").await, None);
     server.settings(json!({ "index.blocks.read_only_allow_delete": null })).await;
     set(&store, "a", "new").await;
-    assert_eq!(value(&store, "a").await.as_deref(), Some("new"));
+    assert_eq!(store.take(key, None).await.unwrap().unwrap().value, "new");
     server.delete_index().await;
 }
 

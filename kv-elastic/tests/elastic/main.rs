@@ -6,6 +6,7 @@
 mod access;
 mod batches;
 mod clocks;
+mod closed;
 mod fake;
 mod full;
 mod index;
@@ -16,6 +17,7 @@ mod outage;
 mod proxy;
 mod reaping;
 mod server;
+mod silent;
 mod tls;
 mod together;
 mod traffic;

@@ -74,6 +74,7 @@ impl Node {
     pub(crate) async fn store(&self) -> ElasticStore {
         let mut config = ElasticConfig::new([format!("127.0.0.1:{}", self.port)]);
         config.reap_every = Duration::ZERO;
+        config.open_timeout = Duration::from_secs(30); // it has just started
         ElasticStore::open(config).await.unwrap()
     }
 }

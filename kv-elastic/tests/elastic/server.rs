@@ -37,6 +37,7 @@ impl Server {
         config.index.clone_from(&self.index);
         config.namespace = format!("test-{:032x}", rand::random::<u128>());
         config.reap_every = Duration::ZERO;
+        config.open_timeout = Duration::from_secs(30); // the machine may be busy
         config
     }
 

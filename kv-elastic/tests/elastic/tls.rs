@@ -102,7 +102,8 @@ async fn a_server_that_cannot_show_who_it_is_is_sent_nothing() {
         plain,                                    // a port that speaks plain HTTP
     ] {
         let error = ElasticStore::open(config).await.unwrap_err();
-        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unavailable, Outcome::NotDone), "{error}");
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Denied, Outcome::NotDone), "{error}");
+        assert!(error.message().contains("`ca_file`"), "{error}");
     }
 }
 

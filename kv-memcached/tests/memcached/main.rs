@@ -10,9 +10,13 @@ mod clocks;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod outcome;
+#[cfg(test)]
 mod pair;
 mod renumbered;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod stalled;
 #[cfg(test)]
 mod support;

@@ -130,7 +130,7 @@ async fn a_server_that_hangs_is_a_timeout_whose_outcome_is_unknown_and_it_recove
     config.response_timeout = Duration::from_millis(200);
     let store = MemcachedStore::open(config).await.unwrap();
     put(&store, "a", "x").await.unwrap();
-    server.signal("STOP");
+    server.stop();
     let error = put(&store, "a", "y").await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::Unknown), "{error}");
     // The system still takes connections, but nobody greets.

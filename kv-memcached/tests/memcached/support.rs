@@ -48,10 +48,20 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// Sends it a signal, such as STOP and CONT.
+    /// Sends it a signal, such as CONT.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Stops it. On a busy machine it goes on for a moment after the signal.
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+        let (until, id) = (Instant::now() + PATIENCE, self.child.id().to_string());
+        let state = || Command::new("ps").args(["-o", "state=", "-p", &id]).output().unwrap().stdout;
+        while !state().starts_with(b"T") {
+            assert!(Instant::now() < until, "it does not stop");
+        }
     }
 
     pub(crate) fn config(&self) -> MemcachedConfig {

@@ -1,7 +1,7 @@
 //! From a scheme to its backend.
 
 use std::future::ready;
-#[cfg(any(feature = "dynamo", feature = "elastic"))]
+#[cfg(any(feature = "dynamo", feature = "elastic", feature = "memcached"))]
 use std::time::Duration;
 
 use kv_core::{AnyStore, Reserved, Result, StoreUrl};
@@ -47,7 +47,8 @@ pub(super) async fn by_scheme(
         }
         #[cfg(feature = "memcached")]
         "memcached" => {
-            let config = kv_memcached::MemcachedConfig::from_url(url)?;
+            let mut config = kv_memcached::MemcachedConfig::from_url(url)?;
+            config.response_timeout = patience(config.response_timeout, frame.reserved.timeout);
             frame.around(kv_memcached::MemcachedStore::open(config)).await
         }
         #[cfg(feature = "dynamo")]
@@ -76,6 +77,7 @@ pub(super) async fn by_scheme(
         "elasticsearch" | "opensearch" => {
             let mut config = kv_elastic::ElasticConfig::from_url(url)?;
             config.patience = patience(config.patience, frame.reserved.timeout);
+            config.open_timeout = patience(config.open_timeout, frame.reserved.timeout);
             config.create &= missing == Missing::IsMade;
             frame.around(kv_elastic::ElasticStore::open(config)).await
         }
@@ -87,7 +89,7 @@ pub(super) async fn by_scheme(
 }
 
 /// How long a backend waits by itself at most: never less than a try may take.
-#[cfg(any(feature = "dynamo", feature = "elastic"))]
+#[cfg(any(feature = "dynamo", feature = "elastic", feature = "memcached"))]
 fn patience(own: Duration, given: Option<Duration>) -> Duration {
     /// In place of none.
     const UNLIMITED: Duration = Duration::from_secs(24 * 3600);
@@ -150,7 +152,7 @@ async fn rocksdb(frame: Frame<'_, impl Platform>, config: kv_rocksdb::RocksConfi
     frame.around_directory(exists, opening).await
 }
 
-#[cfg(all(test, any(feature = "dynamo", feature = "elastic")))]
+#[cfg(all(test, any(feature = "dynamo", feature = "elastic", feature = "memcached")))]
 mod tests {
     use std::time::Duration;
 
