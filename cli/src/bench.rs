@@ -28,7 +28,10 @@ use crate::{Failure, logging, serve, store};
                   entries, also when it is told to end; if it is killed, those of `put` stay and the others live for an \
                   hour. Stores are measured one after the other, each as it answers to this \
                   program from here: the network is part of it. `update` changes an entry that the task has just \
-                  written; `take` takes one that was written outside of the time measured."
+                  written; `take` takes one that was written outside of the time measured. A `page` is a listing of 1,000 \
+                  entries, or of all there are, in as many requests as the store makes of it. A `get`, `get-many` or `take` \
+                  that finds nothing is not measured: entries that were not there, as where a store evicts, are counted \
+                  beside the row."
 )]
 pub(crate) struct BenchSettings {
     /// The stores: URLs, `default`, @FILE or $NAME that holds a URL

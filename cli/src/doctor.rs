@@ -83,7 +83,7 @@ impl Doctor {
         } else if !self.read_only {
             findings.extend(trial::writes(store).await);
         }
-        findings.push(trial::lists(store).await);
+        findings.extend(trial::lists(store).await);
         let sealed = StoreUrl::parse(url).is_ok_and(|url| url.reserved().encrypt.is_some());
         findings.extend(advice::on(capabilities, sealed));
         findings

@@ -154,3 +154,17 @@ pub(crate) fn failed_of(store: &str, error: kv_core::Error) -> Failure {
         _ => Failure::new(format!("{store} failed")).because(error),
     }
 }
+
+/// Names an entry that `store` did not take, if it may well take the others: all that moves entries leaves it out and goes on.
+///
+/// # Errors
+/// What is no matter of this entry alone.
+pub(crate) fn left_out(store: &str, error: kv_core::Error) -> Result<(), Failure> {
+    match error.kind() {
+        kv_core::ErrorKind::TooLarge | kv_core::ErrorKind::Invalid => {
+            export::tell(&format!("left out: {error}"));
+            Ok(())
+        }
+        _ => Err(failed_of(store, error)),
+    }
+}

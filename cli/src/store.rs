@@ -53,6 +53,11 @@ pub(crate) fn directory(url: &str) -> Option<PathBuf> {
     if url.scheme() == "disk" { url.directory().ok() } else { None }
 }
 
+/// Whether URLs begin so that this program opens, or would with the feature `full`.
+pub(crate) fn is_scheme(name: &str) -> bool {
+    larder::schemes().chain(FULL).any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// Whether the store lies in a directory of this machine.
 pub(crate) fn is_directory(url: &str) -> bool {
     StoreUrl::parse(url).is_ok_and(|url| matches!(url.scheme(), "disk" | "rocksdb"))

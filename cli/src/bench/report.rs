@@ -66,11 +66,13 @@ fn tables(rows: &[Row]) -> String {
                 let name = if at == 0 { operation.to_string() } else { String::new() };
                 let number =
                     stores.iter().position(|store| *store == row.store).map_or(0, |number| number + 1);
-                let Figures { per_second, p50, p90, p99, max, .. } = row.figures;
+                let Figures { per_second, p50, p90, p99, max, misses, .. } = row.figures;
+                let missed =
+                    if misses > 0 { format!("  {misses} entries were not there") } else { String::new() };
                 line(
                     &mut text,
                     format_args!(
-                        "{name:<15} [{number}] {per_second:>13.0} {:>9} {:>9} {:>9} {:>9}  {}",
+                        "{name:<15} [{number}] {per_second:>13.0} {:>9} {:>9} {:>9} {:>9}  {}{missed}",
                         short(p50),
                         short(p90),
                         short(p99),
@@ -138,7 +140,7 @@ mod tests {
 
     fn row(store: &str, operation: Operation, per_second: f64) -> Row {
         let p50 = Duration::from_micros(12);
-        let figures = Figures { operations: 1, per_second, p50, p90: p50, p99: p50, max: p50 };
+        let figures = Figures { operations: 1, misses: 0, per_second, p50, p90: p50, p99: p50, max: p50 };
         Row { store: store.to_owned(), operation, tasks: 1, figures }
     }
 
@@ -155,6 +157,15 @@ mod tests {
         assert!(lines[4].starts_with("get") && lines[4].ends_with(&"█".repeat(30)), "{text}");
         assert!(lines[5].contains("[2]") && lines[5].ends_with(&format!(" {}", "█".repeat(15))), "{text}");
         assert!(lines[6].starts_with("put"), "{text}");
+    }
+
+    #[test]
+    fn what_was_not_there_stands_beside_its_row() {
+        let mut missed = row("a", Operation::Get, 1.0);
+        missed.figures.misses = 12;
+        let text = tables(&[missed, row("b", Operation::Get, 1.0)]);
+        let beside: Vec<_> = text.lines().filter(|line| line.contains("not there")).collect();
+        assert!(matches!(beside[..], [line] if line.ends_with("  12 entries were not there")), "{text}");
     }
 
     #[test]

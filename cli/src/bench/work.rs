@@ -13,7 +13,7 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::task::JoinError;
 
-use super::measure::{Figures, Times};
+use super::measure::{Figures, Times, Turn};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -136,11 +136,13 @@ impl Bench {
             let repeating = async move { bench.noting(at_work, bench.repeat(operation, task, begun)).await };
             running.push(tokio::spawn(repeating));
         }
-        let mut times = Vec::with_capacity(tasks);
+        let (mut times, mut wall) = (Vec::with_capacity(tasks), Duration::ZERO);
         for task in running {
-            times.push(task.await.map_err(task_ended).flatten()?);
+            let (of_task, ended) = task.await.map_err(task_ended).flatten()?;
+            times.push(of_task);
+            wall = wall.max(ended);
         }
-        Ok(Figures::of(times, begun.elapsed()))
+        Ok(Figures::of(times, wall))
     }
 
     /// Removes all that was written, by name: not every store can list. Tasks that were stopped have ended before, and what
@@ -211,7 +213,8 @@ impl Bench {
         done
     }
 
-    async fn repeat(&self, operation: Operation, task: usize, begun: Instant) -> Result<Times> {
+    /// The times, and when the last operation had ended: what is tidied up after it belongs to none.
+    async fn repeat(&self, operation: Operation, task: usize, begun: Instant) -> Result<(Times, Duration)> {
         let own = own(task);
         let own = Key::new(&self.collection, &own);
         let random = StdRng::seed_from_u64(task as u64);
@@ -219,8 +222,8 @@ impl Bench {
         let mut times = Times::default();
         loop {
             let started = Instant::now();
-            let took = turns.one().await?;
-            times.add(took, started.elapsed());
+            let turn = turns.one().await?;
+            times.add(turn, started.elapsed());
             if begun.elapsed() >= self.time || times.is_full() || self.ended.load(Ordering::Relaxed) {
                 break;
             }
@@ -228,8 +231,9 @@ impl Bench {
                 tokio::task::yield_now().await; // a store in this process may never wait by itself
             }
         }
+        let ended = begun.elapsed();
         drop(self.store.take(own, None).await?);
-        Ok(times)
+        Ok((times, ended))
     }
 
     fn entry(&self) -> NewEntry {
@@ -238,6 +242,19 @@ impl Bench {
 
     fn keys<'a>(&'a self, ids: &'a [String]) -> Vec<Key<'a>> {
         ids.iter().map(|id| Key::new(&self.collection, id)).collect()
+    }
+
+    /// Lists what a whole page holds, or all there is. Pages of some stores are short, or even empty, while more is to come.
+    async fn page(&self) -> Result<()> {
+        let (scan, mut listed, mut from) = (Scan::one(&self.collection).values(), 0, None);
+        loop {
+            let page = self.store.scan(scan, from.as_ref()).await?;
+            listed += page.items.len();
+            from = page.next;
+            if from.is_none() || listed >= Scan::MAX_LIMIT || self.ended.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+        }
     }
 
     async fn put_many(&self, ids: &[String]) -> Result<()> {
@@ -261,13 +278,14 @@ struct Turns<'a> {
 }
 
 impl Turns<'_> {
-    /// One operation, and how long it took; what it needs is prepared before.
-    async fn one(&mut self) -> Result<Duration> {
+    /// One operation; what it needs is prepared before.
+    async fn one(&mut self) -> Result<Turn> {
         let (bench, store) = (self.bench, &self.bench.store);
         match self.operation {
             Operation::Get => {
                 let id = self.any();
-                timed(store.get(Key::new(&bench.collection, &id))).await.map(|(_, took)| took)
+                let (found, took) = timed(store.get(Key::new(&bench.collection, &id))).await?;
+                Ok(Turn { took, sought: 1, found: usize::from(found.is_some()) })
             }
             Operation::Put => self.put(NewEntry::new(bench.value.clone())).await,
             Operation::PutTtl => self.put(bench.entry()).await,
@@ -279,31 +297,31 @@ impl Turns<'_> {
                 let (version, took) =
                     timed(store.put(self.own, bench.entry(), PutMode::Update(version))).await?;
                 self.version = Some(version);
-                Ok(took)
+                Ok(Turn::of(took))
             }
             Operation::Take => {
                 store.put(self.own, bench.entry(), PutMode::Replace).await?;
-                timed(store.take(self.own, None)).await.map(|(_, took)| took)
+                let (taken, took) = timed(store.take(self.own, None)).await?;
+                Ok(Turn { took, sought: 1, found: usize::from(taken.is_some()) })
             }
             Operation::GetMany => {
                 let ids = self.some();
-                timed(store.get_many(&bench.keys(&ids))).await.map(|(_, took)| took)
+                let (answers, took) = timed(store.get_many(&bench.keys(&ids))).await?;
+                let found = answers.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().count();
+                Ok(Turn { took, sought: ids.len(), found })
             }
             Operation::PutMany => {
                 let ids = self.some();
-                timed(bench.put_many(&ids)).await.map(|((), took)| took)
+                timed(bench.put_many(&ids)).await.map(|((), took)| Turn::of(took))
             }
-            Operation::Page => {
-                let scan = Scan::one(&bench.collection).values();
-                timed(store.scan(scan, None)).await.map(|(_, took)| took)
-            }
+            Operation::Page => timed(bench.page()).await.map(|((), took)| Turn::of(took)),
         }
     }
 
-    async fn put(&mut self, entry: NewEntry) -> Result<Duration> {
+    async fn put(&mut self, entry: NewEntry) -> Result<Turn> {
         let id = self.any();
         let key = Key::new(&self.bench.collection, &id);
-        timed(self.bench.store.put(key, entry, PutMode::Replace)).await.map(|(_, took)| took)
+        timed(self.bench.store.put(key, entry, PutMode::Replace)).await.map(|(_, took)| Turn::of(took))
     }
 
     fn any(&mut self) -> String {
@@ -339,7 +357,7 @@ mod tests {
     use std::time::Duration;
 
     use kv_core::testing::{Fault, Faults, Faulty};
-    use kv_core::{ErrorKind, StoreExt as _};
+    use kv_core::{ErrorKind, Store as _, StoreExt as _};
     use kv_memory::MemoryStore;
     use tokio::time::{Instant, sleep, timeout};
 
@@ -370,6 +388,52 @@ mod tests {
         }
         bench.clean().await.unwrap();
         assert_eq!(memory.held().entries, 0);
+    }
+
+    #[tokio::test]
+    async fn a_listing_goes_on_to_a_whole_page_or_the_end_however_short_the_pages_are() {
+        let faults = Faults::none();
+        let large = 1 << 20; // so that eight are a page
+        for (entries, pages) in [(20, 3), (7, 1)] {
+            let store = Faulty::new(MemoryStore::new(), &faults).erased();
+            let bench = Bench::new(&store, entries, large, LONG, 1);
+            bench.fill().await.unwrap();
+            drop(faults.calls());
+            bench.page().await.unwrap();
+            assert_eq!(faults.calls(), vec!["scan"; pages]);
+        }
+        let store = Faulty::new(MemoryStore::new(), &faults).erased();
+        let bench = Bench::new(&store, 1_500, 1, LONG, 1);
+        bench.fill().await.unwrap();
+        drop(faults.calls());
+        bench.page().await.unwrap();
+        assert_eq!(faults.calls(), ["scan"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_no_hit() {
+        let store = MemoryStore::new().erased();
+        let bench = Bench::new(&store, 20, 10, Duration::from_millis(5), 1);
+        for operation in [Operation::Get, Operation::GetMany] {
+            let figures = bench.run(operation, 1).await.unwrap();
+            assert!(figures.operations == 0 && figures.misses > 0, "{operation}: {figures:?}");
+        }
+        bench.fill().await.unwrap();
+        bench.store().delete_many(&bench.keys(&[super::id(0)])).await.unwrap();
+        let figures = bench.run(Operation::GetMany, 1).await.unwrap();
+        assert!(figures.operations > 0 && figures.misses > 0, "{figures:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_tidied_up_afterwards_is_not_measured() {
+        let (memory, faults) = (MemoryStore::new(), Faults::none());
+        let store = Faulty::new(memory, &faults).erased();
+        let bench = Bench::new(&store, 20, 10, Duration::from_millis(5), 1);
+        let late = Duration::from_secs(1);
+        faults.always("take", Fault::delayed(late));
+        let figures = bench.run(Operation::Put, 1).await.unwrap();
+        let wall = f64::from(u32::try_from(figures.operations).unwrap()) / figures.per_second;
+        assert!(wall < late.as_secs_f64() / 4.0, "{wall} s: {figures:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,15 +23,21 @@ const SHORT: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(60);
 const GRACE_OF_CALLERS: Duration = Duration::from_secs(2);
 
+/// Two clocks may come apart by so much meanwhile, where one is being corrected.
+const DRIFT: Duration = Duration::from_millis(1);
+
 /// Tries everything that writes.
 pub(super) async fn writes(store: &AnyStore) -> Vec<Finding> {
     let id = format!("{:032x}", rand::rng().random::<u128>());
-    let key = Key::new(COLLECTION, &id);
+    let other = format!("{id}-2");
+    let keys = [Key::new(COLLECTION, &id), Key::new(COLLECTION, &other)];
+    let [key, _] = keys;
     let mut findings = Vec::new();
     match round_trip(store, key).await {
         Ok(finding) => {
             findings.push(finding);
             findings.push(conditions(store, key).await.unwrap_or_else(|error| failed("conditions", &error)));
+            findings.push(batches(store, keys).await.unwrap_or_else(|error| unbatched(&error)));
             findings.push(expiry(store, key).await.unwrap_or_else(|error| failed("expiry", &error)));
         }
         Err(error) => {
@@ -40,26 +46,55 @@ pub(super) async fn writes(store: &AnyStore) -> Vec<Finding> {
             return findings;
         }
     }
-    if let Err(error) = store.delete(key).await {
+    if let Err(error) = removed(store, &keys).await {
         findings.push(failed("removal", &error));
     }
     findings
 }
 
-/// Whether what is there can be listed. Writes nothing.
-pub(super) async fn lists(store: &AnyStore) -> Finding {
+/// Whether what is there can be listed, in one collection and in all. Writes nothing, and reads one page of each.
+pub(super) async fn lists(store: &AnyStore) -> Vec<Finding> {
     if store.capabilities().scan == Listing::No {
-        return Finding::notice(
+        return vec![Finding::notice(
             "listing",
             "this store cannot list its entries",
             "`larder kv list`, `export`, `copy` from it and `rotate-key` do not work here",
-        );
+        )];
     }
-    match store.scan(Scan::one(COLLECTION).limit(1), None).await {
-        Ok(_) => Finding::good("listing", "works"),
-        Err(error) => failed("listing", &error),
+    let one = store.scan(Scan::one(COLLECTION).limit(1), None).await;
+    let all = store.scan(Scan::under("").limit(1), None).await;
+    let one = one.map_or_else(|error| failed("listing", &error), |_| Finding::good("listing", "works"));
+    vec![one, all.map_or_else(|error| unlisted(&error), |_| Finding::good(ALL, "works"))]
+}
+
+const ALL: &str = "listing of all collections";
+
+/// A user who may not is no fault: a program that keeps to its collections does without.
+fn unlisted(error: &Error) -> Finding {
+    match error.kind() {
+        ErrorKind::Denied => Finding::notice(
+            ALL,
+            on_one_line(error),
+            "`larder kv copy`, `export`, `stats` and `list` of all collections and `rotate-key` do not work for this user: \
+             run them as one who may (DynamoDB: `Scan`; Redis: `SCAN`)",
+        ),
+        _ => failed(ALL, error),
     }
 }
+
+fn unbatched(error: &Error) -> Finding {
+    match error.kind() {
+        ErrorKind::Denied => Finding::bad(
+            BATCHES,
+            on_one_line(error),
+            "caches, `larder kv copy` and `import`, and on Redis `export` and `stats` need batches: give the user of the URL \
+             the right to them (DynamoDB: `BatchGetItem` and `BatchWriteItem`; Redis: `MGET`)",
+        ),
+        _ => failed(BATCHES, error),
+    }
+}
+
+const BATCHES: &str = "batches";
 
 async fn round_trip(store: &AnyStore, key: Key<'_>) -> Result<Finding, Error> {
     let (mut puts, mut gets) = (Vec::new(), Vec::new());
@@ -104,27 +139,58 @@ async fn conditions(store: &AnyStore, key: Key<'_>) -> Result<Finding, Error> {
     ))
 }
 
+/// What is written together is read together.
+async fn batches(store: &AnyStore, keys: [Key<'_>; 2]) -> Result<Finding, Error> {
+    let entries = keys.map(|key| (key, NewEntry::new("batch").ttl(LEFTOVERS)));
+    for written in store.put_many(entries.into()).await? {
+        written?;
+    }
+    for found in store.get_many(&keys).await? {
+        if found?.is_none_or(|found| found.value != "batch") {
+            return Ok(Finding::bad(
+                BATCHES,
+                "an entry that was just written in a batch was not read back",
+                "do not use this store: an acknowledged write is lost, or another one answers",
+            ));
+        }
+    }
+    Ok(Finding::good(BATCHES, "work"))
+}
+
 async fn expiry(store: &AnyStore, key: Key<'_>) -> Result<Finding, Error> {
     let grace = if store.capabilities().judge == Judge::Caller { GRACE_OF_CALLERS } else { GRACE };
-    let before = Instant::now();
+    let sent = Instant::now();
     store.put(key, NewEntry::new("short").ttl(SHORT), PutMode::Replace).await?;
     let written = Instant::now();
-    let early = store.get(key).await?.is_none() && before.elapsed() < SHORT;
-    while written.elapsed() < SHORT + grace && (early || store.get(key).await?.is_some()) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let late = store.get(key).await?.is_some();
-    Ok(match (early, late) {
-        (false, false) => Finding::good("expiry", "an entry is gone when its time is over"),
-        (true, _) => {
-            Finding::bad("expiry", "an entry was gone before its time", "compare the clocks of all machines")
+    let gone = loop {
+        let asked = written.elapsed();
+        if store.get(key).await?.is_none() {
+            break Some(sent.elapsed());
         }
-        (_, true) => Finding::bad(
+        if asked > SHORT + grace {
+            break None;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    Ok(match gone {
+        // Its time began when it was sent at the earliest.
+        Some(after) if after + DRIFT < SHORT => Finding::bad(
+            "expiry",
+            format!("an entry was gone {} before its time", ms(SHORT.saturating_sub(after))),
+            "compare the clocks of all machines that use the store; look whether it drops entries for want of room, or whether \
+             something else removes them",
+        ),
+        Some(_) => Finding::good("expiry", "an entry is gone when its time is over"),
+        None => Finding::bad(
             "expiry",
             format!("an entry was still there {} after its time", ms(grace)),
             "compare the clocks of all machines that use the store",
         ),
     })
+}
+
+async fn removed(store: &AnyStore, keys: &[Key<'_>]) -> Result<(), Error> {
+    store.delete_many(keys).await?.into_iter().collect()
 }
 
 /// Whether what was asked has to change, not the database.
@@ -171,19 +237,64 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use kv_core::{Scan, Store as _, StoreExt as _, Verdict};
+    use std::time::Duration;
+
+    use kv_core::testing::{Fault, Faults, Faulty};
+    use kv_core::{ErrorKind, Finding, Scan, Store as _, StoreExt as _, Verdict};
     use kv_memory::MemoryStore;
 
     use super::{lists, writes};
+
+    fn about<'a>(findings: &'a [Finding], name: &str) -> &'a Finding {
+        findings.iter().find(|finding| finding.about == name).unwrap()
+    }
 
     #[tokio::test]
     async fn a_store_that_works_has_no_bad_finding_and_nothing_is_left() {
         let store = MemoryStore::new().erased();
         let mut findings = writes(&store).await;
-        findings.push(lists(&store).await);
+        findings.extend(lists(&store).await);
         assert!(findings.iter().all(|finding| finding.verdict == Verdict::Good), "{findings:?}");
         let left = store.scan(Scan::under(""), None).await.unwrap().items;
         assert!(left.is_empty(), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn batches_that_are_refused_are_bad_and_the_rest_is_tried_and_removed_all_the_same() {
+        let faults = Faults::none();
+        let store = Faulty::new(MemoryStore::new(), &faults).erased();
+        for refused in [Fault::refused(ErrorKind::Denied), Fault::refused_whole(ErrorKind::Denied)] {
+            faults.next("get_many", refused);
+            let findings = writes(&store).await;
+            let batches = about(&findings, "batches");
+            assert_eq!(batches.verdict, Verdict::Bad);
+            assert!(batches.advice.as_ref().unwrap().contains("BatchGetItem"), "{batches:?}");
+            assert_eq!(about(&findings, "expiry").verdict, Verdict::Good);
+            let left = store.scan(Scan::under(""), None).await.unwrap().items;
+            assert!(left.is_empty(), "{left:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listing_of_all_that_is_refused_is_told_beside_the_one_that_works() {
+        let faults = Faults::none();
+        let store = Faulty::new(MemoryStore::new(), &faults).erased();
+        for (kind, verdict) in [(ErrorKind::Denied, Verdict::Notice), (ErrorKind::Timeout, Verdict::Bad)] {
+            faults.next("scan", Fault::delayed(Duration::ZERO)).next("scan", Fault::refused(kind));
+            let findings = lists(&store).await;
+            assert_eq!(about(&findings, "listing").verdict, Verdict::Good);
+            let all = about(&findings, "listing of all collections");
+            assert_eq!(all.verdict, verdict);
+            assert!(all.advice.is_some() && faults.all_met(), "{all:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_leaves_early_is_bad() {
+        let short_lived = MemoryStore::new().clamp_ttl(Duration::ZERO, Duration::from_millis(500)).erased();
+        let findings = writes(&short_lived).await;
+        let expiry = about(&findings, "expiry");
+        assert!(expiry.verdict == Verdict::Bad && expiry.found.contains("before its time"), "{expiry:?}");
     }
 
     #[tokio::test]

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use kv_core::{AnyStore, Item, Listing as Order, Scan, Store as _};
-use serde_json::json;
+use kv_core::{AnyStore, Capabilities, Consistency, Item, Listing as Order, Scan, Store as _};
+use serde_json::{Value, json};
 
 use self::fates::{Counts, Fates, Remembers};
 use self::pace::Pace;
@@ -41,6 +41,9 @@ use crate::{Failure, serve, store};
                   With --only-missing a damaged entry in DST is named and stays, and the others are copied. To know its \
                   own writes again this run remembers what it wrote, up to 75 bytes an entry, if --verify is given or \
                   SRC lists in no order (Redis; then also what it kept, up to 39).\n\n\
+                  --resume goes on behind the last page that DST acknowledged. A crash of DST, of its machine, or a \
+                  failover may undo the last of what was acknowledged, which FILE does not know: go on with --verify \
+                  then, or remove FILE to begin anew.\n\n\
                   Exit status 1 if an entry was refused by DST or passed over as damaged, if --only-missing met a damaged \
                   one in DST, or if --verify found one that is missing, different or unreadable in DST. With \
                   --only-missing `different` are those that this run wrote. What others wrote, before or since, may be \
@@ -145,6 +148,12 @@ impl Copy {
             tell("DST forgets: what is copied there may be gone when it needs room, or when a process ends");
         }
         let place = Place::open(self.resume.as_deref(), &self.purpose(from, to))?;
+        if place.cursor().is_some() && !self.verify && !survives_a_crash(target.capabilities()) {
+            tell(
+                "going on behind what DST has acknowledged: if DST or its machine has crashed since, the last of that may be \
+                 gone; then add --verify, or remove the file of --resume to begin anew",
+            );
+        }
         let LeftOut { refused, damaged } = place.left_out();
         let mut fates = self.fates(source);
         fates.counts = Counts { refused, damaged, ..Counts::default() };
@@ -154,13 +163,9 @@ impl Copy {
             tell(&format!("{} entries were copied until then{}", counts.copied, self.advice()));
             return Err(failure);
         }
-        let compared = if self.verify {
-            let (listing, throttle) = (self.listing(source).quiet(), Pace::new(self.rate));
-            Some(verify::compare(listing, source, target, &fates, throttle, Whom::of(self.json)).await?)
-        } else {
-            None
-        };
-        self.answer(counts, compared)?;
+        let compared = if self.verify { Some(self.compare(source, target, &fates).await) } else { None };
+        self.answer(counts, compared.as_ref())?;
+        let compared = compared.transpose()?;
         place.finish()?;
         if counts.refused > 0 {
             return Err(Failure::new(format!("DST refused {} entries", counts.refused)));
@@ -212,8 +217,18 @@ impl Copy {
         }
     }
 
+    async fn compare(
+        &self,
+        source: &AnyStore,
+        target: &AnyStore,
+        fates: &Fates,
+    ) -> Result<Comparison, Failure> {
+        let (listing, throttle) = (self.listing(source).quiet(), Pace::new(self.rate));
+        verify::compare(listing, source, target, fates, throttle, Whom::of(self.json)).await
+    }
+
     fn listing<'a>(&'a self, source: &'a AnyStore) -> Listing<'a> {
-        Listing::new(source, self.scan(), self.on_damage)
+        Listing::new(source, self.scan(), self.on_damage).of("SRC")
     }
 
     /// The fates of entries from this source: an order of listing tells whether one may come again.
@@ -261,26 +276,43 @@ impl Copy {
         }
     }
 
-    fn answer(&self, counts: Counts, compared: Option<Comparison>) -> Result<(), Failure> {
-        let Counts { copied, kept, expired, refused, damaged } = counts;
+    /// The counts, and what came of a comparison that was asked for: in JSON `null` if it failed.
+    fn answer(&self, counts: Counts, compared: Option<&Result<Comparison, Failure>>) -> Result<(), Failure> {
         if self.json {
-            let mut answer = json!({ "copied": copied, "kept": kept, "expired": expired, "refused": refused,
-                "damaged": damaged });
-            if let (Some(answer), Some(compared)) = (answer.as_object_mut(), compared) {
-                answer.insert("compared".into(), compared.to_json());
-            }
             let mut output = Output::new();
-            output.json(&answer)?;
+            output.json(&as_json(counts, compared))?;
             return output.flush().map(drop);
         }
+        let Counts { copied, kept, expired, .. } = counts;
         let verb = if self.dry_run { "would copy" } else { "copied" };
         let kept = if self.only_missing { format!(" and {kept} that DST has") } else { String::new() };
         tell(&format!("{verb} {copied} entries, left out {expired} that have expired{kept}"));
-        if let Some(compared) = compared {
-            tell(&format!("compared: {compared}"));
+        match compared {
+            Some(Ok(compared)) => tell(&format!("compared: {compared}")),
+            Some(Err(_)) => {
+                tell(&format!("the stores were not compared to the end{}", self.advice()));
+            }
+            None => {}
         }
         Ok(())
     }
+}
+
+fn as_json(counts: Counts, compared: Option<&Result<Comparison, Failure>>) -> Value {
+    let Counts { copied, kept, expired, refused, damaged } = counts;
+    let mut answer =
+        json!({ "copied": copied, "kept": kept, "expired": expired, "refused": refused, "damaged": damaged });
+    if let (Some(answer), Some(compared)) = (answer.as_object_mut(), compared) {
+        answer.insert("compared".into(), compared.as_ref().map_or(Value::Null, |found| found.to_json()));
+    }
+    answer
+}
+
+/// Whether all that such a store acknowledged is there after a crash. A store in a directory of this machine does not tell: on disk
+/// it hangs on `durability=`.
+fn survives_a_crash(capabilities: &Capabilities) -> bool {
+    let &Capabilities { durable, exclusive, evicts, consistency, .. } = capabilities;
+    durable && !exclusive && !evicts && consistency == Consistency::Linearizable
 }
 
 fn chunks(items: Vec<Item>, size: usize) -> impl Iterator<Item = Vec<Item>> {
@@ -296,10 +328,13 @@ mod tests {
 
     use clap::Parser;
     use kv_core::testing::{Fault, Faults, Faulty};
-    use kv_core::{AnyStore, ErrorKind, Key, NewEntry, PutMode, Store as _, StoreExt as _};
+    use kv_core::{
+        AnyStore, Capabilities, Consistency, ErrorKind, Key, NewEntry, PutMode, Store as _, StoreExt as _,
+    };
     use kv_memory::MemoryStore;
+    use serde_json::Value;
 
-    use super::{Copy, Counts, PAGE, Place};
+    use super::{Copy, Counts, Failure, PAGE, Place, as_json, survives_a_crash};
 
     #[derive(Parser)]
     struct Line {
@@ -381,6 +416,48 @@ mod tests {
         assert_eq!(value(&target, changed).await, b"newer");
         assert_eq!(value(&target, taken_over).await, b"theirs");
         assert_eq!(fates.counts, Counts { copied: ENTRIES as u64 - 1, kept: 1, ..Counts::default() });
+    }
+
+    #[test]
+    fn only_a_store_that_many_keep_and_that_undoes_nothing_survives_every_crash() {
+        let mut told = Capabilities::of("any");
+        (told.durable, told.consistency) = (true, Consistency::Linearizable);
+        assert!(survives_a_crash(&told));
+        let but = |change: fn(&mut Capabilities)| {
+            let mut told = told.clone();
+            change(&mut told);
+            survives_a_crash(&told)
+        };
+        assert!(!but(|told| told.consistency = Consistency::UntilFailover), "Redis");
+        assert!(
+            !but(|told| told.exclusive = true),
+            "a directory, which loses its last writes with durability=os"
+        );
+        assert!(!but(|told| told.durable = false) && !but(|told| told.evicts = true));
+    }
+
+    #[tokio::test]
+    async fn a_comparison_that_fails_names_the_store_and_leaves_the_counts_of_the_copy() {
+        let pages = ENTRIES.div_ceil(PAGE);
+        for (operation, failing) in
+            [("scan", "SRC failed"), ("get", "SRC failed"), ("get_many", "DST failed")]
+        {
+            let (of_source, of_target) = (Faults::none(), Faults::none());
+            let source = unordered(&of_source).await;
+            let target =
+                Faulty::new(MemoryStore::new(), &of_target).default_ttl(Duration::from_secs(60)).erased();
+            let faults = if operation == "get_many" { &of_target } else { &of_source };
+            for _ in 0..if operation == "scan" { pages } else { 0 } {
+                faults.next("scan", Fault::delayed(Duration::ZERO));
+            }
+            faults.next(operation, Fault::refused(ErrorKind::Unavailable));
+            let ended = copy(&["--verify"]).copy_and_verify("a", "b", &source, &target).await;
+            assert_eq!(ended.unwrap_err().to_string(), failing, "{operation}");
+            assert!(faults.all_met());
+        }
+        let failed = Err(Failure::new("SRC failed"));
+        let told = as_json(Counts { copied: 3, ..Counts::default() }, Some(&failed));
+        assert_eq!((&told["copied"], told.get("compared")), (&3.into(), Some(&Value::Null)));
     }
 
     #[tokio::test]

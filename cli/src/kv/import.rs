@@ -11,15 +11,17 @@ use super::export::tell;
 use super::line::{Line, Read};
 use super::output::Output;
 use super::progress::{Progress, Whom};
-use super::{Common, failed};
+use super::{Common, failed, left_out};
 use crate::Failure;
 use crate::clock::{now_ms, whole_ms};
 
 /// Arguments of `larder kv import`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Entries replace what stands under their names; expired ones are left out. It ends at the first \
-                        line that cannot be read; what was imported until then stays, and importing again is harmless."
+    after_help = "Entries replace what stands under their names; expired ones are left out. An entry that the store does \
+                  not take, such as one that is too large, is named and left out; the others are imported, and the exit \
+                  status is 1. It ends at the first line that cannot be read; what was imported until then stays, and \
+                  importing again is harmless."
 )]
 pub(crate) struct Import {
     #[command(flatten)]
@@ -37,14 +39,23 @@ impl Import {
             .common
             .with_store(async |store| import(&store, &mut counts, Whom::of(self.common.json)).await)
             .await;
-        let Counts { imported, expired, .. } = counts;
+        let Counts { imported, refused, .. } = counts;
         if let Err(failure) = done {
-            tell(&format!("{imported} entries were imported until then"));
+            let also = if refused > 0 { format!(", and {refused} refused") } else { String::new() };
+            tell(&format!("{imported} entries were imported until then{also}"));
             return Err(failure);
         }
+        self.answer(&counts)?;
+        match refused {
+            0 => Ok(()),
+            _ => Err(Failure::new(format!("the store refused {refused} entries"))),
+        }
+    }
+
+    fn answer(&self, &Counts { imported, expired, refused, .. }: &Counts) -> Result<(), Failure> {
         if self.common.json {
             let mut output = Output::new();
-            output.json(&json!({ "imported": imported, "expired": expired }))?;
+            output.json(&json!({ "imported": imported, "expired": expired, "refused": refused }))?;
             return output.flush().map(drop);
         }
         tell(&format!("imported {imported} entries, left out {expired} that have expired"));
@@ -57,6 +68,7 @@ struct Counts {
     lines: u64,
     imported: u64,
     expired: u64,
+    refused: u64,
 }
 
 async fn import(store: &AnyStore, counts: &mut Counts, whom: Whom) -> Result<(), Failure> {
@@ -171,20 +183,54 @@ async fn write(
     if entries.is_empty() {
         return Ok(());
     }
-    let keys = names.iter().map(|line| Key::new(&line.collection, &line.id));
-    for written in store.put_many(keys.zip(entries).collect()).await.map_err(failed)? {
-        written.map_err(failed)?;
-        counts.imported += 1;
-        progress.add(1);
+    let keys: Vec<_> = names.iter().map(|line| Key::new(&line.collection, &line.id)).collect();
+    let batch = keys.iter().copied().zip(entries).collect();
+    let mut done = Ok(());
+    for (key, written) in keys.into_iter().zip(store.put_many(batch).await.map_err(failed)?) {
+        let Err(error) = written else {
+            counts.imported += 1;
+            progress.add(1);
+            continue;
+        };
+        match left_out("the store", error.at(key)) {
+            Ok(()) => counts.refused += 1,
+            failed => done = done.and(failed), // others of the batch may be written all the same
+        }
     }
-    Ok(())
+    done
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Batch, Counts, Line, Waiting};
+    use kv_core::testing::{Fault, Faults, Faulty};
+    use kv_core::{ErrorKind, NewEntry, StoreExt as _};
+    use kv_memory::MemoryStore;
+
+    use super::{Batch, Counts, Line, Live, Progress, Waiting, Whom, write};
+
+    /// Entries of as many bytes as their ids say.
+    fn live(sizes: [usize; 4]) -> Live {
+        let line = |size| serde_json::from_str(&format!(r#"{{"collection":"c","id":"{size}","value":""}}"#));
+        Live {
+            names: sizes.iter().map(|size| line(size).unwrap()).collect(),
+            entries: sizes.iter().map(|size| NewEntry::new(vec![0; *size])).collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_store_does_not_take_is_left_out_and_what_else_was_written_is_counted_whatever_failed() {
+        let (memory, faults) = (MemoryStore::new(), Faults::none());
+        let store = Faulty::new(memory.clone().limited(10), &faults).erased();
+        let (mut counts, progress) = (Counts::default(), Progress::new("imported", Whom::Programs));
+        write(&store, live([1, 11, 2, 12]), &mut counts, &progress).await.unwrap();
+        assert_eq!((counts.imported, counts.refused, memory.held().entries), (2, 2, 2));
+        faults.next("put_many", Fault::refused(ErrorKind::Unavailable).at_key(0));
+        let failed = write(&store, live([3, 11, 4, 5]), &mut counts, &progress).await.unwrap_err();
+        assert_eq!(failed.to_string(), "the store failed");
+        assert_eq!((counts.imported, counts.refused, memory.held().entries), (4, 3, 4));
+    }
 
     #[test]
     fn what_waited_to_be_written_has_the_time_that_is_left_by_then() {

@@ -5,7 +5,7 @@ use clap::Args;
 use kv_core::{AnyStore, Cursor, Damaged, ErrorKind, Item, Page, Scan, Store as _};
 
 use super::export::tell;
-use super::failed;
+use super::failed_of;
 use crate::Failure;
 
 /// What to do about entries that cannot be read.
@@ -33,6 +33,8 @@ pub(super) enum Step {
 /// The pages of a store.
 pub(super) struct Listing<'a> {
     store: &'a AnyStore,
+    /// How errors name the store.
+    name: &'static str,
     scan: Scan<'a>,
     skip_damaged: bool,
     names_damaged: bool,
@@ -49,6 +51,7 @@ impl<'a> Listing<'a> {
     pub(super) fn new(store: &'a AnyStore, scan: Scan<'a>, on_damage: OnDamage) -> Self {
         Self {
             store,
+            name: "the store",
             scan: scan.skip_damaged(), // so that the names of what is damaged come whole
             skip_damaged: on_damage.skip_damaged,
             names_damaged: true,
@@ -58,6 +61,12 @@ impl<'a> Listing<'a> {
             damaged: 0,
             stopped: None,
         }
+    }
+
+    /// Names the store so in errors.
+    pub(super) const fn of(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
     }
 
     /// From this place on; so many damaged entries were passed over before it.
@@ -91,7 +100,7 @@ impl<'a> Listing<'a> {
                 tell("the store was restarted or resharded: listing it from its beginning");
                 Ok(Some(Step::Again))
             }
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(failed_of(self.name, error)),
         }
     }
 

@@ -22,8 +22,8 @@ pub(crate) struct Put {
     #[command(flatten)]
     key: KeyArguments,
 
-    /// The value; `-` or nothing reads it from stdin, where `ps` does not show it
-    #[arg(allow_hyphen_values = true)]
+    /// The value; `-` or nothing reads it from stdin, where `ps` does not show it; `--` goes before one that begins with a hyphen
+    #[arg(allow_negative_numbers = true)]
     value: Option<Value>,
 
     /// Let the entry expire after this, such as 10m; without, it never does

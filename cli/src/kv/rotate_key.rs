@@ -2,7 +2,7 @@
 
 use clap::Args;
 use kv_core::{AnyStore, ErrorKind, Store as _};
-use larder::encrypt::{Encrypted, KeysInUse, Rotation};
+use larder::encrypt::{Encrypted, KeyId, KeysInUse, Rotation};
 use larder::platform;
 use serde_json::json;
 
@@ -21,12 +21,13 @@ The key that seals is the first one of LARDER_KEY, or of the key file. To change
   2. make it the first one everywhere (LARDER_KEY=new,old) and restart;
   3. run this: every entry of the namespace, under every prefix, is sealed anew, while readers and writers go on;
      lifetimes stay;
-  4. when it says so of the old key for every namespace of every store that uses it, remove it everywhere.
+  4. when it ends with exit status 0 for every namespace of every store that uses the old key, remove that everywhere.
 The first two steps are one if nobody else uses the store. Stopped midway, every entry still opens: run it
 again. With --migrate, values that were never sealed and Fernet tokens that are bound to no name (both as other
 programs write them) are sealed as well, those under other prefixes too; do that once, since whoever can write to the
 database could have put them there.
-Exit status 1 if an entry could not be sealed anew.")]
+Exit status 1, also with --check, if an entry does not open or could not be sealed anew, or if an entry or the note of the
+store still needs another key than the first one.")]
 pub(crate) struct RotateKey {
     #[command(flatten)]
     common: Common,
@@ -63,7 +64,7 @@ impl RotateKey {
                 "{unreadable} entries do not open, {contended} were rewritten by others all the time, {refused} are too \
                  large for the store once they are sealed anew"
             ))),
-            None => Ok(()),
+            None => needs_no_other_key(&in_use, sealed.keys().active()),
         }
     }
 
@@ -128,6 +129,24 @@ impl RotateKey {
             ));
         }
         Ok(())
+    }
+}
+
+/// # Errors
+/// Something may be lost with a key that is not the active one.
+fn needs_no_other_key(in_use: &KeysInUse, active: KeyId) -> Result<(), Failure> {
+    let unreadable = in_use.unreadable;
+    let others: u64 =
+        in_use.entries.iter().filter(|(id, _)| **id != active).map(|(_, entries)| entries).sum();
+    let is_noted = in_use.notes.keys().any(|id| *id != active);
+    match (unreadable, others, is_noted) {
+        (0, 0, false) => Ok(()),
+        (0, 0, true) => Err(Failure::new(
+            "the note of the store names another key than the active one: run this once more, without --check",
+        )),
+        _ => Err(Failure::new(format!(
+            "{unreadable} entries do not open, {others} need another key than the active one: remove no key yet"
+        ))),
     }
 }
 

@@ -28,6 +28,20 @@ fn a_value_stands_on_the_command_line_or_comes_by_a_dash() {
     assert_eq!(done(&home.run(["kv", "get", STORE, "c", "a"])), "-1");
     done(&home.run_with(["kv", "put", STORE, "c", "a", "-"], b"from stdin"));
     assert_eq!(done(&home.run(["kv", "get", STORE, "c", "a"])), "from stdin");
+    done(&home.run_with(["kv", "put", STORE, "c", "a", "--", "--x"], b"from stdin"));
+    assert_eq!(done(&home.run(["kv", "get", STORE, "c", "a"])), "--x");
+}
+
+#[test]
+fn a_mistyped_flag_is_not_stored_in_the_place_of_what_comes_by_stdin() {
+    let home = Home::new();
+    for flag in ["--tll=10m", "-x", "-hunter2"] {
+        let put = home.run_with(["kv", "put", STORE, "c", "a", flag], b"from stdin");
+        let told = stderr(&put);
+        assert_eq!(put.status.code(), Some(2), "{flag}: {told}");
+        assert!(told.contains("`--` goes before a value"), "{flag}: {told}");
+    }
+    assert!(!home.path("kv").exists(), "nothing is written");
 }
 
 #[test]
@@ -81,7 +95,10 @@ fn export_and_import_carry_everything_but_what_has_expired() {
     let expired = json!({ "collection": "o/d:d", "id": "old", "value": "", "expires_at": 1 });
     let input = format!("{many}\n\n{odd}\n{expired}\n");
     let imported = done(&home.run_with(["kv", "import", STORE, "--json"], input.as_bytes()));
-    assert_eq!(serde_json::from_str::<Value>(&imported).unwrap(), json!({ "imported": 1_201, "expired": 1 }));
+    assert_eq!(
+        serde_json::from_str::<Value>(&imported).unwrap(),
+        json!({ "imported": 1_201, "expired": 1, "refused": 0 })
+    );
 
     let exported = home.run(["kv", "export", STORE]);
     assert!(
@@ -114,7 +131,10 @@ fn what_expires_while_an_import_waits_for_more_lines_is_left_out() {
     writeln!(import.stdin.as_mut().unwrap(), "{line}").unwrap();
     std::thread::sleep(left + Duration::from_millis(100)); // it was read long ago
     let imported = done(&import.wait_with_output().unwrap());
-    assert_eq!(serde_json::from_str::<Value>(&imported).unwrap(), json!({ "imported": 0, "expired": 1 }));
+    assert_eq!(
+        serde_json::from_str::<Value>(&imported).unwrap(),
+        json!({ "imported": 0, "expired": 1, "refused": 0 })
+    );
 }
 
 #[test]
@@ -157,6 +177,24 @@ fn an_import_ends_at_the_line_that_it_cannot_read_and_names_it() {
 }
 
 #[test]
+fn an_import_leaves_out_what_the_store_does_not_take_names_it_and_fails_in_the_end() {
+    let home = Home::new();
+    let line = |id: &str| json!({ "collection": "c", "id": id, "value": "c2VjcmV0" }).to_string();
+    let lines = [line("a"), line(&"long".repeat(300_000)), line("b")].join("\n");
+    let output = home.run_with(["kv", "import", STORE, "--json"], lines.as_bytes());
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let counts = json!({ "imported": 2, "expired": 0, "refused": 1 });
+    assert_eq!(serde_json::from_str::<Value>(&stdout(&output)).unwrap(), counts);
+    assert!(told.contains("left out: ") && told.contains("longlong"), "{told}");
+    assert!(
+        told.contains("refused 1 entries") && !told.contains("c2Vj") && !told.contains("secret"),
+        "{told}"
+    );
+    assert_eq!(done(&home.run(["kv", "list", STORE])), "c\ta\nc\tb\n");
+}
+
+#[test]
 fn mistakes_are_status_2_and_say_what_to_change() {
     let home = Home::new();
     for (arguments, named) in [
@@ -183,11 +221,24 @@ fn a_url_comes_from_a_file_or_a_variable_and_its_secrets_are_never_shown() {
     let by_variable =
         home.larder(["kv", "get", "$MY_STORE", "c", "i"]).env("MY_STORE", STORE).output().unwrap();
     assert_eq!(done(&by_variable), "x");
-    for secret in ["redis://:hunter2@host/0", "nope://user:hunter2@host", "disk:x?token=hunter2"] {
-        let output = home.run(["kv", "put", secret, "c", "i", "x"]);
-        assert!(!output.status.success());
-        assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
+    for secret in [
+        "redis://:hunter2@host/0",
+        "nope://user:hunter2@host",
+        "disk:x?token=hunter2",
+        "@redis://:hunter2@host/0",
+        "$redis://:hunter2@host/0",
+    ] {
+        for arguments in
+            [&["kv", "put", secret, "c", "i", "x"][..], &["doctor", secret], &["serve", "--store", secret]]
+        {
+            let output = home.larder([]).args(arguments).output().unwrap();
+            assert!(!output.status.success());
+            assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
+        }
     }
+    let expanded = home.run(["doctor", "@redis://:hunter2@host/0"]);
+    assert_eq!(expanded.status.code(), Some(2));
+    assert!(stderr(&expanded).contains("leave out the `@`"), "{}", stderr(&expanded));
 }
 
 #[test]

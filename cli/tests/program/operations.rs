@@ -82,26 +82,72 @@ fn a_copy_of_what_is_missing_leaves_alone_what_stands_there() {
     assert!(told.contains("copied 0 entries, left out 0 that have expired and 300 that DST has"), "{told}");
 }
 
+/// Copies 1,200 entries, and ends that by `signal` once it has kept its place; gives what it had told.
 #[cfg(unix)]
-#[test]
-fn a_copy_that_was_killed_goes_on_where_it_was() {
-    let home = Home::new();
-    fill(&home, ONE, 1_200);
+fn copied_until(signal: &str, home: &Home) -> String {
+    fill(home, ONE, 1_200);
     let slow = ["kv", "copy", ONE, TWO, "--resume", "place", "--rate", "1000"];
     let mut child = home.larder(slow).spawn().unwrap();
-    let place = home.path("place");
-    while !place.exists() {
+    while !home.path("place").exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it had kept its place");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let other = home.run(["kv", "copy", ONE, "disk:three", "--resume", "place"]);
-    assert_eq!(other.status.code(), Some(2), "{}", stderr(&other));
-    let rest = parsed(&done(&home.run(["kv", "copy", ONE, TWO, "--resume", "place", "--json"])));
-    assert!(rest[0]["copied"].as_u64().unwrap() <= 700, "{rest:?}");
-    assert!(!place.exists());
-    assert_eq!(exported(&home, TWO), exported(&home, ONE));
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+    let ended = child.wait_with_output().unwrap();
+    assert!(!ended.status.success(), "{signal}: it came to its end");
+    stderr(&ended)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copy_that_was_killed_or_interrupted_goes_on_where_it_was() {
+    for signal in ["-KILL", "-INT"] {
+        let home = Home::new();
+        copied_until(signal, &home);
+        let other = home.run(["kv", "copy", ONE, "disk:three", "--resume", "place"]);
+        assert_eq!(other.status.code(), Some(2), "{}", stderr(&other));
+        let rest = parsed(&done(&home.run(["kv", "copy", ONE, TWO, "--resume", "place", "--json"])));
+        assert!(rest[0]["copied"].as_u64().unwrap() <= 700, "{signal}: {rest:?}");
+        assert!(!home.path("place").exists());
+        assert_eq!(exported(&home, TWO), exported(&home, ONE), "{signal}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copy_that_goes_on_behind_what_a_crash_may_have_undone_says_so_unless_it_compares() {
+    for (flags, advised) in [(&[][..], 1), (&["--verify"], 0)] {
+        let home = Home::new();
+        let advice = "add --verify, or remove the file of --resume";
+        assert!(!copied_until("-KILL", &home).contains(advice), "it began at the beginning");
+        let mut command = home.larder(["kv", "copy", ONE, TWO, "--resume", "place"]);
+        let rest = command.args(flags).output().unwrap();
+        assert!(rest.status.success(), "{}", stderr(&rest));
+        let told = stderr(&rest);
+        assert_eq!(told.lines().filter(|line| line.contains(advice)).count(), advised, "{flags:?}: {told}");
+    }
+}
+
+#[test]
+fn lifetimes_run_on_while_a_copy_waits_for_its_rate() {
+    let home = Home::new();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let until = |left| u64::try_from(now.as_millis()).unwrap() + left;
+    let line =
+        |id: &str, left| json!({ "collection": "c", "id": id, "value": "", "expires_at": until(left) });
+    let mut lines: Vec<_> = (10..40).map(|n| line(&n.to_string(), 60_000).to_string()).collect();
+    lines.push(line("short", 2_000).to_string());
+    done(&home.run_with(["kv", "import", ONE], lines.join("\n").as_bytes()));
+    done(&home.run(["kv", "copy", ONE, TWO, "--rate", "10"])); // three seconds
+    let gone = home.run(["kv", "get", TWO, "c", "short"]);
+    assert_eq!(gone.status.code(), Some(3), "it lives on in the copy: {}", stderr(&gone));
+    let copies = parsed(&done(&home.run(["kv", "export", TWO])));
+    assert_eq!(copies.len(), 30);
+    for copy in copies {
+        let late = copy["expires_at"].as_u64().unwrap().saturating_sub(until(60_000));
+        assert!(late < 1_000, "prolonged by {late} ms: {copy}");
+    }
 }
 
 #[test]
@@ -218,6 +264,10 @@ fn keys_are_rotated_and_the_old_one_can_go() {
         done(&run(KEY, &["put", sealed, "c", id, "value", "--ttl", "1h"]));
     }
     let both = format!("{NEW_KEY},{KEY}");
+    let early = run(&both, &["rotate-key", sealed, "--check", "--json"]);
+    assert_eq!(early.status.code(), Some(1));
+    assert_eq!(parsed(&stdout(&early))[0]["keys"][1]["entries"], 3, "{}", stdout(&early));
+    assert!(stderr(&early).contains("3 need another key than the active one"), "{}", stderr(&early));
     let rotated = parsed(&done(&run(&both, &["rotate-key", sealed, "--json"])));
     assert_eq!(rotated[0]["rotation"], sealed_anew(3));
     let entries: Vec<_> =
@@ -232,6 +282,7 @@ fn keys_are_rotated_and_the_old_one_can_go() {
     done(&run(&late, &["delete", sealed, "c", "late"]));
     let told = run(&both, &["rotate-key", sealed, "--check"]);
     assert!(stderr(&told).contains("the note of the store names it still"), "{}", stderr(&told));
+    assert_eq!(told.status.code(), Some(1), "without that key the store would not open");
     assert_eq!(run(NEW_KEY, &["get", sealed, "c", "b"]).status.code(), Some(2));
     let settled = run(&both, &["rotate-key", sealed]);
     assert!(stderr(&settled).contains("opens nothing any more"), "{}", stderr(&settled));
@@ -422,6 +473,11 @@ fn an_entry_that_cannot_be_read_ends_a_command_by_its_name_and_can_be_passed_ove
         );
         parsed(&stdout(&ended))
     };
+    for flags in [&[][..], &["--check"]] {
+        let rotated = keyed(&home, KEY, &[&["kv", "rotate-key", sealed, "--json"], flags].concat());
+        assert_eq!(rotated.status.code(), Some(1), "{flags:?}: {}", stderr(&rotated));
+        assert_eq!(parsed(&stdout(&rotated))[0]["unreadable"], 1, "{flags:?}");
+    }
     let ids: Vec<_> = skipping(&["kv", "export", sealed]).iter().map(|line| line["id"].clone()).collect();
     assert_eq!(ids, ["a", "c"]);
     assert_eq!(skipping(&["kv", "stats", sealed, "--json"])[0]["entries"], 2);

@@ -70,7 +70,50 @@ fn the_doctor_finds_every_server_of_the_tests_well() {
         };
         assert!(good("opens") && good("round trip") && good("conditions"), "{name}: {findings:#?}");
         assert_eq!(good("listing"), lists, "{name}: {findings:#?}");
+        assert_eq!(good("listing of all collections"), lists, "{name}: {findings:#?}");
+        assert!(good("batches") && good("expiry"), "{name}: {findings:#?}");
     }
+}
+
+/// Says this to the server of this URL, which asks for no password.
+fn say(url: &str, command: &str) {
+    use std::io::{BufRead as _, Write as _};
+
+    let address = url.split("://").nth(1).unwrap().split('/').next().unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    std::io::BufReader::new(stream).read_line(&mut answer).unwrap();
+    assert!(answer.starts_with(['+', ':']), "{command}: {answer}");
+}
+
+#[test]
+fn a_right_that_only_batches_need_is_found_missing_and_a_comparison_that_needs_it_leaves_the_counts() {
+    let home = Home::new();
+    let Some(redis) = service("LARDER_TEST_REDIS") else { return };
+    let user = format!("cli-{}", home.path("").file_name().unwrap().to_string_lossy().replace('.', ""));
+    say(&redis, &format!("ACL SETUSER {user} on >pw ~{user}:* &* +@all -mget"));
+    let url = format!("{}?namespace={user}&timeout=30s", redis.replace("://", &format!("://{user}:pw@")));
+    let examined = home.run(["doctor", &url, "--json"]);
+    fill(&home, "disk:one");
+    let copied = home.run(["kv", "copy", "disk:one", &url, "--verify", "--json"]);
+    say(&redis, &format!("ACL DELUSER {user}"));
+
+    let findings = parsed(&stdout(&examined));
+    let verdict = |about: &str| findings.iter().find(|finding| finding["about"] == about).unwrap();
+    let batches = verdict("batches");
+    assert_eq!((examined.status.code(), &batches["verdict"]), (Some(1), &json!("bad")), "{findings:#?}");
+    assert!(batches["advice"].as_str().unwrap().contains("`MGET`"), "{batches}");
+    assert_eq!(verdict("expiry")["verdict"], "good", "{findings:#?}");
+
+    let told = stderr(&copied);
+    assert!(copied.status.code() == Some(1) && told.contains("DST failed"), "{told}");
+    let [counts] = parsed(&stdout(&copied)).try_into().unwrap();
+    assert_eq!(
+        (&counts["copied"], counts.get("compared")),
+        (&json!(ENTRIES), Some(&Value::Null)),
+        "{counts}"
+    );
 }
 
 #[test]

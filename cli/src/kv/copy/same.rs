@@ -7,14 +7,14 @@ use kv_core::{AnyStore, Compression, Encryption, Prefix, RedactedUrl, Reserved, 
 
 /// Whether what is written to the one shows in the other under the same names, in the same form.
 ///
-/// They may differ in how they are written (a path, a default port, the order of hosts and parameters) and in what does
-/// not matter to what is stored (users, timeouts, durability). Two names of one server are not found out.
+/// They may differ in how they are written (a path, a default port, the order of hosts and parameters, which hosts of a cluster are
+/// named) and in what does not matter to what is stored (users, timeouts, durability). Two names of one server are not found out.
 pub(super) fn is_same(from: &str, to: &str) -> bool {
     if from == to {
         return true;
     }
     match (Meaning::of(from), Meaning::of(to)) {
-        (Some(from), Some(to)) => from == to,
+        (Some(from), Some(to)) => from.is(&to),
         _ => false, // what does not parse does not open either, and is told by that
     }
 }
@@ -23,7 +23,7 @@ pub(super) fn is_same(from: &str, to: &str) -> bool {
 /// a prefix. `is_read` says whether some collections whose names begin so are read.
 pub(super) fn feeds_itself(from: &str, to: &str, is_read: impl Fn(&str) -> bool) -> bool {
     let (Some(from), Some(to)) = (Meaning::of(from), Meaning::of(to)) else { return false };
-    let is_shared = from.place == to.place && from.namespace == to.namespace && from.codec == to.codec;
+    let is_shared = from.place.is(&to.place) && from.namespace == to.namespace && from.codec == to.codec;
     is_shared && below(&from.prefix, &to.prefix).is_some_and(|below| is_read(&below))
 }
 
@@ -43,7 +43,7 @@ pub(super) fn identity(url: &str) -> String {
 }
 
 /// What of a URL decides where entries lie and how they look.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Meaning {
     place: Place,
     namespace: String,
@@ -53,16 +53,14 @@ struct Meaning {
     codec: Option<Written>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Place {
     Directory(PathBuf),
-    Servers {
-        kind: &'static str,
-        hosts: BTreeSet<(String, u16)>,
-        path: String,
-        params: BTreeMap<String, String>,
-    },
+    Servers { kind: &'static str, hosts: Hosts, path: String, params: BTreeMap<String, String> },
 }
+
+/// Host and port, in an order of their own.
+type Hosts = BTreeSet<(String, u16)>;
 
 /// The parameters of servers that say where entries lie, beside host and path.
 const PLACES: [&str; 4] = ["collection", "db", "endpoint", "region"];
@@ -79,6 +77,35 @@ impl Meaning {
         let namespace = namespace.unwrap_or_else(|| "larder".to_owned());
         Some(Self { place, namespace, prefix: prefix.unwrap_or_default(), encrypt, compress, codec })
     }
+
+    /// Whether both show the same entries in the same form.
+    fn is(&self, other: &Self) -> bool {
+        let form = |Self { place: _, namespace, prefix, encrypt, compress, codec }: &Self| {
+            (namespace.clone(), prefix.clone(), *encrypt, *compress, *codec)
+        };
+        self.place.is(&other.place) && form(self) == form(other)
+    }
+}
+
+impl Place {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Directory(one), Self::Directory(other)) => one == other,
+            (
+                Self::Servers { kind, hosts, path, params },
+                Self::Servers { kind: its_kind, hosts: its_hosts, path: its_path, params: its_params },
+            ) => (kind, path, params) == (its_kind, its_path, its_params) && are_one(kind, hosts, its_hosts),
+            _ => false,
+        }
+    }
+}
+
+/// Whether these hosts lead to the same data. Those of a cluster, of sentinels, of a replica set are ways to all of it, so one in both
+/// lists is enough. Those of Memcached each hold a part: other lists lay out other stores. They share what falls to a host of
+/// both under each, but a copy writes back there what it read, and Memcached, which cannot list, is never `SRC`.
+fn are_one(kind: &str, some: &Hosts, others: &Hosts) -> bool {
+    let any_leads_to_all = matches!(kind, "cluster" | "sentinel" | "mongodb" | "elastic");
+    some == others || any_leads_to_all && !some.is_disjoint(others)
 }
 
 fn servers(url: &mut StoreUrl) -> Option<Place> {
@@ -151,6 +178,13 @@ mod tests {
             ("redis://localhost", "redis://127.0.0.1:6379/0?timeout=5s"),
             ("redis://ann:pw@HOST/1?prefix=p&namespace=n", "valkey://host/1?namespace=n&prefix=p"),
             ("redis+cluster://a:1,b:2", "redis+cluster://b:2,a:1"),
+            ("redis+cluster://a:1", "valkey+cluster://a:1,b:2"),
+            ("redis+cluster://a:1,b:2", "redis+cluster://c:3,b:2"),
+            ("redis+sentinel://a,b/main/0", "redis+sentinel://c,b:26379/main/0"),
+            ("mongodb://h1", "mongodb://h1,h2"),
+            ("elasticsearch://h1,h2/i", "opensearch://h2:9200/i"),
+            ("memcached://a,b", "memcached://b:11211,a"),
+            ("redis+unix:///run/r.sock", "valkey+unix:///run/r.sock"),
             ("mongodb://h", "mongodb://h:27017/larder"),
             ("elasticsearch://h/i", "opensearch://h:9200/i?refresh=true"),
             ("dynamodb://Table?region=r&create=true", "dynamodb://Table?region=r"),
@@ -166,6 +200,7 @@ mod tests {
             ("redis://h", "redis://h?prefix=p"),
             ("redis://h", "redis://h?encrypt=aead"),
             ("redis://h?compress=zstd", "rediss://h:6379/0"),
+            ("redis+cluster://a:1", "redis+cluster://a:1,b:2?prefix=p"),
             ("mongodb://h?prefix=p", "mongodb://h?prefix=p&encrypt=aead"),
             ("disk:a?prefix=p&compress=zstd", "disk:./a?prefix=p"),
         ] {
@@ -199,6 +234,7 @@ mod tests {
             identity("redis://:other@localhost").replace("127.0.0.1", "h")
         );
         assert!(!identity("redis://ann:s3cret@h").contains("s3cret"));
+        assert_eq!(identity("mongodb://b,a"), identity("mongodb://a:27017,b"));
     }
 
     #[cfg(unix)]
@@ -220,6 +256,10 @@ mod tests {
             ("redis://h", "redis://h?prefix=p"),
             ("redis://h", "redis://h?encrypt=aead"),
             ("redis://h", "redis+cluster://h"),
+            ("redis+cluster://a:1,b:2", "redis+cluster://a:2,b:1"),
+            ("redis+sentinel://a,b/main", "redis+sentinel://a,b/other"),
+            ("mongodb://h1/a", "mongodb://h1,h2/b"),
+            ("memcached://a", "memcached://a,b"),
             ("disk:a", "rocksdb:b"),
             ("disk:a?namespace=x", "disk:a"),
             ("mongodb://h/d?collection=a", "mongodb://h/d?collection=b"),

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use kv_core::{AnyStore, Entry, ErrorKind, Item, Key, Store as _};
+use kv_core::{AnyStore, Entry, Error, ErrorKind, Item, Key, Store as _};
 use serde_json::{Value, json};
 
 use super::fates::Fates;
 use super::pace::Pace;
 use crate::Failure;
 use crate::kv::export::tell;
-use crate::kv::failed;
+use crate::kv::failed_of;
 use crate::kv::listing::{Listing, Step};
 use crate::kv::progress::{Progress, Whom};
 
@@ -83,6 +83,9 @@ impl fmt::Display for Comparison {
 }
 
 /// Reads all of `listing`, which is of `source`, in both stores, no faster than `throttle` allows. `fates` are those of the copy.
+///
+/// # Errors
+/// Which store failed, and how.
 pub(super) async fn compare(
     mut listing: Listing<'_>,
     source: &AnyStore,
@@ -101,7 +104,7 @@ pub(super) async fn compare(
         };
         let read = Instant::now();
         let keys: Vec<_> = items.iter().map(|item| Key::new(&item.collection, &item.id)).collect();
-        let copies = target.get_many(&keys).await.map_err(failed)?;
+        let copies = target.get_many(&keys).await.map_err(of_target)?;
         let since = read.elapsed();
         for ((item, key), copy) in items.iter().zip(&keys).zip(copies) {
             let Some(entry) = &item.entry else { continue };
@@ -110,7 +113,7 @@ pub(super) async fn compare(
                     found.note(item, Difference::Unreadable);
                     continue;
                 }
-                copy => copy.map_err(failed)?,
+                copy => copy.map_err(of_target)?,
             };
             if copy.as_ref().is_some_and(|copy| are_alike(entry, copy, since)) {
                 found.alike += 1;
@@ -143,8 +146,13 @@ fn are_alike(entry: &Entry, copy: &Entry, since: Duration) -> bool {
     lifetimes && entry.value == copy.value && entry.meta == copy.meta
 }
 
+fn of_target(error: Error) -> Failure {
+    failed_of("DST", error)
+}
+
 async fn has_changed(source: &AnyStore, item: &Item, seen: &Entry) -> Result<bool, Failure> {
-    let now = source.get(Key::new(&item.collection, &item.id)).await.map_err(failed)?;
+    let now = source.get(Key::new(&item.collection, &item.id)).await;
+    let now = now.map_err(|error| failed_of("SRC", error))?;
     Ok(now.is_none_or(|now| now.version != seen.version))
 }
 

@@ -12,7 +12,7 @@ use kv_core::{
 use super::fates::{Fate, Fates, Left, Name, State, Written};
 use crate::Failure;
 use crate::kv::export::tell;
-use crate::kv::failed_of;
+use crate::kv::{failed_of, left_out};
 
 /// So many entries are created at once: there is no batch of conditional writes.
 const AT_ONCE: usize = 64;
@@ -80,7 +80,7 @@ async fn replace(target: &AnyStore, drafts: Vec<Draft>, fates: &mut Fates) -> Re
     for ((.., name, state), answer) in names.iter().zip(written) {
         let fate = match answer {
             Ok(version) => Fate::Copied(Written { version, state: *state }),
-            Err(error) => left_out(error)?,
+            Err(error) => refused(error)?,
         };
         fates.settle(*name, fate);
     }
@@ -100,7 +100,7 @@ async fn create(target: &AnyStore, drafts: Vec<Draft>, fates: &mut Fates) -> Res
                 ));
                 Ok(Fate::Left(Left::Refused))
             }
-            Err(error) => left_out(error),
+            Err(error) => refused(error),
             Ok(fate) => Ok(fate),
         };
         (name, fate)
@@ -137,12 +137,8 @@ async fn create_one(
 }
 
 /// What the target refused, if the others may well be written.
-fn left_out(error: Error) -> Result<Fate, Failure> {
-    if !is_about_the_entry(error.kind()) {
-        return Err(failed_of("DST", error));
-    }
-    tell(&format!("left out: {error}"));
-    Ok(Fate::Left(Left::Refused))
+fn refused(error: Error) -> Result<Fate, Failure> {
+    left_out("DST", error).map(|()| Fate::Left(Left::Refused))
 }
 
 /// The entry to be written and the state that it is a copy of, if its time is not over.
@@ -152,11 +148,6 @@ fn drafted(entry: Entry, since: Duration) -> Option<(State, NewEntry)> {
         None => None,
     };
     Some((State::of(entry.version), NewEntry::new(entry.value).ttl(left).meta(entry.meta)))
-}
-
-/// Whether another entry may well be taken.
-const fn is_about_the_entry(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::TooLarge | ErrorKind::Invalid)
 }
 
 /// Whether a condition could not be judged, since what stands there is damaged.
