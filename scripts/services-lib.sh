@@ -115,13 +115,16 @@ have() {
 # A port of the loopback that nobody listens on, and whose neighbour 10,000 above is free too (a node of a Redis cluster binds
 # both). Below the range from which the kernel hands out ports by itself, or in [FIRST LAST].
 free_port() {
-  local port first=${1-20000} last=${2-31999}
-  while true; do
+  local port first=${1-20000} last=${2-31999} attempt
+  for ((attempt = 0; attempt < 10000; attempt++)); do
     port=$((first + (RANDOM * 32768 + RANDOM) % (last - first + 1)))
     mkdir -- "$STATE/ports/$port" 2>/dev/null || continue
-    listens "$port" || listens $((port + 10000)) || break
+    listens "$port" || listens $((port + 10000)) || {
+      printf '%s\n' "$port"
+      return
+    }
   done
-  printf '%s\n' "$port"
+  fail "no port from $first to $last is free"
 }
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

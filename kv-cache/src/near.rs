@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use kv_core::each::Pause;
 use kv_core::{
-    AnyStore, Capabilities, Changes, Consistency, Cursor, Entry, ErrorKind, Key, NewEntry, Page, PutMode,
-    Result, Scan, Signals, Store, Version,
+    AnyStore, Capabilities, Changes, Consistency, Cursor, Entry, Error, ErrorKind, Key, NewEntry, Page,
+    PutMode, Result, Scan, Signals, Store, Version,
 };
 
 pub use self::settings::Near;
@@ -151,8 +151,12 @@ impl<S: Store> Store for NearCache<S> {
         if missing.is_empty() && !keys.is_empty() {
             return Ok(answers);
         }
-        let found = self.heard(self.inner.get_many(&missing).await)?;
+        let found = match self.heard(self.inner.get_many(&missing).await) {
+            Err(error) if missing.len() == keys.len() => return Err(error),
+            found => found.unwrap_or_else(|error| missing.iter().map(|_| Err(error.clone())).collect()),
+        };
         let mut pause = Pause::every(COPIED_A_TURN);
+        let found = found.into_iter().chain(std::iter::repeat_with(|| Err(unanswered())));
         for (((at, place), key), found) in places.into_iter().zip(missing).zip(found) {
             if let Ok(Some(entry)) = &found {
                 self.tier.fill(key, place, entry).await;
@@ -218,6 +222,10 @@ impl<S: Store> Store for NearCache<S> {
         self.tier.close().await;
         closed
     }
+}
+
+fn unanswered() -> Error {
+    Error::new(ErrorKind::Unexpected, "the store answered for fewer keys than were asked")
 }
 
 /// The adaptor of this crate for every [`Store`], beside those of [`StoreExt`](kv_core::StoreExt).

@@ -42,7 +42,7 @@ pub enum Judge {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RoundTrips {
-    /// `get`.
+    /// `get`. Where it is 0, [`AnyStore`](crate::AnyStore) expects an answer at once: a call that has to wait is dropped and made anew.
     pub get: u8,
     /// `put` with `Replace`.
     pub replace: u8,

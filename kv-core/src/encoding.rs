@@ -10,15 +10,14 @@
 //! the key. Cursors are `format 1 | digest 8 | last key listed`.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::ops::Bound;
 
 use crate::{Collections, Cursor, Error, ErrorKind, Result, Scan};
 
 const CURSOR_FORMAT: u8 = 1;
 const CURSOR_HEAD: usize = 9;
-/// A thread keeps a buffer for keys up to this size.
-const KEPT_BYTES: usize = 4_096;
+/// A key up to this size is lent from the stack.
+const SHORT: usize = 256;
 
 /// The stored key of `id` below `components`, of which the last is the collection.
 pub fn encode(components: &[&str], id: &str) -> Vec<u8> {
@@ -37,18 +36,37 @@ pub fn encode_into(key: &mut Vec<u8>, components: &[&str], id: &str) {
     key.extend_from_slice(id.as_bytes());
 }
 
-/// Lends `then` the stored key of `id` below `components`, after the bytes `head`, in a buffer that the thread keeps.
+/// Lends `then` the stored key of `id` below `components`, after the bytes `head`; a short one costs no allocation.
 pub fn with_encoded<T>(head: &[u8], components: &[&str], id: &str, then: impl FnOnce(&[u8]) -> T) -> T {
-    thread_local!(static KEY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
-    let mut key = KEY.take(); // a call within `then` finds another, empty one
-    key.clear();
-    key.extend_from_slice(head);
-    encode_into(&mut key, components, id);
-    let answer = then(&key);
-    if key.capacity() <= KEPT_BYTES {
-        KEY.set(key);
+    let mut room = [0; SHORT];
+    if let Some(key) = short(head, components, id, &mut room) {
+        return then(key);
     }
-    answer
+    let mut key = head.to_vec();
+    encode_into(&mut key, components, id);
+    then(&key)
+}
+
+/// The stored key in `room`; `None` for one that is too long, and for a name in which a byte has to be escaped.
+#[inline]
+fn short<'a>(head: &[u8], components: &[&str], id: &str, room: &'a mut [u8; SHORT]) -> Option<&'a [u8]> {
+    let mut used = 0;
+    let mut add = |part: &[u8]| {
+        let end = used + part.len();
+        room.get_mut(used..end)?.copy_from_slice(part);
+        used = end;
+        Some(())
+    };
+    add(head)?;
+    for component in components {
+        if component.as_bytes().contains(&0) {
+            return None;
+        }
+        add(component.as_bytes())?;
+        add(&[0, 1])?;
+    }
+    add(id.as_bytes())?;
+    room.get(..used)
 }
 
 /// The `N` components and the id of a stored key; `None` for bytes that [`encode`] never makes.

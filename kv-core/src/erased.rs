@@ -2,7 +2,9 @@
 
 use std::any::Any;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,7 +15,8 @@ use crate::{
 
 /// Any store, behind one cheap, cloneable handle.
 ///
-/// The one place where a store is a trait object: each call costs one allocation for its future.
+/// The one place where a store is a trait object: each call costs one allocation for its future, but a `get` that a store of
+/// this process answers at once.
 #[derive(Clone)]
 pub struct AnyStore(Arc<dyn Erased>);
 
@@ -42,6 +45,8 @@ impl fmt::Debug for AnyStore {
 /// The object-safe mirror of [`Store`].
 #[async_trait]
 trait Erased: fmt::Debug + Send + Sync {
+    /// What `get` answers without waiting; `None` is nothing: it is to be called.
+    fn get_at_once(&self, key: Key<'_>) -> Option<Result<Option<Entry>>>;
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>>;
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version>;
     async fn take(&self, key: Key<'_>, version: Option<Version>) -> Result<Option<Entry>>;
@@ -58,6 +63,15 @@ trait Erased: fmt::Debug + Send + Sync {
 
 #[async_trait]
 impl<S: Store> Erased for S {
+    fn get_at_once(&self, key: Key<'_>) -> Option<Result<Option<Entry>>> {
+        if Store::capabilities(self).round_trips.get > 0 {
+            return None; // a request would be sent, and then nobody would wait for it
+        }
+        match pin!(Store::get(self, key)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(found) => Some(found),
+            Poll::Pending => None,
+        }
+    }
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
         Store::get(self, key).await
     }
@@ -98,7 +112,10 @@ impl<S: Store> Erased for S {
 
 impl Store for AnyStore {
     async fn get(&self, key: Key<'_>) -> Result<Option<Entry>> {
-        self.0.get(key).await
+        match self.0.get_at_once(key) {
+            Some(found) => found,
+            None => self.0.get(key).await,
+        }
     }
     async fn put(&self, key: Key<'_>, entry: NewEntry, mode: PutMode) -> Result<Version> {
         self.0.put(key, entry, mode).await

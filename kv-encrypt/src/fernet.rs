@@ -78,11 +78,25 @@ fn decrypt(key: &Fernet, token: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE;
     use kv_core::{Key, Meta};
 
     use super::{capacity, is_token, open_unbound, seal};
     use crate::binding::Binding;
     use crate::{KeyRing, SecretKey};
+
+    #[test]
+    fn a_token_is_stamped_so_long_ago_that_a_clock_behind_takes_it() {
+        let ring = KeyRing::new([SecretKey::from_bytes([3; 32])]).unwrap();
+        let binding = Binding { context: "", key: Key::new("c", "i"), meta: &Meta::default() };
+        let token = URL_SAFE.decode(seal(&ring, &binding, b"value")).unwrap();
+        let stamp = u64::from_be_bytes(token[1..9].try_into().unwrap());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert!((300..310).contains(&(now - stamp)), "{stamp} at {now}");
+    }
 
     #[test]
     fn the_capacity_is_the_longest_value_that_still_fits() {

@@ -24,6 +24,8 @@ type Tags = Vec<(Box<str>, [u8; 16])>;
 
 /// The deadline of what never expires.
 const NEVER: u64 = u64::MAX;
+/// Shorter values are copied.
+const COPIED: usize = 16 << 10;
 
 impl Slot {
     /// # Errors
@@ -33,7 +35,7 @@ impl Slot {
         let deadline_ms = ttl::checked_ttl(lifetime)?.map_or(NEVER, |ms| ttl::deadline(now_ms, ms));
         let Meta { codec, tags, .. } = meta;
         let tags = (!tags.is_empty()).then(|| Arc::new(tags));
-        Ok(Self { name, version, deadline_ms, value, codec, tags })
+        Ok(Self { name, version, deadline_ms, value: alone(value), codec, tags })
     }
 
     /// The last millisecond of the monotonic clock in which it lives; `None` never expires.
@@ -64,7 +66,32 @@ impl Slot {
     }
 }
 
+/// The value without what surrounds it: a slice of a larger buffer, as requests are read into, would keep all of that.
+fn alone(value: Bytes) -> Bytes {
+    if value.len() < COPIED { Bytes::copy_from_slice(&value) } else { value }
+}
+
 /// Calls `then` with the stored name of `key`.
 pub(crate) fn with_name<T>(key: Key<'_>, then: impl FnOnce(&[u8]) -> T) -> T {
     with_encoded(&[], &[key.collection], key.id, then)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use kv_core::{Clock, Key, NewEntry};
+
+    use super::{COPIED, Slot, with_name};
+
+    #[test]
+    fn a_short_value_keeps_no_buffer_that_it_was_a_slice_of_and_a_long_one_is_not_copied() {
+        let read = Bytes::from(vec![7; 2 * COPIED]);
+        for (length, shared) in [(0, false), (50, false), (COPIED, true)] {
+            let name = with_name(Key::new("c", "i"), |name| name.into());
+            let slot = Slot::new(name, NewEntry::new(read.slice(..length)), 0).unwrap();
+            let entry = slot.into_entry(&Clock::system()).unwrap();
+            assert_eq!(entry.value, read.slice(..length));
+            assert_eq!(entry.value.as_ptr() == read.as_ptr(), shared, "{length} bytes");
+        }
+    }
 }

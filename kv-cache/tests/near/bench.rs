@@ -74,6 +74,7 @@ impl Store for Counted {
         self.inner.take(key, version).await
     }
     async fn get_many(&self, keys: &[Key<'_>]) -> Result<Vec<Result<Option<Entry>>>> {
+        self.answer()?;
         self.asked.fetch_add(keys.len() as u64, Ordering::SeqCst);
         self.inner.get_many(keys).await
     }

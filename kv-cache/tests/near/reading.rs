@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use kv_core::{Consistency, Key, Meta, NewEntry, PutMode, Store as _};
+use kv_core::{Consistency, ErrorKind, Key, Meta, NewEntry, PutMode, Store as _};
 
 use crate::bench::{Bench, KEY, bench, put, value};
 
@@ -41,6 +41,21 @@ async fn a_copy_is_used_for_the_near_ttl_and_the_entrys_own() {
     assert_eq!(value(&near, "long").await, Some("1".into()), "nobody told");
     clock.advance(Duration::from_millis(2));
     assert_eq!(value(&near, "long").await, Some("2".into()), "5 s at most");
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_a_batch_still_has_what_is_here() {
+    let Bench { far, near, .. } = bench(false);
+    put(&far, "here", "1").await;
+    value(&near, "here").await;
+    *far.broken.lock().unwrap() = Some(ErrorKind::Unavailable);
+    let keys = ["away", "here", "away"].map(|id| Key::new("c", id));
+    let answers = near.get_many(&keys).await.unwrap();
+    let kinds: Vec<_> =
+        answers.iter().map(|answer| answer.as_ref().err().map(kv_core::Error::kind)).collect();
+    assert_eq!(kinds, [Some(ErrorKind::Unavailable), None, Some(ErrorKind::Unavailable)]);
+    let nothing_here = near.get_many(&keys[..1]).await;
+    assert_eq!(nothing_here.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Collection, Unreadable};
-use crate::{ErrorKind, Key, Meta, NewEntry, PutMode, Result, Store, Version, update};
+use crate::{ErrorKind, Key, Meta, NewEntry, Outcome, PutMode, Result, Store, Version, update};
 
 impl<T: Serialize + Sync, S: Store> Collection<T, S> {
     /// Writes `value` under `id`, whatever stood there.
@@ -89,7 +89,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync, S: Store> Collection<T, S> {
         match (self.store.put(key, entry, PutMode::Create).await, again) {
             // A store that finds the old entry damaged may refuse to decide on it.
             (Err(error), Some(entry))
-                if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Corrupt) =>
+                if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Corrupt)
+                    && error.outcome() == Outcome::NotDone =>
             {
                 self.create_over_unreadable(key, entry).await.unwrap_or(Err(error))
             }

@@ -32,7 +32,9 @@ pub struct Faulty<S> {
 impl<S: Store> Faulty<S> {
     /// `inner` with these faults; a clone of `faults` stays with the test.
     pub fn new(inner: S, faults: &Faults) -> Self {
-        let capabilities = inner.capabilities().clone();
+        let mut capabilities = inner.capabilities().clone();
+        // What may be held up is no store that answers at once.
+        capabilities.round_trips.get = capabilities.round_trips.get.max(1);
         Self { inner: Arc::new(inner), faults: faults.clone(), capabilities }
     }
 

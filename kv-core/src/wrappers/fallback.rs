@@ -38,7 +38,10 @@ const SECOND: u8 = 2;
 impl<S: Store, F: Store> Fallback<S, F> {
     /// Reads from `second` while `first` is away.
     pub fn new(first: S, second: F) -> Self {
+        let mut round_trips = first.capabilities().round_trips;
+        round_trips.get = round_trips.get.max(second.capabilities().round_trips.get);
         let capabilities = Capabilities {
+            round_trips,
             consistency: Consistency::BestEffort,
             scan: listing(first.capabilities().scan, second.capabilities().scan),
             reads_ahead: true, // the second need not have what the first acknowledged

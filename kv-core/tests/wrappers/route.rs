@@ -131,7 +131,7 @@ async fn a_listing_shows_each_collection_from_its_own_store_once() {
 
 #[tokio::test]
 async fn a_cursor_is_good_for_its_own_scan_and_routes_only() {
-    let Three { store, first, codes, .. } = three();
+    let Three { store, first, codes, cache } = three();
     for collection in COLLECTIONS {
         put(&store, Key::new(collection, "1"), None).await;
     }
@@ -140,8 +140,13 @@ async fn a_cursor_is_good_for_its_own_scan_and_routes_only() {
     for other in [Scan::under("c"), Scan::under("").prefix("1")] {
         assert_eq!(store.scan(other, Some(&cursor)).await.unwrap_err().kind(), ErrorKind::Invalid);
     }
-    let fewer = first.routed().collection("codes", codes);
-    assert_eq!(fewer.scan(Scan::under(""), Some(&cursor)).await.unwrap_err().kind(), ErrorKind::Invalid);
+    let fewer = first.clone().routed().collection("codes", codes.clone());
+    // As many as before, but each in another's place.
+    let turned = first.routed().under("cache/", cache).collection("codes", codes.clone());
+    let turned = turned.collection("cache/codes", codes);
+    for other in [fewer, turned] {
+        assert_eq!(other.scan(Scan::under(""), Some(&cursor)).await.unwrap_err().kind(), ErrorKind::Invalid);
+    }
     store.scan(Scan::under("").limit(7), Some(&cursor)).await.unwrap();
 }
 

@@ -35,6 +35,8 @@ const FLUSH_EVERY_MS: u64 = 500;
 /// Its threads let the files go some milliseconds after it was closed.
 const LETS_GO: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(5);
+/// Shorter values are copied when they are read.
+const COPIED: usize = 1 << 10;
 
 /// An open sled. Dropping it flushes, and takes some milliseconds.
 #[derive(Debug)]
@@ -77,9 +79,10 @@ fn start(dir: &Path, config: &DiskConfig) -> Result<sled::Db> {
     }
 }
 
-/// Not a copy: sled counts references to each value by itself, so nothing else is kept alive.
+/// A short value is copied, which takes less time than to count its owners a second time. A long one is not: sled counts
+/// references to each value by itself, so nothing else is kept alive.
 fn shared(stored: IVec) -> Bytes {
-    Bytes::from_owner(stored)
+    if stored.len() < COPIED { Bytes::copy_from_slice(&stored) } else { Bytes::from_owner(stored) }
 }
 
 /// Removes the beginnings of snapshots: sled would take one, which a killed process left, for a damaged snapshot.

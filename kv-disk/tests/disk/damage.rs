@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use kv_core::{Error, ErrorKind, Key, NewEntry, PutMode, Result, Scan, Store, StoreExt, Unreadable};
 use kv_disk::{DiskConfig, DiskStore, Engine};
@@ -241,7 +243,10 @@ async fn an_engine_without_our_marker_is_corrupt() {
 
 /// Changes one bit of the value of the first entry, and nothing else.
 fn spoil_first_entry(dir: &Path) {
-    let raw = sled::open(dir.join("data")).unwrap();
+    // Its threads let the files go some time after it was closed.
+    let raw = (0..500)
+        .find_map(|_| sled::open(dir.join("data")).map_err(|_| sleep(Duration::from_millis(10))).ok())
+        .expect("the files are free");
     let tree = raw.open_tree("data").unwrap();
     let (key, stored) = tree.first().unwrap().unwrap();
     let mut spoiled = stored.to_vec();

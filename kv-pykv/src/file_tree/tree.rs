@@ -1,7 +1,7 @@
 //! The files and directories, read with what may block.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,11 @@ use crate::names;
 
 const KEY_END: &str = ".json";
 const COLLECTION_END: &str = "-info.json";
+/// No entry of the library is longer than this, in bytes.
+const LONGEST: usize = 256 << 20;
+/// A link is not followed, and a pipe not waited for.
+#[cfg(unix)]
+const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
 
 /// A directory of collections.
 #[derive(Debug)]
@@ -107,15 +112,32 @@ impl Tree {
 /// The content of a file; `None` where there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Bytes>> {
     let Some(kind) = kind(path)? else { return Ok(None) };
+    let no_file = || corrupt(path, "is no file; links are not followed");
     if !kind.is_file() {
-        return Err(corrupt(path, "is no file; links are not followed"));
+        return Err(no_file());
     }
-    let mut content = Vec::new();
-    match File::open(path).and_then(|mut file| file.read_to_end(&mut content)) {
-        Ok(_) => Ok(Some(content.into())),
+    match content(path) {
+        Ok(Some(content)) if content.len() > LONGEST => Err(corrupt(path, "is larger than 256 MiB")),
+        Ok(content) => content.map(|content| Some(content.into())).ok_or_else(no_file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(path, error)),
     }
+}
+
+/// The content, no more of it than shows that it is too long; `None` if what is open is no file: another may have changed what
+/// lies there since somebody looked.
+fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NO_LINK);
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut content = Vec::new();
+    file.take(LONGEST as u64 + 1).read_to_end(&mut content)?;
+    Ok(Some(content))
 }
 
 fn is_directory(path: &Path) -> Result<bool> {
@@ -167,4 +189,32 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
         _ => ErrorKind::Unavailable,
     };
     Error::new(kind, format!("{} cannot be read", path.display())).because(error)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::{File, OpenOptions};
+
+    use super::{content, read};
+
+    #[test]
+    fn what_became_a_link_after_it_was_looked_at_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| dir.path().join(name));
+        std::fs::write(&file, "secret").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(content(&file).unwrap(), Some(b"secret".to_vec()));
+        content(&link).unwrap_err();
+        assert_eq!(content(dir.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn of_a_file_that_is_too_long_no_more_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("long");
+        File::create(&path).unwrap();
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        let error = read(&path).unwrap_err();
+        assert_eq!(error.kind(), kv_core::ErrorKind::Corrupt);
+    }
 }

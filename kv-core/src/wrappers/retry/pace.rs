@@ -60,7 +60,8 @@ impl Pace {
     pub(super) async fn again(&mut self) -> bool {
         let Some(left) = self.tries_left.checked_sub(1) else { return false };
         let pause = by_chance(self.pause.min(self.longest));
-        if self.until.is_some_and(|until| Instant::now() + pause >= until) {
+        if self.until.is_some_and(|until| Instant::now().checked_add(pause).is_none_or(|then| then >= until))
+        {
             return false;
         }
         self.tries_left = left;

@@ -17,7 +17,7 @@ pub(super) async fn page<S: Store>(
     let start = match scan.collections {
         Collections::One(name) | Collections::Under(name) => name,
     };
-    let digest = digest(&[&table.len().to_string()], &scan);
+    let digest = digest(&table.names().collect::<Vec<_>>(), &scan);
     let Position { place, within } = match from {
         None => Position { place: 0, within: None },
         Some(cursor) => Position::of(cursor, digest, table.len())?,

@@ -48,6 +48,11 @@ impl Table {
         self.0.get(place)
     }
 
+    /// What each route takes, in two words, so that no table has the words of another.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|rule| [if rule.whole { "one" } else { "under" }, &*rule.name])
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
